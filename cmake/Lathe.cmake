@@ -1,0 +1,72 @@
+# How every Lathe target is made: lathe_library, lathe_binary, lathe_test,
+# lathe_benchmark. A source file is always named relative to the folder.
+
+find_program(CCACHE_PROGRAM ccache)
+if(CCACHE_PROGRAM)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+endif()
+find_program(MOLD_PROGRAM mold)
+if(MOLD_PROGRAM)
+  add_link_options(-fuse-ld=mold)
+endif()
+
+set(LATHE_WARNINGS -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers)
+if(CMAKE_CXX_COMPILER_ID MATCHES Clang)
+  list(APPEND LATHE_WARNINGS -Wthread-safety -Werror=thread-safety)
+endif()
+if(LATHE_SANITIZE)
+  add_compile_options(-fsanitize=${LATHE_SANITIZE} -fno-omit-frame-pointer -g1)
+  add_link_options(-fsanitize=${LATHE_SANITIZE})
+endif()
+
+# lathe_library(NAME SRCS ... DEPS ...): a static library lathe_NAME, public
+# headers relative to the root of the tree.
+function(lathe_library name)
+  cmake_parse_arguments(ARG "" "" "SRCS;DEPS" ${ARGN})
+  add_library(lathe_${name} STATIC ${ARG_SRCS})
+  target_include_directories(lathe_${name} PUBLIC ${CMAKE_SOURCE_DIR}
+                             ${CMAKE_BINARY_DIR})
+  target_compile_options(lathe_${name} PRIVATE ${LATHE_WARNINGS})
+  target_link_libraries(lathe_${name} PUBLIC ${ARG_DEPS})
+endfunction()
+
+# lathe_binary(NAME SRCS ... DEPS ...): a program bin/NAME.
+function(lathe_binary name)
+  cmake_parse_arguments(ARG "" "" "SRCS;DEPS" ${ARGN})
+  add_executable(${name} ${ARG_SRCS})
+  target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR})
+  target_compile_options(${name} PRIVATE ${LATHE_WARNINGS})
+  target_link_libraries(${name} PRIVATE ${ARG_DEPS})
+endfunction()
+
+# lathe_test(NAME SRCS ... DEPS ... [LABEL unit|system] [TIMEOUT seconds]): a
+# GoogleTest program. Unit tests (the default) are fast; system tests start
+# whole processes.
+function(lathe_test name)
+  cmake_parse_arguments(ARG "" "LABEL;TIMEOUT" "SRCS;DEPS" ${ARGN})
+  if(NOT ARG_LABEL)
+    set(ARG_LABEL unit)
+  endif()
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 120)
+  endif()
+  add_executable(${name} ${ARG_SRCS})
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY
+                        ${CMAKE_BINARY_DIR}/tests)
+  target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR})
+  target_compile_options(${name} PRIVATE ${LATHE_WARNINGS})
+  target_compile_definitions(${name} PRIVATE
+    LATHE_SOURCE_DIR="${CMAKE_SOURCE_DIR}" LATHE_BIN_DIR="${CMAKE_BINARY_DIR}/bin")
+  target_link_libraries(${name} PRIVATE ${ARG_DEPS} GTest::gmock GTest::gtest
+                        GTest::gtest_main)
+  add_test(NAME ${name} COMMAND ${name})
+  set_tests_properties(${name} PROPERTIES LABELS ${ARG_LABEL} TIMEOUT ${ARG_TIMEOUT})
+endfunction()
+
+# lathe_benchmark(NAME SRCS ... DEPS ...): a Google Benchmark program; run by
+# hand, never by the tests.
+function(lathe_benchmark name)
+  cmake_parse_arguments(ARG "" "" "SRCS;DEPS" ${ARGN})
+  lathe_binary(${name} SRCS ${ARG_SRCS} DEPS ${ARG_DEPS} benchmark::benchmark
+               benchmark::benchmark_main)
+endfunction()
