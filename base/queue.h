@@ -4,12 +4,12 @@
 
 #include <cstddef>
 #include <deque>
+#include <optional>
 #include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
-#include "absl/types/optional.h"
 
 namespace lathe {
 
@@ -29,10 +29,10 @@ class BlockingQueue {
   }
 
   // Waits for a value. Nothing when the queue is closed and empty.
-  absl::optional<T> Pop() ABSL_LOCKS_EXCLUDED(mu_) {
+  std::optional<T> Pop() ABSL_LOCKS_EXCLUDED(mu_) {
     absl::MutexLock lock(&mu_);
     mu_.Await(absl::Condition(this, &BlockingQueue::HasValueOrIsClosed));
-    if (values_.empty()) return absl::nullopt;
+    if (values_.empty()) return std::nullopt;
     T value = std::move(values_.front());
     values_.pop_front();
     return value;

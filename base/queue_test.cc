@@ -29,7 +29,7 @@ TEST(BlockingQueue, GivesWhatIsLeftAfterClosingAndThenNothing) {
   queue.Close();
   EXPECT_FALSE(queue.Push(2));
   EXPECT_EQ(queue.Pop(), 1);
-  EXPECT_EQ(queue.Pop(), absl::nullopt);
+  EXPECT_EQ(queue.Pop(), std::nullopt);
   EXPECT_TRUE(queue.PopAll().empty());
 }
 

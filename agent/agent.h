@@ -1,0 +1,68 @@
+// A search strategy: proposes plans, learns from measured trials.
+#ifndef LATHE_AGENT_AGENT_H_
+#define LATHE_AGENT_AGENT_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "proto/types.pb.h"
+
+namespace lathe {
+
+// Everything an agent may know when it starts. Trial 0 has been measured.
+struct AgentContext {
+  v1::SearchSpace space;
+  v1::LatencyTable latency_table;
+  // The baseline's, without its report split.
+  v1::Measurement baseline;
+  v1::Budget budget;
+  // "latency", "size".
+  std::vector<std::string> objectives;
+  uint64_t seed = 0;
+  // Trials that the job will have in all, the baseline included.
+  int64_t trials = 0;
+};
+
+// Not thread-safe. A pure function of its context and of the calls so far: the
+// same calls give the same proposals, in any process.
+class Agent {
+ public:
+  virtual ~Agent() = default;
+
+  // The next plan to measure; legal in the space. Plans already proposed are
+  // avoided while the space has others.
+  //
+  // Errors:
+  //   OutOfRange - the agent has nothing more to propose.
+  virtual absl::StatusOr<v1::Proposal> Propose() = 0;
+
+  // Takes in a trial that ended MEASURED or INFEASIBLE (the report split is
+  // stripped by the caller): any trial of the job, proposed by this agent or
+  // by a user.
+  virtual void Learn(const v1::Trial& trial) = 0;
+
+  // The reward this agent gives the trial, with its components and the moving
+  // baseline as it stands; called just before Learn.
+  virtual v1::Reward Evaluate(const v1::Trial& trial) const = 0;
+};
+
+// Makes the agent called `name`.
+//
+// Errors:
+//   InvalidArgument - no agent of that name; the message lists those there
+//     are.
+//   FailedPrecondition - the budget is below the least that the space can
+//     reach; the message names both.
+absl::StatusOr<std::unique_ptr<Agent>> MakeAgent(absl::string_view name,
+                                                 const AgentContext& context);
+
+// Names that MakeAgent knows, sorted.
+std::vector<std::string> AgentNames();
+
+}  // namespace lathe
+
+#endif  // LATHE_AGENT_AGENT_H_

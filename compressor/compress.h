@@ -1,0 +1,51 @@
+// Applies a plan to a network.
+#ifndef LATHE_COMPRESSOR_COMPRESS_H_
+#define LATHE_COMPRESSOR_COMPRESS_H_
+
+#include <cstdint>
+
+#include "absl/status/statusor.h"
+#include "compressor/activation_source.h"
+#include "compressor/activation_stats.h"
+#include "compressor/graph.h"
+#include "proto/types.pb.h"
+
+namespace lathe {
+
+enum class RangeMethod { kMinMax, kPercentile, kMse };
+
+struct CompressOptions {
+  // How activation ranges are taken from the statistics.
+  RangeMethod range_method = RangeMethod::kMse;
+  // Share of the values inside the range, for kPercentile.
+  double percentile = 0.9999;
+  // Weights by ridge regression after pruning; false leaves the L1 survivors
+  // as they are.
+  bool is_rebuilt = true;
+  // Samples for the rebuild and for statistics of a pruned network.
+  int64_t rebuild_samples = 128;
+  // Ridge, as a share of the Gram matrix's mean diagonal.
+  double ridge = 1e-3;
+};
+
+// The canonical `graph` with `plan` applied: channels removed, weights rebuilt,
+// weights quantised, ranges set, precisions set. Pure: equal arguments give
+// equal graphs.
+//
+// `space` is MakeSearchSpace(graph, ...); `stats` are those of the unpruned
+// graph and are used where the plan prunes nothing; else they are taken anew
+// from `source`.
+//
+// Errors:
+//   InvalidArgument - the plan is not legal in the space.
+//   FailedPrecondition - the plan cannot work on this graph (INFEASIBLE).
+absl::StatusOr<Graph> Compress(const Graph& graph,
+                               const v1::SearchSpace& space,
+                               const v1::CompressionPlan& plan,
+                               const ActivationStats& stats,
+                               ActivationSource& source,
+                               const CompressOptions& options = {});
+
+}  // namespace lathe
+
+#endif  // LATHE_COMPRESSOR_COMPRESS_H_

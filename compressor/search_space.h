@@ -1,0 +1,43 @@
+// The decisions that a network offers.
+#ifndef LATHE_COMPRESSOR_SEARCH_SPACE_H_
+#define LATHE_COMPRESSOR_SEARCH_SPACE_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "compressor/graph.h"
+#include "proto/types.pb.h"
+
+namespace lathe {
+
+struct SpaceOptions {
+  // Whether the machine computes bf16 faster than by emulation.
+  bool has_bf16 = false;
+  // Widths of INT8 weights, descending.
+  std::vector<int> weight_bits = {8, 6, 5, 4, 3, 2};
+  // Kept channels are multiples of this (the fast block of the kernels)
+  // whenever the layer has at least two blocks.
+  int64_t channel_block = 8;
+  // Least share of the channels that may be kept.
+  double least_keep_ratio = 0.25;
+  // Most keep ratios offered for one group.
+  int most_keep_ratios = 8;
+};
+
+// The search space of a canonical graph: one Layer per Conv, Gemm and MatMul
+// with constant weights, in topological order. Groups of layers whose output
+// channels must go together (residual additions, depthwise convolutions,
+// concatenations feeding them, ...) are found in the graph. Layers whose
+// channels reach a graph output, or an operator that mixes channels in a way
+// that is not understood, keep all of them.
+//
+// Errors:
+//   InvalidArgument - shapes do not fit.
+//   FailedPrecondition - no layer can be compressed.
+absl::StatusOr<v1::SearchSpace> MakeSearchSpace(const Graph& graph,
+                                                const SpaceOptions& options);
+
+}  // namespace lathe
+
+#endif  // LATHE_COMPRESSOR_SEARCH_SPACE_H_

@@ -1,0 +1,43 @@
+// Shapes and types of all values once the inputs' shapes are known.
+#ifndef LATHE_COMPRESSOR_SHAPE_INFERENCE_H_
+#define LATHE_COMPRESSOR_SHAPE_INFERENCE_H_
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "compressor/graph.h"
+
+namespace lathe {
+
+struct ValueInfo {
+  DataType type = DataType::kFloat32;
+  Shape shape;
+  // Set when the value is a constant for these input shapes: constants of the
+  // graph, and what is computed from shapes alone.
+  std::optional<Tensor> constant;
+};
+
+// The graph's declared input shapes with a batch of `batch` (the first
+// dimension of each, where it is dynamic).
+//
+// Errors:
+//   InvalidArgument - a declared first dimension that is fixed to another
+//     size, or another dimension that is dynamic; the message names the input.
+absl::StatusOr<std::vector<Shape>> InputShapes(const Graph& graph,
+                                               int64_t batch);
+
+// By ValueId. `input_shapes` in the order of graph.inputs().
+//
+// Errors:
+//   InvalidArgument - shapes that do not fit an operator (the message names
+//     the node), or a tensor of more than 2^31 elements.
+//   Unimplemented - an operator without a rule.
+absl::StatusOr<std::vector<ValueInfo>> InferShapes(
+    const Graph& graph, absl::Span<const Shape> input_shapes);
+
+}  // namespace lathe
+
+#endif  // LATHE_COMPRESSOR_SHAPE_INFERENCE_H_

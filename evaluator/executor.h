@@ -1,0 +1,88 @@
+// Runs a graph on oneDNN.
+#ifndef LATHE_EVALUATOR_EXECUTOR_H_
+#define LATHE_EVALUATOR_EXECUTOR_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "compressor/graph.h"
+#include "compressor/tensor.h"
+#include "proto/types.pb.h"
+
+namespace lathe {
+
+// One step of a compiled graph: a kernel, a reorder or a plain loop.
+struct StepInfo {
+  // Node that the step belongs to.
+  std::string name;
+  // "conv", "gemm", "pool", "reorder", "softmax", ...
+  std::string kind;
+  // oneDNN's name of the implementation, or "reference" for a plain loop.
+  std::string implementation;
+  // Index of the node in the graph; reorders belong to the node that needs
+  // them.
+  int node = -1;
+  bool is_reorder = false;
+};
+
+struct ExecutorOptions {
+  int64_t batch = 1;
+};
+
+// A graph compiled for fixed input shapes. Memory is planned once: Run
+// allocates nothing but its results. Not thread-safe; different executors may
+// run in different threads. Threads within a run are oneDNN's (OpenMP), set for
+// the process by SetThreads.
+class Executor {
+ public:
+  virtual ~Executor() = default;
+
+  // The input and output buffers, dense row-major float32 (int64 inputs stand
+  // as their own type), owned by the executor, valid as long as it lives.
+  virtual absl::Span<const Shape> input_shapes() const = 0;
+  virtual absl::Span<const Shape> output_shapes() const = 0;
+  virtual void* input(int index) = 0;
+  virtual const void* output(int index) const = 0;
+
+  // Computes the outputs from the inputs in the buffers. What this does is
+  // what latency measurements time.
+  virtual absl::Status Run() = 0;
+
+  virtual const std::vector<StepInfo>& steps() const = 0;
+  // Runs once and adds the seconds that each step took to (*seconds)[step].
+  // REQUIRES: seconds->size() == steps().size().
+  virtual absl::Status RunTimed(std::vector<double>* seconds) = 0;
+
+  // Largest sum of bytes of activations alive at once.
+  virtual int64_t peak_activation_bytes() const = 0;
+
+  // Compiles a canonical (or parsed) graph. Kernels are chosen by each node's
+  // precision; INT8 where the library has no int8 kernel runs in float32 on
+  // the same grids.
+  //
+  // Errors:
+  //   InvalidArgument - shapes that do not fit; the message names the node.
+  //   Unimplemented - an operator that nothing executes; likewise.
+  //   ResourceExhausted - memory.
+  static absl::StatusOr<std::unique_ptr<Executor>> Compile(
+      const Graph& graph, const ExecutorOptions& options);
+};
+
+// Threads of oneDNN's kernels in this process.
+void SetThreads(int threads);
+
+// What the machine offers: CPU model, widest ISA the kernels may use, oneDNN's
+// version; `threads` as given.
+v1::HardwareProfile ProbeHardware(int threads);
+
+// Whether bf16 kernels run natively (AVX512_BF16 or AMX).
+bool HasNativeBf16();
+
+}  // namespace lathe
+
+#endif  // LATHE_EVALUATOR_EXECUTOR_H_

@@ -1,0 +1,167 @@
+// The durable truth: jobs, trials, attempts, results, events, blobs' names.
+//
+// Every method is one transaction; what it returns is durable. Time is an
+// argument.
+#ifndef LATHE_STORAGE_STORE_H_
+#define LATHE_STORAGE_STORE_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "proto/search.pb.h"
+#include "proto/types.pb.h"
+
+namespace lathe {
+
+// A trial with the fence under which it now runs.
+struct GrantedLease {
+  int64_t fence = 0;
+  v1::Trial trial;
+};
+
+// An attempt that is active (after a restart: to be extended).
+struct ActiveAttempt {
+  int64_t fence = 0;
+  std::string trial_name;
+  std::string session;
+};
+
+// How an attempt ended, written together with everything that follows from it.
+struct Completion {
+  int64_t fence = 0;
+  std::string session;
+  // The trial's new state: MEASURED, INFEASIBLE, FAILED, QUARANTINED, or
+  // PENDING to try again.
+  v1::TrialState state = v1::TRIAL_STATE_UNSPECIFIED;
+  v1::Outcome outcome;
+};
+
+// What a completion did.
+struct CompletionResult {
+  v1::Trial trial;
+  // False when the same fence had completed before: the stored answer.
+  bool is_new = true;
+};
+
+// What the search loop decides about a trial that ended, in learn order.
+struct Learned {
+  std::string trial_name;
+  int64_t learn_sequence = 0;
+  v1::Reward reward;
+};
+
+template <typename T>
+struct Page {
+  std::vector<T> rows;
+  // Empty on the last page.
+  std::string next_page_token;
+};
+
+// Thread-safe.
+class Store {
+ public:
+  virtual ~Store() = default;
+
+  // ---- Jobs ----
+  // Stores a new job in state PENDING and returns it with its name. A
+  // request_id seen before returns that call's job.
+  // Errors: AlreadyExists - request_id was used for another spec.
+  virtual absl::StatusOr<v1::Job> CreateJob(const v1::JobSpec& spec,
+                                            absl::string_view request_id,
+                                            absl::Time now) = 0;
+  // Errors: NotFound.
+  virtual absl::StatusOr<v1::Job> GetJob(absl::string_view name) = 0;
+  // Newest first. Errors: InvalidArgument - a page token of another kind.
+  virtual absl::StatusOr<Page<v1::Job>> ListJobs(
+      int page_size, absl::string_view page_token) = 0;
+  // Changes the state (and an event). Setting the same state is OK.
+  // Errors: NotFound; FailedPrecondition - the job has ended.
+  virtual absl::StatusOr<v1::Job> SetJobState(absl::string_view name,
+                                              v1::JobState state,
+                                              absl::string_view reason,
+                                              absl::Time now) = 0;
+  // Records what trial 0 brought; the first call wins.
+  virtual absl::Status SetBaseline(absl::string_view job,
+                                   const v1::BaselineReport& baseline,
+                                   const v1::HardwareProfile& profile) = 0;
+  // Removes an ended job and all that belongs to it.
+  // Errors: NotFound; FailedPrecondition - it has not ended.
+  virtual absl::Status DeleteJob(absl::string_view name) = 0;
+
+  // ---- Trials ----
+  // Adds trials in state PENDING with the next free numbers.
+  // Errors: NotFound; FailedPrecondition - the job has ended.
+  virtual absl::StatusOr<std::vector<v1::Trial>> AddTrials(
+      absl::string_view job, absl::Span<const v1::Proposal> proposals,
+      absl::Time now) = 0;
+  virtual absl::StatusOr<v1::Trial> GetTrial(absl::string_view name) = 0;
+  virtual absl::StatusOr<Page<v1::Trial>> ListTrials(
+      absl::string_view job, int page_size, absl::string_view page_token) = 0;
+  // All trials of a job by number: for replay and for the frontier.
+  virtual absl::StatusOr<std::vector<v1::Trial>> AllTrials(
+      absl::string_view job) = 0;
+  // A measured trial of any job with the same model, dataset spec, threads,
+  // batch, plan, profile and evaluator version, or none.
+  virtual absl::StatusOr<std::optional<v1::Trial>> FindMeasured(
+      const v1::JobSpec& spec, absl::string_view plan_digest,
+      const v1::HardwareProfile& profile,
+      absl::string_view evaluator_version) = 0;
+  // Ends a PENDING trial with another trial's measurement (`reused_from`).
+  virtual absl::StatusOr<v1::Trial> ReuseMeasurement(
+      absl::string_view trial, const v1::Trial& source, absl::Time now) = 0;
+
+  // ---- Leases ----
+  // Takes up to `count` PENDING trials of RUNNING or PENDING jobs, oldest job
+  // first, lowest number first, and starts an attempt under a new fence for
+  // each. `profile` must equal the job's once that is set.
+  virtual absl::StatusOr<std::vector<GrantedLease>> GrantLeases(
+      absl::string_view session, const v1::HardwareProfile& profile, int count,
+      absl::Time now) = 0;
+  virtual absl::StatusOr<std::vector<ActiveAttempt>> ActiveAttempts() = 0;
+  // Ends attempts without a result; their trials are PENDING again. A fence
+  // that is not active is skipped. `why`: "expired", "released", ...
+  virtual absl::Status EndAttempts(absl::Span<const int64_t> fences,
+                                   absl::string_view why, absl::Time now) = 0;
+  // Ends an attempt and its trial. Repeated under the same fence it returns
+  // the stored trial.
+  // Errors: Aborted - the fence is not active and did not complete the trial.
+  virtual absl::StatusOr<CompletionResult> CompleteAttempt(
+      const Completion& completion, absl::Time now) = 0;
+  // Failed attempts of a trial so far (TRANSIENT, CRASH, ...).
+  virtual absl::StatusOr<int> FailedAttempts(absl::string_view trial) = 0;
+
+  // ---- Learning ----
+  // Ended trials (MEASURED or INFEASIBLE) of the job without a learn sequence,
+  // in the order in which they ended.
+  virtual absl::StatusOr<std::vector<v1::Trial>> Unlearned(
+      absl::string_view job) = 0;
+  // Records rewards and learn sequences, and, in the same transaction, the
+  // frontier's trial numbers.
+  virtual absl::Status RecordLearned(absl::string_view job,
+                                     absl::Span<const Learned> learned,
+                                     absl::Span<const int64_t> frontier) = 0;
+  // Errors: NotFound - the fence never completed a trial.
+  virtual absl::Status AttachArtifact(int64_t fence,
+                                      absl::string_view digest) = 0;
+
+  // ---- Events ----
+  // Events of a job after `sequence`, at most `limit`.
+  virtual absl::StatusOr<std::vector<v1::Event>> EventsAfter(
+      absl::string_view job, int64_t sequence, int limit) = 0;
+
+  // ---- Whole ----
+  // An online copy into a new file. Errors: AlreadyExists.
+  virtual absl::StatusOr<int64_t> Backup(const std::string& path) = 0;
+  virtual int schema_version() const = 0;
+};
+
+}  // namespace lathe
+
+#endif  // LATHE_STORAGE_STORE_H_
