@@ -17,6 +17,7 @@
 #include "absl/types/span.h"
 #include "proto/search.pb.h"
 #include "proto/types.pb.h"
+#include "proto/worker.pb.h"
 
 namespace lathe {
 
@@ -31,6 +32,22 @@ struct ActiveAttempt {
   int64_t fence = 0;
   std::string trial_name;
   std::string session;
+};
+
+// An attempt that ended with an outcome (not one that expired or was
+// released).
+struct EndedAttempt {
+  int64_t fence = 0;
+  std::string session;
+  v1::OutcomeKind kind = v1::OUTCOME_UNSPECIFIED;
+  std::string reason;
+};
+
+// A worker as the store remembers it across restarts.
+struct WorkerRecord {
+  // "workers/{worker}", the same for every call with one session.
+  std::string name;
+  bool is_cordoned = false;
 };
 
 // How an attempt ended, written together with everything that follows from it.
@@ -57,6 +74,13 @@ struct Learned {
   v1::Reward reward;
 };
 
+// An agent's snapshot.
+struct AgentState {
+  // The last result that the agent had learned.
+  int64_t learn_sequence = 0;
+  std::string bytes;
+};
+
 template <typename T>
 struct Page {
   std::vector<T> rows;
@@ -81,13 +105,16 @@ class Store {
   // Newest first. Errors: InvalidArgument - a page token of another kind.
   virtual absl::StatusOr<Page<v1::Job>> ListJobs(
       int page_size, absl::string_view page_token) = 0;
-  // Changes the state (and an event). Setting the same state is OK.
+  // Changes the state (and adds an event). Setting the same state is OK and
+  // adds none. A final state sets the job's end_time.
   // Errors: NotFound; FailedPrecondition - the job has ended.
   virtual absl::StatusOr<v1::Job> SetJobState(absl::string_view name,
                                               v1::JobState state,
                                               absl::string_view reason,
                                               absl::Time now) = 0;
-  // Records what trial 0 brought; the first call wins.
+  // Records what trial 0 brought; the first call wins. CompleteAttempt of a
+  // MEASURED trial 0 does the same in its own transaction, from the outcome's
+  // baseline and the measurement's profile. Errors: NotFound.
   virtual absl::Status SetBaseline(absl::string_view job,
                                    const v1::BaselineReport& baseline,
                                    const v1::HardwareProfile& profile) = 0;
@@ -101,10 +128,13 @@ class Store {
   virtual absl::StatusOr<std::vector<v1::Trial>> AddTrials(
       absl::string_view job, absl::Span<const v1::Proposal> proposals,
       absl::Time now) = 0;
+  // Errors: NotFound.
   virtual absl::StatusOr<v1::Trial> GetTrial(absl::string_view name) = 0;
+  // By number. Errors: NotFound; InvalidArgument - as ListJobs.
   virtual absl::StatusOr<Page<v1::Trial>> ListTrials(
       absl::string_view job, int page_size, absl::string_view page_token) = 0;
   // All trials of a job by number: for replay and for the frontier.
+  // Errors: NotFound.
   virtual absl::StatusOr<std::vector<v1::Trial>> AllTrials(
       absl::string_view job) = 0;
   // A measured trial of any job with the same model, dataset spec, threads,
@@ -113,14 +143,17 @@ class Store {
       const v1::JobSpec& spec, absl::string_view plan_digest,
       const v1::HardwareProfile& profile,
       absl::string_view evaluator_version) = 0;
-  // Ends a PENDING trial with another trial's measurement (`reused_from`).
+  // Ends a PENDING trial with another trial's measurement and artifact
+  // (`reused_from`). Repeated with the same source it returns the trial.
+  // Errors: NotFound; FailedPrecondition - the trial is not PENDING.
   virtual absl::StatusOr<v1::Trial> ReuseMeasurement(
       absl::string_view trial, const v1::Trial& source, absl::Time now) = 0;
 
   // ---- Leases ----
   // Takes up to `count` PENDING trials of RUNNING or PENDING jobs, oldest job
   // first, lowest number first, and starts an attempt under a new fence for
-  // each. `profile` must equal the job's once that is set.
+  // each. `profile` must equal the job's once that is set (trial 0 or the
+  // spec's target sets it), threads aside: those are the job's own.
   virtual absl::StatusOr<std::vector<GrantedLease>> GrantLeases(
       absl::string_view session, const v1::HardwareProfile& profile, int count,
       absl::Time now) = 0;
@@ -135,7 +168,22 @@ class Store {
   virtual absl::StatusOr<CompletionResult> CompleteAttempt(
       const Completion& completion, absl::Time now) = 0;
   // Failed attempts of a trial so far (TRANSIENT, CRASH, ...).
+  // Errors: NotFound.
   virtual absl::StatusOr<int> FailedAttempts(absl::string_view trial) = 0;
+  // All attempts of a trial that ended with an outcome, by fence: which worker
+  // failed how. Errors: NotFound.
+  virtual absl::StatusOr<std::vector<EndedAttempt>> EndedAttempts(
+      absl::string_view trial) = 0;
+
+  // ---- Workers ----
+  // Remembers a worker's session; again with the same session it returns the
+  // first call's record with the new capabilities stored.
+  virtual absl::StatusOr<WorkerRecord> RecordWorker(
+      absl::string_view session, const v1::Capabilities& capabilities,
+      absl::Time now) = 0;
+  // Errors: NotFound.
+  virtual absl::Status SetCordoned(absl::string_view worker,
+                                   bool is_cordoned) = 0;
 
   // ---- Learning ----
   // Ended trials (MEASURED or INFEASIBLE) of the job without a learn sequence,
@@ -147,17 +195,36 @@ class Store {
   virtual absl::Status RecordLearned(absl::string_view job,
                                      absl::Span<const Learned> learned,
                                      absl::Span<const int64_t> frontier) = 0;
+  // The numbers of the job's frontier trials, ascending, as last recorded.
+  // Errors: NotFound.
+  virtual absl::StatusOr<std::vector<int64_t>> FrontierNumbers(
+      absl::string_view job) = 0;
+  // A snapshot that shortens replay: the agent after `learn_sequence`. It may
+  // be lost or behind the trials, which always win.
+  virtual absl::Status SaveAgentState(absl::string_view job,
+                                      int64_t learn_sequence,
+                                      absl::string_view state) = 0;
+  virtual absl::StatusOr<std::optional<AgentState>> LoadAgentState(
+      absl::string_view job) = 0;
   // Errors: NotFound - the fence never completed a trial.
   virtual absl::Status AttachArtifact(int64_t fence,
                                       absl::string_view digest) = 0;
 
   // ---- Events ----
-  // Events of a job after `sequence`, at most `limit`.
+  // Events of a job after `sequence`, at most `limit`. State, reason and
+  // counts are those of the event's time; the rest of a trial that has ended
+  // (reward, learn_sequence, artifact) is as it stands now.
+  // Errors: NotFound.
   virtual absl::StatusOr<std::vector<v1::Event>> EventsAfter(
       absl::string_view job, int64_t sequence, int limit) = 0;
 
   // ---- Whole ----
-  // An online copy into a new file. Errors: AlreadyExists.
+  // Digests of all blobs that a job refers to (model, data, activation
+  // statistics, artifacts), ascending, once each.
+  virtual absl::StatusOr<std::vector<std::string>> ReferencedBlobs() = 0;
+  // An online copy into a new file; returns its bytes. Nothing is left behind
+  // on failure. Errors: AlreadyExists; NotFound - no such folder;
+  // ResourceExhausted - disk full.
   virtual absl::StatusOr<int64_t> Backup(const std::string& path) = 0;
   virtual int schema_version() const = 0;
 };

@@ -1,0 +1,37 @@
+// The Store on SQLite.
+#ifndef LATHE_STORAGE_SQLITE_STORE_H_
+#define LATHE_STORAGE_SQLITE_STORE_H_
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "storage/store.h"
+
+namespace lathe {
+
+struct StoreOptions {
+  // Holds `lathe.db` and `lock`; made when missing. On a local disk.
+  std::string folder;
+};
+
+// Opens or makes the database of a state folder, brings an older schema up to
+// date (after a copy beside it, `lathe.db.schema-<version>`), and keeps the
+// folder locked until the store is destroyed.
+//
+// Every write waits for the disk; writes of several threads share one commit.
+// When the disk refuses a sync, what it holds is unknown: the process ends at
+// once with status 74, and the next start recovers every answered write.
+//
+// Errors:
+//   FailedPrecondition - the folder is used by another process or lies on a
+//     network file system, or the database is of a newer version or another
+//     program's.
+//   DataLoss - the database file is malformed.
+//   NotFound, PermissionDenied, ResourceExhausted, Unavailable - the folder
+//     cannot be made or written.
+absl::StatusOr<std::unique_ptr<Store>> OpenStore(const StoreOptions& options);
+
+}  // namespace lathe
+
+#endif  // LATHE_STORAGE_SQLITE_STORE_H_
