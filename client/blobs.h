@@ -1,0 +1,46 @@
+// Blobs to and from the server, named by their SHA-256.
+#ifndef LATHE_CLIENT_BLOBS_H_
+#define LATHE_CLIENT_BLOBS_H_
+
+#include <memory>
+#include <string>
+
+#include <grpcpp/channel.h>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "client/retry.h"
+
+namespace lathe {
+
+// Stores `bytes` on the server unless it has them, and returns their digest.
+// Each attempt's deadline is options.call_timeout plus a second for every MiB.
+//
+// Errors:
+//   Unavailable, DeadlineExceeded - the server did not answer.
+//   ResourceExhausted - its disk is full, or the blob is over its limit.
+absl::StatusOr<std::string> UploadBlob(
+    const std::shared_ptr<grpc::Channel>& channel, absl::string_view bytes,
+    const RetryOptions& options = {});
+
+// UploadBlob of a file's bytes. Errors: also those of ReadFile.
+absl::StatusOr<std::string> UploadFile(
+    const std::shared_ptr<grpc::Channel>& channel, const std::string& path,
+    const RetryOptions& options = {});
+
+// The bytes of a blob, verified. A broken transfer goes on where it stopped;
+// bytes that do not have the digest are fetched once more from the start.
+//
+// Errors:
+//   InvalidArgument - `digest` is not a digest.
+//   NotFound - the server has no such blob.
+//   DataLoss - the bytes do not have the digest.
+//   Unavailable, DeadlineExceeded - the server did not answer.
+absl::StatusOr<std::string> DownloadBlob(
+    const std::shared_ptr<grpc::Channel>& channel, absl::string_view digest,
+    const RetryOptions& options = {});
+
+}  // namespace lathe
+
+#endif  // LATHE_CLIENT_BLOBS_H_
