@@ -2,6 +2,7 @@
 #ifndef LATHE_DATA_DATASET_H_
 #define LATHE_DATA_DATASET_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -25,6 +26,14 @@ struct Array {
   int64_t SampleCount() const { return shape.empty() ? 0 : shape[0]; }
   int64_t SampleElements() const;
 };
+
+// Bytes of one element.
+size_t ArrayElementBytes(Array::Type type);
+
+// The most bytes that a dataset may hold; a file that declares more is refused
+// before memory is taken. Far above what evaluations need, far below what
+// hurts a machine.
+constexpr int64_t kMostDatasetBytes = int64_t{4} << 30;
 
 struct Dataset {
   // By model input name; "x" stands for the sole input of any name. All have
@@ -72,12 +81,16 @@ absl::StatusOr<Dataset> ParseDataset(absl::string_view npz_bytes);
 // The result is [samples.size(), model_shape[1:]...].
 //
 // `model_shape` is the model's input shape; its first dimension is ignored.
-// Channels are dimension 1 of a 4-dimensional input, else the last.
-// A single missing or extra dimension of size 1 is forgiven.
+// Channels are dimension 1 of a 4-dimensional input, else the last; a
+// 4-dimensional input that only fits the data as [N, H, W, C] has them last.
+// Missing or extra dimensions of size 1 are forgiven where there is one channel
+// or the order of the others does not matter.
 //
 // Errors:
 //   InvalidArgument - the sample's shape does not fit `model_shape` (both are
-//     named), mean or std have neither one number nor one per channel, std 0.
+//     named), mean or std have neither one number nor one per channel, std 0,
+//     BGR is asked for without 3 channels, a layout that does not exist, a
+//     sample out of range.
 absl::StatusOr<std::vector<float>> MakeInput(
     const Array& array, absl::Span<const int64_t> samples,
     absl::Span<const int64_t> model_shape, const v1::DatasetSpec& spec);
