@@ -146,8 +146,9 @@ class Store {
   // Ends a PENDING trial with another trial's measurement and artifact
   // (`reused_from`). Repeated with the same source it returns the trial.
   // Errors: NotFound; FailedPrecondition - the trial is not PENDING.
-  virtual absl::StatusOr<v1::Trial> ReuseMeasurement(
-      absl::string_view trial, const v1::Trial& source, absl::Time now) = 0;
+  virtual absl::StatusOr<v1::Trial> ReuseMeasurement(absl::string_view trial,
+                                                     const v1::Trial& source,
+                                                     absl::Time now) = 0;
 
   // ---- Leases ----
   // Takes up to `count` PENDING trials of RUNNING or PENDING jobs, oldest job

@@ -1,0 +1,44 @@
+// Attempts: who runs which trial under which fence, and how it ended. Called
+// inside a transaction; see Store for what each promises.
+#ifndef LATHE_STORAGE_LEASE_TABLE_H_
+#define LATHE_STORAGE_LEASE_TABLE_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "proto/types.pb.h"
+#include "storage/resource_names.h"
+#include "storage/sqlite.h"
+#include "storage/store.h"
+
+namespace lathe::storage {
+
+// How GrantLeases chooses.
+struct LeaseWish {
+  absl::string_view session;
+  v1::HardwareProfile profile;
+  int count = 0;
+};
+
+absl::StatusOr<std::vector<GrantedLease>> StartAttempts(Database& db,
+                                                        const LeaseWish& wish,
+                                                        absl::Time now);
+absl::StatusOr<std::vector<ActiveAttempt>> ReadActiveAttempts(Database& db);
+absl::Status AbandonAttempts(Database& db, absl::Span<const int64_t> fences,
+                             absl::string_view why, absl::Time now);
+absl::StatusOr<CompletionResult> FinishAttempt(Database& db,
+                                               const Completion& completion,
+                                               absl::Time now);
+absl::StatusOr<std::vector<EndedAttempt>> ReadEndedAttempts(
+    Database& db, const TrialId& trial);
+absl::Status AttachArtifactTo(Database& db, int64_t fence,
+                              absl::string_view digest);
+
+}  // namespace lathe::storage
+
+#endif  // LATHE_STORAGE_LEASE_TABLE_H_

@@ -1,0 +1,280 @@
+#include "storage/trial_table.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "base/digest.h"
+#include "base/status.h"
+#include "proto/names.h"
+#include "proto/plan.h"
+#include "storage/event_table.h"
+#include "storage/job_table.h"
+
+namespace lathe::storage {
+
+const char kTrialColumns[] =
+    "t.job, t.number, t.state, t.attempts, t.learn_sequence, t.create_time_us,"
+    " t.end_time_us, t.plan_digest, t.state_reason, t.reused_from, "
+    "t.artifact_digest, t.proposal, m.measurement, r.reward";
+const char kTrialJoins[] =
+    "LEFT JOIN measurements m ON m.trial = t.id "
+    "LEFT JOIN rewards r ON r.trial = t.id";
+
+namespace {
+
+constexpr absl::string_view kTrialsKind = "trials";
+constexpr int kMostPageRows = 1000;
+
+enum Column {
+  kJob,
+  kNumber,
+  kState,
+  kAttempts,
+  kLearnSequence,
+  kCreateTime,
+  kEndTime,
+  kPlanDigest,
+  kReason,
+  kReusedFrom,
+  kArtifact,
+  kProposal,
+  kMeasurement,
+  kReward
+};
+
+std::string SelectTrials(absl::string_view where) {
+  return absl::StrCat("SELECT ", kTrialColumns, " FROM trials t ", kTrialJoins,
+                      " WHERE ", where);
+}
+
+// The first of the numbers that `count` new trials get.
+absl::StatusOr<int64_t> TakeNumbers(Database& db, int64_t job, int64_t count) {
+  LATHE_ASSIGN_OR_RETURN(
+      std::optional<int64_t> next,
+      db.QueryInt("UPDATE counts SET next_number = next_number + ? "
+                  "WHERE job = ? RETURNING next_number",
+                  count, job));
+  if (!next.has_value()) return NoSuch("job", JobName(job));
+  return *next - count;
+}
+
+absl::Status InsertTrial(Database& db, const TrialId& trial,
+                         const v1::Proposal& proposal, absl::Time now) {
+  LATHE_RETURN_IF_ERROR(db.Run(
+      "INSERT INTO trials (job, number, state, create_time_us, plan_digest, "
+      "proposal) VALUES (?, ?, ?, ?, ?, ?)",
+      trial.job, trial.number, int{v1::TRIAL_PENDING}, absl::ToUnixMicros(now),
+      PlanDigest(proposal.plan()), Blob(proposal)));
+  TrialChange change;
+  change.trial = trial;
+  change.to = v1::TRIAL_PENDING;
+  return RecordTrialChange(db, change, now).status();
+}
+
+// Without length the fields could run into each other.
+void AddField(absl::string_view field, DigestBuilder* digest) {
+  digest->Add(absl::StrCat(field.size(), ":"));
+  digest->Add(field);
+}
+
+}  // namespace
+
+v1::Trial TrialOf(Statement& row, int first_column) {
+  const auto at = [first_column](Column column) {
+    return first_column + column;
+  };
+  v1::Trial trial;
+  trial.set_name(TrialName({row.Int(at(kJob)), row.Int(at(kNumber))}));
+  trial.set_number(row.Int(at(kNumber)));
+  trial.set_state(static_cast<v1::TrialState>(row.Int(at(kState))));
+  trial.set_attempts(static_cast<int32_t>(row.Int(at(kAttempts))));
+  trial.set_learn_sequence(row.Int(at(kLearnSequence)));
+  *trial.mutable_create_time() = TimestampOf(row.Int(at(kCreateTime)));
+  if (!row.IsNull(at(kEndTime))) {
+    *trial.mutable_end_time() = TimestampOf(row.Int(at(kEndTime)));
+  }
+  trial.set_plan_digest(row.Text(at(kPlanDigest)));
+  trial.set_state_reason(row.Text(at(kReason)));
+  trial.set_reused_from(row.Text(at(kReusedFrom)));
+  trial.set_artifact_digest(row.Text(at(kArtifact)));
+  row.Parse(at(kProposal), trial.mutable_proposal());
+  if (!row.IsNull(at(kMeasurement))) {
+    row.Parse(at(kMeasurement), trial.mutable_measurement());
+  }
+  if (!row.IsNull(at(kReward))) {
+    row.Parse(at(kReward), trial.mutable_reward());
+  }
+  return trial;
+}
+
+absl::StatusOr<std::vector<v1::Trial>> InsertTrials(
+    Database& db, int64_t job, absl::Span<const v1::Proposal> proposals,
+    absl::Time now) {
+  LATHE_ASSIGN_OR_RETURN(v1::JobState state, ReadJobState(db, job));
+  if (IsFinal(state)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(JobName(job), " has ended (", JobStateName(state),
+                     ") and takes no more trials"));
+  }
+  LATHE_ASSIGN_OR_RETURN(
+      int64_t first,
+      TakeNumbers(db, job, static_cast<int64_t>(proposals.size())));
+  std::vector<v1::Trial> trials;
+  for (size_t i = 0; i < proposals.size(); ++i) {
+    const TrialId id{job, first + static_cast<int64_t>(i)};
+    LATHE_RETURN_IF_ERROR(InsertTrial(db, id, proposals[i], now));
+    LATHE_ASSIGN_OR_RETURN(v1::Trial trial, ReadTrial(db, id));
+    trials.push_back(std::move(trial));
+  }
+  return trials;
+}
+
+absl::StatusOr<v1::Trial> ReadTrial(Database& db, const TrialId& id) {
+  Statement row =
+      db.Query(SelectTrials("t.job = ? AND t.number = ?"), id.job, id.number);
+  if (!row.Next()) {
+    LATHE_RETURN_IF_ERROR(row.status());
+    return NoSuch("trial", TrialName(id));
+  }
+  v1::Trial trial = TrialOf(row);
+  LATHE_RETURN_IF_ERROR(row.status());
+  return trial;
+}
+
+absl::StatusOr<int64_t> ReadTrialRow(Database& db, const TrialId& trial) {
+  LATHE_ASSIGN_OR_RETURN(
+      std::optional<int64_t> row,
+      db.QueryInt("SELECT id FROM trials WHERE job = ? AND number = ?",
+                  trial.job, trial.number));
+  if (!row.has_value()) return NoSuch("trial", TrialName(trial));
+  return *row;
+}
+
+absl::StatusOr<Page<v1::Trial>> ReadTrials(Database& db, int64_t job,
+                                           int page_size,
+                                           absl::string_view page_token) {
+  LATHE_RETURN_IF_ERROR(ReadJobState(db, job).status());
+  const int rows_wanted = std::clamp(page_size, 1, kMostPageRows);
+  LATHE_ASSIGN_OR_RETURN(int64_t from,
+                         ParsePageToken(kTrialsKind, page_token, /*first=*/0));
+  Statement rows = db.Query(
+      SelectTrials("t.job = ? AND t.number >= ? ORDER BY t.number LIMIT ?"),
+      job, from, rows_wanted + 1);
+  Page<v1::Trial> page;
+  while (rows.Next()) {
+    if (static_cast<int>(page.rows.size()) == rows_wanted) {
+      page.next_page_token = MakePageToken(kTrialsKind, rows.Int(kNumber));
+      break;
+    }
+    page.rows.push_back(TrialOf(rows));
+  }
+  LATHE_RETURN_IF_ERROR(rows.status());
+  return page;
+}
+
+absl::StatusOr<std::vector<v1::Trial>> ReadAllTrials(Database& db,
+                                                     int64_t job) {
+  LATHE_RETURN_IF_ERROR(ReadJobState(db, job).status());
+  Statement rows = db.Query(SelectTrials("t.job = ? ORDER BY t.number"), job);
+  std::vector<v1::Trial> trials;
+  while (rows.Next()) trials.push_back(TrialOf(rows));
+  LATHE_RETURN_IF_ERROR(rows.status());
+  return trials;
+}
+
+std::string ReuseKey(const v1::JobSpec& spec, absl::string_view plan_digest,
+                     const v1::HardwareProfile& profile,
+                     absl::string_view evaluator_version) {
+  DigestBuilder digest;
+  AddField(spec.model_digest(), &digest);
+  AddField(spec.dataset().SerializeAsString(), &digest);
+  // 0 stands for 1 in both.
+  AddField(absl::StrCat(std::max(spec.threads(), 1)), &digest);
+  AddField(absl::StrCat(std::max(spec.batch(), 1)), &digest);
+  AddField(plan_digest, &digest);
+  AddField(profile.SerializeAsString(), &digest);
+  AddField(evaluator_version, &digest);
+  return digest.Finish();
+}
+
+absl::StatusOr<std::optional<v1::Trial>> FindByReuseKey(
+    Database& db, absl::string_view reuse_key) {
+  Statement row = db.Query(
+      SelectTrials("m.reuse_key = ? ORDER BY m.trial LIMIT 1"), reuse_key);
+  std::optional<v1::Trial> trial;
+  if (row.Next()) trial = TrialOf(row);
+  LATHE_RETURN_IF_ERROR(row.status());
+  return trial;
+}
+
+absl::StatusOr<v1::Trial> CopyMeasurement(Database& db, const TrialId& id,
+                                          const v1::Trial& source,
+                                          absl::Time now) {
+  LATHE_ASSIGN_OR_RETURN(v1::Trial trial, ReadTrial(db, id));
+  if (trial.reused_from() == source.name()) return trial;
+  if (trial.state() != v1::TRIAL_PENDING) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(trial.name(), " is ", TrialStateName(trial.state()),
+                     ", not PENDING; only a trial that waits can take over the "
+                     "measurement of ",
+                     source.name()));
+  }
+  LATHE_RETURN_IF_ERROR(InsertMeasurement(db, id, source.measurement()));
+  LATHE_RETURN_IF_ERROR(SetArtifact(db, id, source.artifact_digest()));
+  LATHE_RETURN_IF_ERROR(
+      db.Run("UPDATE trials SET reused_from = ? WHERE job = ? AND number = ?",
+             source.name(), id.job, id.number));
+  TrialEnd end;
+  end.from = v1::TRIAL_PENDING;
+  end.to = v1::TRIAL_MEASURED;
+  LATHE_RETURN_IF_ERROR(EndTrial(db, id, end, now));
+  return ReadTrial(db, id);
+}
+
+absl::Status EndTrial(Database& db, const TrialId& trial, const TrialEnd& end,
+                      absl::Time now) {
+  TrialChange change;
+  change.trial = trial;
+  change.from = end.from;
+  change.to = end.to;
+  change.reason = end.reason;
+  LATHE_ASSIGN_OR_RETURN(int64_t sequence, RecordTrialChange(db, change, now));
+  if (!IsFinal(end.to)) {
+    return db.Run("UPDATE trials SET state = ? WHERE job = ? AND number = ?",
+                  int{end.to}, trial.job, trial.number);
+  }
+  return db.Run(
+      "UPDATE trials SET state = ?, state_reason = ?, end_sequence = ?, "
+      "end_time_us = ? WHERE job = ? AND number = ?",
+      int{end.to}, end.reason, sequence, absl::ToUnixMicros(now), trial.job,
+      trial.number);
+}
+
+absl::Status InsertMeasurement(Database& db, const TrialId& trial,
+                               const v1::Measurement& measurement) {
+  LATHE_ASSIGN_OR_RETURN(v1::JobSpec spec, ReadJobSpec(db, trial.job));
+  Statement row = db.Query(
+      "SELECT id, plan_digest FROM trials WHERE job = ? AND number = ?",
+      trial.job, trial.number);
+  if (!row.Next()) {
+    LATHE_RETURN_IF_ERROR(row.status());
+    return NoSuch("trial", TrialName(trial));
+  }
+  return db.Run(
+      "INSERT INTO measurements (trial, reuse_key, measurement) "
+      "VALUES (?, ?, ?)",
+      row.Int(0),
+      ReuseKey(spec, row.Text(1), measurement.profile(),
+               measurement.evaluator_version()),
+      Blob(measurement));
+}
+
+absl::Status SetArtifact(Database& db, const TrialId& trial,
+                         absl::string_view digest) {
+  LATHE_RETURN_IF_ERROR(db.Run(
+      "UPDATE trials SET artifact_digest = ? WHERE job = ? AND number = ?",
+      digest, trial.job, trial.number));
+  return ReferToBlob(db, trial.job, digest);
+}
+
+}  // namespace lathe::storage
