@@ -37,7 +37,6 @@ absl::Status CheckId(const GraphParts& parts, ValueId id,
 }
 
 absl::Status CheckPostOps(const Node& node) {
-  const int operator_inputs = node.OperatorInputs();
   for (const PostOp& post_op : node.post_ops) {
     if (post_op.kind != PostOp::Kind::kAdd) continue;
     if (post_op.input < 1 ||
@@ -48,7 +47,6 @@ absl::Status CheckPostOps(const Node& node) {
                                           ", which the node does not have"));
     }
   }
-  if (operator_inputs < 0) return NodeError(node, "no operator input is left");
   return absl::OkStatus();
 }
 

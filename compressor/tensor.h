@@ -70,8 +70,24 @@ struct DataTypeOf<uint8_t> {
   static constexpr DataType value = DataType::kUint8;
 };
 template <>
+struct DataTypeOf<int16_t> {
+  static constexpr DataType value = DataType::kInt16;
+};
+template <>
+struct DataTypeOf<uint16_t> {
+  static constexpr DataType value = DataType::kUint16;
+};
+template <>
 struct DataTypeOf<int32_t> {
   static constexpr DataType value = DataType::kInt32;
+};
+template <>
+struct DataTypeOf<uint32_t> {
+  static constexpr DataType value = DataType::kUint32;
+};
+template <>
+struct DataTypeOf<uint64_t> {
+  static constexpr DataType value = DataType::kUint64;
 };
 template <>
 struct DataTypeOf<int64_t> {
@@ -112,10 +128,11 @@ class Tensor {
   }
   const std::string& bytes() const { return *bytes_; }
 
-  // The elements. REQUIRES: T is the element type.
+  // The elements. REQUIRES: T is the element type (uint8_t for bool).
   template <typename T>
   absl::Span<const T> values() const {
-    assert(DataTypeOf<T>::value == type_);
+    assert(DataTypeOf<T>::value == type_ ||
+           (type_ == DataType::kBool && sizeof(T) == 1));
     return absl::Span<const T>(reinterpret_cast<const T*>(bytes_->data()),
                                bytes_->size() / sizeof(T));
   }
