@@ -1,0 +1,124 @@
+#include "compressor/shape_inference.h"
+
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "compressor/operator_def.h"
+
+namespace lathe {
+namespace {
+
+// Values that follow from shapes are shapes, indices and masks: small. Larger
+// ones stay unknown, so that inference never costs like running.
+constexpr int64_t kMostFoldedElements = 1 << 16;
+
+using Infos = std::vector<ValueInfo>;
+
+OpCall MakeCall(const Graph& graph, const Node& node, const Infos& infos) {
+  std::vector<OpInput> inputs(node.OperatorInputs());
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const ValueId id = node.inputs[i];
+    if (id == kNoValue) continue;
+    const ValueInfo& info = infos[id];
+    inputs[i] = {true,
+                 {info.type, info.shape},
+                 info.constant.has_value() ? &*info.constant : nullptr};
+  }
+  return OpCall(node, graph.parts().opset, std::move(inputs));
+}
+
+// Whether the node's outputs follow from what is known, cheaply.
+bool IsFoldable(const OperatorDef& def, const OpCall& call,
+                const std::vector<OpValue>& outputs) {
+  if (def.is_heavy || !call.node().post_ops.empty()) return false;
+  for (const OpValue& output : outputs) {
+    if (ElementCount(output.shape) > kMostFoldedElements) return false;
+  }
+  const std::string& op = call.node().op_type;
+  if (op == "Shape" || op == "Size") return true;
+  for (int i = 0; i < call.InputCount(); ++i) {
+    if (call.Has(i) && !call.IsKnown(i)) return false;
+  }
+  return true;
+}
+
+absl::Status InferNode(const Graph& graph, const Node& node, Infos& infos) {
+  const OpCall call = MakeCall(graph, node, infos);
+  const OperatorDef* def = FindOperator(node.domain, node.op_type);
+  if (def == nullptr) {
+    return call.Unsupported("no rule for the shapes of this operator");
+  }
+  LATHE_ASSIGN_OR_RETURN(const std::vector<OpValue> outputs,
+                         ApplyRule(*def, call));
+  std::vector<Tensor> folded;
+  if (IsFoldable(*def, call, outputs)) {
+    LATHE_ASSIGN_OR_RETURN(folded, def->kernel(call, outputs));
+  }
+  for (size_t i = 0; i < node.outputs.size(); ++i) {
+    const ValueId id = node.outputs[i];
+    if (id == kNoValue) continue;
+    infos[id].type = outputs[i].type;
+    infos[id].shape = outputs[i].shape;
+    if (!folded.empty() && !graph.value(id).grid.has_value()) {
+      infos[id].constant = folded[i];
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<Shape>> InputShapes(const Graph& graph,
+                                               int64_t batch) {
+  std::vector<Shape> shapes;
+  for (const ValueId id : graph.inputs()) {
+    const Value& value = graph.value(id);
+    Shape shape = value.shape;
+    if (!shape.empty() && shape[0] == kDynamic) shape[0] = batch;
+    if (!shape.empty() && shape[0] != batch) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "input \"", value.name, "\" of shape ", ShapeToString(value.shape),
+          " has a fixed first dimension, so that a batch of ", batch,
+          " does not fit; export the model with a dynamic batch, or use ",
+          shape[0]));
+    }
+    for (const int64_t size : shape) {
+      if (size != kDynamic) continue;
+      return absl::InvalidArgumentError(absl::StrCat(
+          "input \"", value.name, "\" of shape ", ShapeToString(value.shape),
+          " has a dynamic dimension besides the batch; export the model with "
+          "fixed sizes"));
+    }
+    shapes.push_back(std::move(shape));
+  }
+  return shapes;
+}
+
+absl::StatusOr<std::vector<ValueInfo>> InferShapes(
+    const Graph& graph, absl::Span<const Shape> input_shapes) {
+  if (input_shapes.size() != graph.inputs().size()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(input_shapes.size(), " input shapes for a graph with ",
+                     graph.inputs().size(), " inputs"));
+  }
+  Infos infos(graph.values().size());
+  for (size_t id = 0; id < infos.size(); ++id) {
+    const Value& value = graph.values()[id];
+    infos[id].type = value.type;
+    if (!value.constant.has_value()) continue;
+    infos[id].type = value.constant->type();
+    infos[id].shape = value.constant->shape();
+    infos[id].constant = value.constant;
+  }
+  for (size_t i = 0; i < input_shapes.size(); ++i) {
+    infos[graph.inputs()[i]].shape = input_shapes[i];
+  }
+  for (const Node& node : graph.nodes()) {
+    LATHE_RETURN_IF_ERROR(InferNode(graph, node, infos));
+  }
+  return infos;
+}
+
+}  // namespace lathe
