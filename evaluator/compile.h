@@ -1,0 +1,21 @@
+// Executors for given input shapes.
+#ifndef LATHE_EVALUATOR_COMPILE_H_
+#define LATHE_EVALUATOR_COMPILE_H_
+
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "compressor/graph.h"
+#include "evaluator/executor.h"
+
+namespace lathe {
+
+// As Executor::Compile, for inputs of `input_shapes` whatever the graph
+// declares.
+absl::StatusOr<std::unique_ptr<Executor>> CompileForShapes(
+    const Graph& graph, absl::Span<const Shape> input_shapes);
+
+}  // namespace lathe
+
+#endif  // LATHE_EVALUATOR_COMPILE_H_

@@ -1,0 +1,51 @@
+// The functions of executor.h that are about the machine.
+#include <cpuid.h>
+#include <omp.h>
+
+#include <cstring>
+#include <string>
+
+#include "absl/strings/ascii.h"
+#include "evaluator/executor.h"
+#include "evaluator/onednn_adapter.h"
+
+namespace lathe {
+namespace {
+
+constexpr unsigned kBrandFirst = 0x80000002;
+constexpr unsigned kBrandLast = 0x80000004;
+
+// The brand string of cpuid, or "unknown".
+std::string CpuModel() {
+  if (__get_cpuid_max(0x80000000, nullptr) < kBrandLast) return "unknown";
+  std::string brand;
+  for (unsigned leaf = kBrandFirst; leaf <= kBrandLast; ++leaf) {
+    unsigned registers[4] = {};
+    __get_cpuid(leaf, &registers[0], &registers[1], &registers[2],
+                &registers[3]);
+    brand.append(reinterpret_cast<const char*>(registers), sizeof(registers));
+  }
+  brand = brand.c_str();  // Up to the first NUL.
+  absl::RemoveExtraAsciiWhitespace(&brand);
+  return brand.empty() ? "unknown" : brand;
+}
+
+}  // namespace
+
+void SetThreads(int threads) { omp_set_num_threads(threads); }
+
+v1::HardwareProfile ProbeHardware(int threads) {
+  v1::HardwareProfile profile;
+  profile.set_cpu(CpuModel());
+  profile.set_isa(OneDnnIsa());
+  profile.set_threads(threads);
+  profile.set_onednn(OneDnnVersion());
+  return profile;
+}
+
+bool HasNativeBf16() {
+  const std::string isa = OneDnnIsa();
+  return isa == "avx512_core_bf16" || isa == "avx512_core_amx";
+}
+
+}  // namespace lathe

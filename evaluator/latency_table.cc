@@ -1,0 +1,185 @@
+#include "evaluator/latency_table.h"
+
+#include <cassert>
+#include <cmath>
+#include <map>
+#include <memory>
+#include <set>
+#include <tuple>
+
+#include "base/numeric.h"
+#include "base/status.h"
+#include "compressor/compress.h"
+#include "proto/plan.h"
+
+namespace lathe {
+namespace {
+
+// Statistics of a pruned model only set ranges here, which no latency depends
+// on: few samples do.
+constexpr int64_t kStatsSamples = 4;
+
+double NearestRatio(const v1::Layer& layer, double level) {
+  double nearest = layer.keep_ratios(0);
+  for (const double ratio : layer.keep_ratios()) {
+    if (std::abs(ratio - level) < std::abs(nearest - level)) nearest = ratio;
+  }
+  return nearest;
+}
+
+// Every layer in `precision` at its widest weights, F32 where that is not
+// offered. Layers of one group offer the same ratios, hence take the same.
+v1::CompressionPlan UniformPlan(const v1::SearchSpace& space,
+                                v1::Precision precision, double level) {
+  v1::CompressionPlan plan;
+  for (const v1::Layer& layer : space.layers()) {
+    v1::LayerChoice* choice = plan.add_layers();
+    choice->set_precision(v1::F32);
+    choice->set_weight_bits(DefaultWeightBits(v1::F32));
+    choice->set_keep_ratio(NearestRatio(layer, level));
+    for (const v1::PrecisionOption& option : layer.precisions()) {
+      const bool is_wider = choice->precision() != precision ||
+                            option.weight_bits() > choice->weight_bits();
+      if (option.precision() != precision || !is_wider) continue;
+      choice->set_precision(precision);
+      choice->set_weight_bits(option.weight_bits());
+    }
+  }
+  return plan;
+}
+
+// Collects entries so that each stands once.
+class TableBuilder {
+ public:
+  explicit TableBuilder(const v1::SearchSpace& space) : space_(space) {
+    for (int i = 0; i < space.layers_size(); ++i) {
+      layers_[space.layers(i).name()] = i;
+    }
+  }
+
+  // Adds the layers of one timed model.
+  void Add(const Graph& graph, const NodeTimes& times) {
+    for (size_t i = 0; i < graph.nodes().size(); ++i) {
+      const Node& node = graph.nodes()[i];
+      const auto layer = layers_.find(node.name);
+      if (layer == layers_.end() || node.inputs.size() < 2 ||
+          !graph.IsConstant(node.inputs[1])) {
+        continue;
+      }
+      const LayerChannels channels = ChannelsOf(graph, node);
+      const auto key = std::make_tuple(layer->second, node.precision,
+                                       channels.in, channels.out);
+      if (!seen_.insert(key).second) continue;
+      v1::LatencyTable::Entry* entry = table_.add_entries();
+      entry->set_layer(layer->second);
+      entry->set_precision(node.precision);
+      entry->set_in_channels(channels.in);
+      entry->set_out_channels(channels.out);
+      entry->set_latency_us(times.us[i]);
+    }
+  }
+
+  // What the uncompressed model spends outside its layers.
+  void SetOther(const Graph& graph, const NodeTimes& times) {
+    double other_us = times.other_us;
+    for (size_t i = 0; i < graph.nodes().size(); ++i) {
+      if (layers_.count(graph.nodes()[i].name) == 0) other_us += times.us[i];
+    }
+    table_.set_other_us(other_us);
+  }
+
+  v1::LatencyTable Take() { return std::move(table_); }
+
+ private:
+  const v1::SearchSpace& space_;
+  std::map<std::string, int> layers_;
+  std::set<std::tuple<int, v1::Precision, int64_t, int64_t>> seen_;
+  v1::LatencyTable table_;
+};
+
+absl::StatusOr<NodeTimes> CompileAndTime(const Graph& graph,
+                                         const LatencyTableOptions& options) {
+  LATHE_ASSIGN_OR_RETURN(const std::unique_ptr<Executor> executor,
+                         Executor::Compile(graph, {options.batch}));
+  return TimeNodes(graph.nodes().size(), options.repeats, executor.get());
+}
+
+std::set<v1::Precision> OfferedPrecisions(const v1::SearchSpace& space) {
+  std::set<v1::Precision> offered;
+  for (const v1::Layer& layer : space.layers()) {
+    for (const v1::PrecisionOption& option : layer.precisions()) {
+      offered.insert(option.precision());
+    }
+  }
+  return offered;
+}
+
+}  // namespace
+
+LayerChannels ChannelsOf(const Graph& graph, const Node& node) {
+  const Shape& weights = graph.value(node.inputs[1]).constant->shape();
+  assert(weights.size() >= 2);
+  if (node.op_type == "Conv") {
+    return {weights[1] * node.IntOr("group", 1), weights[0]};
+  }
+  const int64_t rows = weights[weights.size() - 2];
+  const int64_t columns = weights.back();
+  const bool is_turned = node.op_type == "Gemm" && node.IntOr("transB", 0) != 0;
+  if (is_turned) return {columns, rows};
+  return {rows, columns};
+}
+
+absl::StatusOr<NodeTimes> TimeNodes(int64_t node_count, int64_t repeats,
+                                    Executor* executor) {
+  const std::vector<StepInfo>& steps = executor->steps();
+  constexpr int64_t kWarmUp = 3;
+  // By node, the last one for steps without a node.
+  std::vector<std::vector<double>> seconds(node_count + 1);
+  for (int64_t run = -kWarmUp; run < repeats; ++run) {
+    std::vector<double> by_step(steps.size(), 0);
+    LATHE_RETURN_IF_ERROR(executor->RunTimed(&by_step));
+    std::vector<double> by_node(node_count + 1, 0);
+    for (size_t i = 0; i < steps.size(); ++i) {
+      const bool has_node = steps[i].node >= 0 && steps[i].node < node_count;
+      by_node[has_node ? steps[i].node : node_count] += by_step[i];
+    }
+    if (run < 0) continue;
+    for (int64_t i = 0; i <= node_count; ++i) seconds[i].push_back(by_node[i]);
+  }
+  NodeTimes times;
+  for (int64_t i = 0; i < node_count; ++i) {
+    times.us.push_back(1e6 * Median(seconds[i]));
+  }
+  times.other_us = 1e6 * Median(seconds[node_count]);
+  return times;
+}
+
+absl::StatusOr<v1::LatencyTable> BuildLatencyTable(
+    const Graph& graph, const v1::SearchSpace& space,
+    const ActivationStats& stats, ActivationSource& source,
+    const LatencyTableOptions& options) {
+  TableBuilder builder(space);
+  LATHE_ASSIGN_OR_RETURN(const NodeTimes times, CompileAndTime(graph, options));
+  builder.SetOther(graph, times);
+  builder.Add(graph, times);
+
+  CompressOptions compress;
+  compress.range_method = RangeMethod::kMinMax;
+  compress.is_rebuilt = false;
+  compress.rebuild_samples = std::min(kStatsSamples, source.SampleCount());
+  std::set<std::string> tried = {PlanDigest(BaselinePlan(space))};
+  for (const v1::Precision precision : OfferedPrecisions(space)) {
+    for (const double level : options.keep_levels) {
+      const v1::CompressionPlan plan = UniformPlan(space, precision, level);
+      if (!tried.insert(PlanDigest(plan)).second) continue;
+      const auto compressed =
+          Compress(graph, space, plan, stats, source, compress);
+      if (!compressed.ok()) continue;
+      const auto plan_times = CompileAndTime(*compressed, options);
+      if (plan_times.ok()) builder.Add(*compressed, *plan_times);
+    }
+  }
+  return builder.Take();
+}
+
+}  // namespace lathe

@@ -1,0 +1,50 @@
+// One function per family of operators. Each adds the steps of `node` to the
+// program and returns true; or false, or Unimplemented, where the plain loop of
+// EvaluateNode has to do instead.
+#ifndef LATHE_EVALUATOR_LOWER_OPS_H_
+#define LATHE_EVALUATOR_LOWER_OPS_H_
+
+#include "absl/status/statusor.h"
+#include "compressor/graph.h"
+#include "evaluator/lowering_context.h"
+
+namespace lathe {
+
+using LowerFunction = absl::StatusOr<bool> (*)(LoweringContext& context,
+                                               const Node& node);
+
+// With constant weights: LowerWeighted.
+absl::StatusOr<bool> LowerConv(LoweringContext& context, const Node& node);
+absl::StatusOr<bool> LowerGemm(LoweringContext& context, const Node& node);
+// Constant second factor: LowerWeighted; else oneDNN's matmul.
+absl::StatusOr<bool> LowerMatMul(LoweringContext& context, const Node& node);
+
+// MaxPool, GlobalMaxPool, AveragePool, GlobalAveragePool.
+absl::StatusOr<bool> LowerPool(LoweringContext& context, const Node& node);
+
+// Relu, Sigmoid, ...
+absl::StatusOr<bool> LowerUnary(LoweringContext& context, const Node& node);
+// Add, Sub, Mul, Div, Max, Min of two values.
+absl::StatusOr<bool> LowerBinary(LoweringContext& context, const Node& node);
+// Softmax, LogSoftmax.
+absl::StatusOr<bool> LowerSoftmax(LoweringContext& context, const Node& node);
+absl::StatusOr<bool> LowerLayerNormalization(LoweringContext& context,
+                                             const Node& node);
+
+// Reshape, Flatten, Squeeze, Unsqueeze, Identity, Dropout: no step at all
+// where the elements lie in row-major order.
+absl::StatusOr<bool> LowerReshape(LoweringContext& context, const Node& node);
+absl::StatusOr<bool> LowerTranspose(LoweringContext& context, const Node& node);
+// Data move in the encoding and the order of dimensions that they lie in.
+absl::StatusOr<bool> LowerConcat(LoweringContext& context, const Node& node);
+absl::StatusOr<bool> LowerSlice(LoweringContext& context, const Node& node);
+absl::StatusOr<bool> LowerPad(LoweringContext& context, const Node& node);
+
+// Any operator, by EvaluateNode on float32.
+//
+// Errors: Unimplemented - EvaluateNode does not know it either.
+absl::Status LowerReference(LoweringContext& context, const Node& node);
+
+}  // namespace lathe
+
+#endif  // LATHE_EVALUATOR_LOWER_OPS_H_

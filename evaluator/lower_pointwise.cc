@@ -1,0 +1,328 @@
+// Activations, arithmetic of two values, softmax, layer normalisation.
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "base/status.h"
+#include "evaluator/epilogue.h"
+#include "evaluator/lower_ops.h"
+
+namespace lathe {
+namespace {
+
+using dnnl::algorithm;
+
+FusedOp Eltwise(algorithm algorithm, float alpha = 0, float beta = 0) {
+  FusedOp op;
+  op.algorithm = algorithm;
+  op.alpha = alpha;
+  op.beta = beta;
+  return op;
+}
+
+PostOp Activation(PostOp::Kind kind, float alpha = 0, float beta = 0) {
+  return {kind, alpha, beta, -1};
+}
+
+// The fused ops that make up a unary operator; empty where there are none.
+std::vector<FusedOp> UnaryOps(const Node& node) {
+  using Kind = PostOp::Kind;
+  const std::string& op = node.op_type;
+  if (op == "Relu") return ActivationOps(Activation(Kind::kRelu), 1);
+  if (op == "Sigmoid") return ActivationOps(Activation(Kind::kSigmoid), 1);
+  if (op == "Tanh") return ActivationOps(Activation(Kind::kTanh), 1);
+  if (op == "HardSwish") return ActivationOps(Activation(Kind::kHardSwish), 1);
+  if (op == "LeakyRelu") {
+    return ActivationOps(
+        Activation(Kind::kLeakyRelu, node.FloatOr("alpha", 0.01f)), 1);
+  }
+  if (op == "HardSigmoid") {
+    return ActivationOps(
+        Activation(Kind::kHardSigmoid, node.FloatOr("alpha", 0.2f),
+                   node.FloatOr("beta", 0.5f)),
+        1);
+  }
+  if (op == "Elu") {
+    return {Eltwise(algorithm::eltwise_elu, node.FloatOr("alpha", 1))};
+  }
+  if (op == "Exp") return {Eltwise(algorithm::eltwise_exp)};
+  if (op == "Abs") return {Eltwise(algorithm::eltwise_abs)};
+  if (op == "Sqrt") return {Eltwise(algorithm::eltwise_sqrt)};
+  if (op == "Neg") return {LinearOp(-1, 0)};
+  if (op == "Gelu") {
+    const bool is_tanh = node.StringOr("approximate", "none") == "tanh";
+    return {Eltwise(is_tanh ? algorithm::eltwise_gelu_tanh
+                            : algorithm::eltwise_gelu_erf)};
+  }
+  return {};
+}
+
+std::optional<algorithm> BinaryAlgorithm(const std::string& op) {
+  static const auto* algorithms = new std::map<std::string, algorithm>{
+      {"Add", algorithm::binary_add}, {"Sub", algorithm::binary_sub},
+      {"Mul", algorithm::binary_mul}, {"Div", algorithm::binary_div},
+      {"Max", algorithm::binary_max}, {"Min", algorithm::binary_min}};
+  const auto found = algorithms->find(op);
+  if (found == algorithms->end()) return std::nullopt;
+  return found->second;
+}
+
+bool IsCommutative(const std::string& op) {
+  return op != "Sub" && op != "Div";
+}
+
+bool HasGridWithoutZeroPoint(const Encoding& encoding) {
+  return encoding.IsLevels() && encoding.zero_point == 0;
+}
+
+// A binary operator: `full` has the output's shape, `other` may be broadcast.
+struct BinaryOperands {
+  ValueId full = kNoValue;
+  ValueId other = kNoValue;
+};
+
+std::optional<BinaryOperands> OrderOperands(const LoweringContext& context,
+                                            const Node& node) {
+  const Shape& shape = context.shape(node.outputs[0]);
+  const ValueId a = node.inputs[0];
+  const ValueId b = node.inputs[1];
+  if (context.shape(a) == shape && context.constant(a) == nullptr) {
+    return BinaryOperands{a, b};
+  }
+  if (context.shape(b) == shape && IsCommutative(node.op_type)) {
+    return BinaryOperands{b, a};
+  }
+  if (context.shape(a) == shape) return BinaryOperands{a, b};
+  return std::nullopt;
+}
+
+// A binary node on the way to its kernel.
+class BinaryLowering {
+ public:
+  BinaryLowering(LoweringContext& context, const Node& node,
+                 algorithm algorithm, const BinaryOperands& operands)
+      : context_(context),
+        node_(node),
+        algorithm_(algorithm),
+        operands_(operands) {}
+
+  absl::StatusOr<bool> Run() {
+    LATHE_ASSIGN_OR_RETURN(const Copy full, context_.Stored(operands_.full));
+    LATHE_ASSIGN_OR_RETURN(const Encoding other,
+                           context_.StoredEncoding(operands_.other));
+    const Encoding wanted = context_.WantedEncoding(node_.outputs[0]);
+    const bool is_sum = algorithm_ == algorithm::binary_add ||
+                        algorithm_ == algorithm::binary_sub;
+    if (is_sum && IsFullAddend(context_, node_, operands_.other) &&
+        HasGridWithoutZeroPoint(full.encoding) &&
+        HasGridWithoutZeroPoint(other)) {
+      auto is_done = Add(full.encoding, other, wanted, full.desc);
+      if (!is_done.ok() || *is_done) return is_done;
+    }
+    LATHE_ASSIGN_OR_RETURN(const MemoryDesc desc,
+                           WithType(full.desc, DataType::kFloat32));
+    LATHE_ASSIGN_OR_RETURN(
+        const bool is_done,
+        Add(FloatEncoding(), FloatEncoding(), FloatEncoding(), desc));
+    return is_done;
+  }
+
+ private:
+  static float ScaleOf(const Encoding& encoding) {
+    return encoding.IsLevels() ? encoding.scale : 1;
+  }
+
+  MemoryDesc OtherDesc(const MemoryDesc& like, const Encoding& encoding) const {
+    if (IsFullAddend(context_, node_, operands_.other)) {
+      return *WithType(like, encoding.type);
+    }
+    Shape shape = context_.shape(operands_.other);
+    const size_t rank = context_.shape(node_.outputs[0]).size();
+    shape.insert(shape.begin(), rank - shape.size(), 1);
+    return PlainDesc(shape, encoding.type);
+  }
+
+  // With the operands in these encodings and the layout of `like`. False, and
+  // nothing is done, if there is no fast kernel for 8-bit operands.
+  absl::StatusOr<bool> Add(const Encoding& full, const Encoding& other,
+                           const Encoding& wanted, const MemoryDesc& like) {
+    LATHE_ASSIGN_OR_RETURN(
+        const Epilogue epilogue,
+        MakeEpilogue(context_, node_, {}, wanted,
+                     context_.shape(node_.outputs[0])));
+    if (!epilogue.addends.empty()) return false;
+    BinarySpec spec;
+    spec.algorithm = algorithm_;
+    LATHE_ASSIGN_OR_RETURN(spec.source, WithType(like, full.type));
+    spec.second_source = OtherDesc(like, other);
+    LATHE_ASSIGN_OR_RETURN(spec.destination, WithType(like, wanted.type));
+    spec.source_scale = ScaleOf(full) / epilogue.unit;
+    spec.second_source_scale = ScaleOf(other) / epilogue.unit;
+    const auto kernel = MakeBinary(spec, epilogue.attributes.ops);
+    if (full.IsLevels() && (!kernel.ok() || IsReferenceImplementation(
+                                                kernel->implementation))) {
+      return false;
+    }
+    LATHE_RETURN_IF_ERROR(kernel.status());
+    LATHE_ASSIGN_OR_RETURN(const Copy a, context_.Fetch(operands_.full, full,
+                                                        kernel->source));
+    LATHE_ASSIGN_OR_RETURN(const Copy b, FetchOther(other, *kernel));
+    const Copy destination = context_.NewCopy(wanted, kernel->destination);
+    LATHE_RETURN_IF_ERROR(context_.AddKernel(
+        absl::AsciiStrToLower(node_.op_type), *kernel,
+        {Reads(DNNL_ARG_SRC_0, a, kernel->source),
+         Reads(DNNL_ARG_SRC_1, b, kernel->second_source),
+         Writes(DNNL_ARG_DST, destination, kernel->destination)}));
+    context_.Define(node_.outputs[0], destination);
+    return true;
+  }
+
+  absl::StatusOr<Copy> FetchOther(const Encoding& encoding,
+                                  const Kernel& kernel) {
+    if (IsFullAddend(context_, node_, operands_.other)) {
+      return context_.Fetch(operands_.other, encoding, kernel.second_source);
+    }
+    return context_.FetchPlain(operands_.other);
+  }
+
+  LoweringContext& context_;
+  const Node& node_;
+  const algorithm algorithm_;
+  const BinaryOperands operands_;
+};
+
+bool IsFloat(const LoweringContext& context, const Node& node) {
+  for (ValueId value : node.inputs) {
+    if (value != kNoValue && context.type(value) != DataType::kFloat32) {
+      return false;
+    }
+  }
+  return ElementCount(context.shape(node.outputs[0])) > 0;
+}
+
+// The bounds of a Clip; none where they are not constant.
+std::optional<FusedOp> ClipOp(const LoweringContext& context,
+                              const Node& node) {
+  constexpr float kMost = std::numeric_limits<float>::max();
+  float bounds[2] = {node.FloatOr("min", -kMost), node.FloatOr("max", kMost)};
+  for (size_t i = 1; i < std::min<size_t>(3, node.inputs.size()); ++i) {
+    if (node.inputs[i] == kNoValue) continue;
+    const Tensor* bound = context.constant(node.inputs[i]);
+    if (bound == nullptr || bound->type() != DataType::kFloat32) {
+      return std::nullopt;
+    }
+    bounds[i - 1] = bound->values<float>()[0];
+  }
+  return Eltwise(algorithm::eltwise_clip, bounds[0], bounds[1]);
+}
+
+}  // namespace
+
+absl::StatusOr<bool> LowerUnary(LoweringContext& context, const Node& node) {
+  if (!IsFloat(context, node) || !node.post_ops.empty()) return false;
+  std::vector<FusedOp> ops = UnaryOps(node);
+  if (node.op_type == "Clip") {
+    const std::optional<FusedOp> clip = ClipOp(context, node);
+    if (clip) ops = {*clip};
+  }
+  if (ops.empty()) return false;
+  const ValueId input = node.inputs[0];
+  LATHE_ASSIGN_OR_RETURN(const Copy stored, context.Stored(input));
+  LATHE_ASSIGN_OR_RETURN(const MemoryDesc desc,
+                         WithType(stored.desc, DataType::kFloat32));
+  LATHE_ASSIGN_OR_RETURN(Copy source,
+                         context.Fetch(input, FloatEncoding(), desc));
+  const Copy destination = context.NewCopy(FloatEncoding(), desc);
+  for (const FusedOp& op : ops) {
+    LATHE_ASSIGN_OR_RETURN(const Kernel kernel, MakeEltwise(op, desc));
+    LATHE_RETURN_IF_ERROR(context.AddKernel(
+        absl::AsciiStrToLower(node.op_type), kernel,
+        {Reads(DNNL_ARG_SRC, source, desc),
+         Writes(DNNL_ARG_DST, destination, desc)}));
+    source = destination;
+  }
+  context.Define(node.outputs[0], destination);
+  return true;
+}
+
+absl::StatusOr<bool> LowerBinary(LoweringContext& context, const Node& node) {
+  const auto algorithm = BinaryAlgorithm(node.op_type);
+  if (!algorithm || node.OperatorInputs() != 2 || !IsFloat(context, node)) {
+    return false;
+  }
+  // A further addition would need memory of its own; such nodes are rare.
+  for (const PostOp& op : node.post_ops) {
+    if (op.kind == PostOp::Kind::kAdd) return false;
+  }
+  const auto operands = OrderOperands(context, node);
+  if (!operands) return false;
+  return BinaryLowering(context, node, *algorithm, *operands).Run();
+}
+
+absl::StatusOr<bool> LowerSoftmax(LoweringContext& context, const Node& node) {
+  const Shape& shape = context.shape(node.inputs[0]);
+  const int64_t rank = static_cast<int64_t>(shape.size());
+  if (!IsFloat(context, node) || rank == 0 || !node.post_ops.empty()) {
+    return false;
+  }
+  // Before opset 13 all dimensions from `axis` on are one.
+  const bool is_flat = context.graph().parts().opset < 13;
+  int64_t axis = node.IntOr("axis", is_flat ? 1 : -1);
+  if (axis < 0) axis += rank;
+  if (axis >= rank || (is_flat && axis != rank - 1)) return false;
+  const MemoryDesc desc = PlainDesc(shape, DataType::kFloat32);
+  LATHE_ASSIGN_OR_RETURN(
+      const Kernel kernel,
+      MakeSoftmax(desc, static_cast<int>(axis), node.op_type == "LogSoftmax"));
+  LATHE_ASSIGN_OR_RETURN(const Copy source, context.FetchPlain(node.inputs[0]));
+  const Copy destination = context.NewCopy(FloatEncoding(), desc);
+  LATHE_RETURN_IF_ERROR(
+      context.AddKernel("softmax", kernel,
+                        {Reads(DNNL_ARG_SRC, source, desc),
+                         Writes(DNNL_ARG_DST, destination, desc)}));
+  context.Define(node.outputs[0], destination);
+  return true;
+}
+
+absl::StatusOr<bool> LowerLayerNormalization(LoweringContext& context,
+                                             const Node& node) {
+  const Shape& shape = context.shape(node.inputs[0]);
+  const int64_t rank = static_cast<int64_t>(shape.size());
+  const int64_t axis = node.IntOr("axis", -1);
+  const bool is_plain = rank >= 2 && rank <= 5 &&
+                        (axis == -1 || axis == rank - 1) &&
+                        node.outputs.size() == 1 && node.post_ops.empty();
+  if (!is_plain || !IsFloat(context, node)) return false;
+  const Tensor* scale = context.constant(node.inputs[1]);
+  if (scale == nullptr || scale->size() != shape.back()) return false;
+  const std::vector<float> zeros(shape.back(), 0);
+  const float* shift = zeros.data();
+  if (node.inputs.size() > 2 && node.inputs[2] != kNoValue) {
+    const Tensor* tensor = context.constant(node.inputs[2]);
+    if (tensor == nullptr || tensor->size() != shape.back()) return false;
+    shift = tensor->values<float>().data();
+  }
+  const MemoryDesc desc = PlainDesc(shape, DataType::kFloat32);
+  const MemoryDesc row = PlainDesc({shape.back()}, DataType::kFloat32);
+  LATHE_ASSIGN_OR_RETURN(
+      const Kernel kernel,
+      MakeLayerNormalization(desc, node.FloatOr("epsilon", 1e-5f)));
+  LATHE_ASSIGN_OR_RETURN(const Copy source, context.FetchPlain(node.inputs[0]));
+  const Copy destination = context.NewCopy(FloatEncoding(), desc);
+  const Location scales =
+      context.NewConstant(scale->bytes().data(), scale->bytes().size());
+  const Location shifts =
+      context.NewConstant(shift, shape.back() * sizeof(float));
+  LATHE_RETURN_IF_ERROR(context.AddKernel(
+      "layer_normalization", kernel,
+      {Reads(DNNL_ARG_SRC, source, desc), Reads(DNNL_ARG_SCALE, scales, row),
+       Reads(DNNL_ARG_SHIFT, shifts, row),
+       Writes(DNNL_ARG_DST, destination, desc)}));
+  context.Define(node.outputs[0], destination);
+  return true;
+}
+
+}  // namespace lathe

@@ -1,0 +1,97 @@
+#include "evaluator/lowering.h"
+
+#include <algorithm>
+#include <map>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "evaluator/lower_ops.h"
+#include "evaluator/lowering_context.h"
+
+namespace lathe {
+namespace {
+
+LowerFunction FindLowering(const Node& node) {
+  static const auto* functions = new std::map<std::string, LowerFunction>{
+      {"Abs", LowerUnary},
+      {"Add", LowerBinary},
+      {"AveragePool", LowerPool},
+      {"Clip", LowerUnary},
+      {"Concat", LowerConcat},
+      {"Conv", LowerConv},
+      {"Div", LowerBinary},
+      {"Dropout", LowerReshape},
+      {"Elu", LowerUnary},
+      {"Exp", LowerUnary},
+      {"Flatten", LowerReshape},
+      {"Gelu", LowerUnary},
+      {"Gemm", LowerGemm},
+      {"GlobalAveragePool", LowerPool},
+      {"GlobalMaxPool", LowerPool},
+      {"HardSigmoid", LowerUnary},
+      {"HardSwish", LowerUnary},
+      {"Identity", LowerReshape},
+      {"LayerNormalization", LowerLayerNormalization},
+      {"LeakyRelu", LowerUnary},
+      {"LogSoftmax", LowerSoftmax},
+      {"MatMul", LowerMatMul},
+      {"Max", LowerBinary},
+      {"MaxPool", LowerPool},
+      {"Min", LowerBinary},
+      {"Mul", LowerBinary},
+      {"Neg", LowerUnary},
+      {"Pad", LowerPad},
+      {"Relu", LowerUnary},
+      {"Reshape", LowerReshape},
+      {"Sigmoid", LowerUnary},
+      {"Slice", LowerSlice},
+      {"Softmax", LowerSoftmax},
+      {"Sqrt", LowerUnary},
+      {"Squeeze", LowerReshape},
+      {"Sub", LowerBinary},
+      {"Tanh", LowerUnary},
+      {"Transpose", LowerTranspose},
+      {"Unsqueeze", LowerReshape},
+  };
+  if (!node.domain.empty() && node.domain != "ai.onnx") return nullptr;
+  const auto found = functions->find(node.op_type);
+  return found == functions->end() ? nullptr : found->second;
+}
+
+bool IsWorthlessAtRunTime(const LoweringContext& context, const Node& node) {
+  return std::all_of(node.outputs.begin(), node.outputs.end(),
+                     [&](ValueId value) {
+                       return value == kNoValue ||
+                              context.constant(value) != nullptr;
+                     });
+}
+
+absl::Status LowerNode(LoweringContext& context, const Node& node) {
+  if (const LowerFunction lower = FindLowering(node)) {
+    const absl::StatusOr<bool> is_done = lower(context, node);
+    if (is_done.ok() && *is_done) return absl::OkStatus();
+    if (!is_done.ok() && !absl::IsUnimplemented(is_done.status())) {
+      return is_done.status();
+    }
+  }
+  return LowerReference(context, node);
+}
+
+}  // namespace
+
+absl::StatusOr<Program> LowerGraph(const Graph& graph,
+                                   const std::vector<ValueInfo>& infos) {
+  LoweringContext context(graph, infos);
+  for (size_t i = 0; i < graph.nodes().size(); ++i) {
+    const Node& node = graph.nodes()[i];
+    context.BeginNode(static_cast<int>(i));
+    if (IsWorthlessAtRunTime(context, node)) continue;
+    LATHE_RETURN_IF_ERROR(
+        Annotate(LowerNode(context, node), absl::StrCat("node ", node.name)));
+  }
+  return context.Finish();
+}
+
+}  // namespace lathe

@@ -1,0 +1,133 @@
+#include "evaluator/model_inputs.h"
+
+#include <cassert>
+#include <cmath>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "base/status.h"
+#include "compressor/shape_inference.h"
+
+namespace lathe {
+namespace {
+
+absl::StatusOr<const Array*> FindArray(const Dataset& dataset,
+                                       const std::string& name,
+                                       bool is_sole_input) {
+  const auto by_name = dataset.inputs.find(name);
+  if (by_name != dataset.inputs.end()) return &by_name->second;
+  if (is_sole_input && dataset.inputs.count("x") != 0) {
+    return &dataset.inputs.at("x");
+  }
+  if (is_sole_input && dataset.inputs.size() == 1) {
+    return &dataset.inputs.begin()->second;
+  }
+  std::vector<std::string> names;
+  for (const auto& [array, unused] : dataset.inputs) names.push_back(array);
+  return absl::InvalidArgumentError(absl::StrCat(
+      "the data have no array for the model's input \"", name, "\", only \"",
+      absl::StrJoin(names, "\", \""), "\"; give the array the input's name"));
+}
+
+// `values` with the element type `type`.
+absl::StatusOr<std::string> ToType(const std::vector<float>& values,
+                                   DataType type) {
+  if (type == DataType::kFloat32) {
+    return std::string(reinterpret_cast<const char*>(values.data()),
+                       values.size() * sizeof(float));
+  }
+  if (type != DataType::kInt64) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("inputs of type ", DataTypeName(type),
+                     " cannot be fed from a dataset; float32 and int64 can"));
+  }
+  std::string bytes(values.size() * sizeof(int64_t), '\0');
+  for (size_t i = 0; i < values.size(); ++i) {
+    const int64_t value = std::llround(values[i]);
+    std::memcpy(&bytes[i * sizeof(int64_t)], &value, sizeof(int64_t));
+  }
+  return bytes;
+}
+
+}  // namespace
+
+absl::StatusOr<ModelInputs> ModelInputs::Bind(const Graph& graph,
+                                              const Dataset* dataset,
+                                              const v1::DatasetSpec& spec) {
+  LATHE_ASSIGN_OR_RETURN(const std::optional<int64_t> declared,
+                         DeclaredBatch(graph));
+  LATHE_ASSIGN_OR_RETURN(std::vector<Shape> shapes,
+                         InputShapes(graph, declared.value_or(1)));
+  ModelInputs inputs(dataset, spec);
+  for (size_t i = 0; i < graph.inputs().size(); ++i) {
+    const Value& value = graph.value(graph.inputs()[i]);
+    Input input;
+    LATHE_ASSIGN_OR_RETURN(input.array, FindArray(*dataset, value.name,
+                                                  graph.inputs().size() == 1));
+    input.shape = std::move(shapes[i]);
+    input.shape[0] = 1;
+    input.type = value.type;
+    const auto first =
+        MakeInput(*input.array, std::vector<int64_t>{0}, input.shape, spec);
+    const std::string where = absl::StrCat("input \"", value.name, "\"");
+    if (!first.ok()) return Annotate(first.status(), where);
+    LATHE_RETURN_IF_ERROR(Annotate(ToType(*first, input.type).status(), where));
+    inputs.inputs_.push_back(std::move(input));
+  }
+  return inputs;
+}
+
+absl::Status ModelInputs::Fill(absl::Span<const int64_t> samples,
+                               Executor* executor) const {
+  assert(!samples.empty());
+  for (size_t i = 0; i < inputs_.size(); ++i) {
+    const Input& input = inputs_[i];
+    const int64_t batch = executor->input_shapes()[i][0];
+    std::vector<int64_t> padded(samples.begin(), samples.end());
+    padded.resize(batch, samples.back());
+    LATHE_ASSIGN_OR_RETURN(const std::vector<float> values,
+                           MakeInput(*input.array, padded, input.shape, spec_));
+    LATHE_ASSIGN_OR_RETURN(const std::string bytes, ToType(values, input.type));
+    std::memcpy(executor->input(i), bytes.data(), bytes.size());
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<Tensor>> ModelInputs::Tensors(
+    absl::Span<const int64_t> samples) const {
+  std::vector<Tensor> tensors;
+  for (const Input& input : inputs_) {
+    LATHE_ASSIGN_OR_RETURN(
+        const std::vector<float> values,
+        MakeInput(*input.array, samples, input.shape, spec_));
+    LATHE_ASSIGN_OR_RETURN(std::string bytes, ToType(values, input.type));
+    Shape shape = input.shape;
+    shape[0] = samples.size();
+    tensors.emplace_back(input.type, std::move(shape), std::move(bytes));
+  }
+  return tensors;
+}
+
+absl::StatusOr<std::optional<int64_t>> DeclaredBatch(const Graph& graph) {
+  std::optional<int64_t> batch;
+  for (const ValueId id : graph.inputs()) {
+    const Value& value = graph.value(id);
+    if (value.shape.empty()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("input \"", value.name, "\" has no batch dimension"));
+    }
+    const int64_t declared = value.shape[0];
+    if (declared == kDynamic) continue;
+    if (batch.has_value() && *batch != declared) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("input \"", value.name, "\" declares a batch of ",
+                       declared, ", another input ", *batch));
+    }
+    batch = declared;
+  }
+  return batch;
+}
+
+}  // namespace lathe

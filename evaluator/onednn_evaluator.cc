@@ -1,0 +1,336 @@
+// The real evaluator: opens a job's model and data, compresses, measures.
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "absl/memory/memory.h"
+#include "absl/strings/str_cat.h"
+#include "base/digest.h"
+#include "base/numeric.h"
+#include "base/status.h"
+#include "compressor/canonical.h"
+#include "compressor/cost.h"
+#include "compressor/onnx.h"
+#include "compressor/search_space.h"
+#include "evaluator/accuracy.h"
+#include "evaluator/calibration_source.h"
+#include "evaluator/core_pin.h"
+#include "evaluator/evaluator.h"
+#include "evaluator/executor.h"
+#include "evaluator/job_data.h"
+#include "evaluator/latency.h"
+#include "evaluator/latency_table.h"
+#include "evaluator/model_inputs.h"
+#include "proto/plan.h"
+
+namespace lathe {
+
+const char kEvaluatorVersion[] = "1";
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double SecondsSince(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+// The original model cannot be wrong in a way that other machines would not
+// see: it is the input that is at fault.
+absl::Status ModelFault(const absl::Status& status) {
+  if (status.code() != absl::StatusCode::kOutOfRange &&
+      status.code() != absl::StatusCode::kFailedPrecondition) {
+    return Annotate(status, "model");
+  }
+  return absl::InvalidArgumentError(absl::StrCat("model: ", status.message()));
+}
+
+// The original ran here, so what a plan's model cannot do is the plan's fault.
+absl::Status PlanFault(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kInvalidArgument:
+    case absl::StatusCode::kUnimplemented:
+    case absl::StatusCode::kOutOfRange:
+      return absl::FailedPreconditionError(
+          absl::StrCat("compressed model: ", status.message()));
+    default:
+      return status;
+  }
+}
+
+class OneDnnEvaluator : public Evaluator {
+ public:
+  OneDnnEvaluator(Graph graph, v1::SearchSpace space,
+                  std::unique_ptr<JobData> data, const v1::JobSpec& spec,
+                  const EvaluatorOptions& options)
+      : graph_(std::move(graph)),
+        space_(std::move(space)),
+        data_(std::move(data)),
+        options_(options),
+        batch_(std::max(1, spec.batch())),
+        profile_(ProbeHardware(std::max(1, spec.threads()))),
+        source_(&data_->calibration.inputs, data_->calibration.samples,
+                graph_.parts().opset) {}
+
+  absl::StatusOr<BaselineEvaluation> EvaluateBaseline() override;
+  absl::StatusOr<Evaluation> Evaluate(const v1::CompressionPlan& plan) override;
+
+  // Statistics of trial 0, so that they need not be collected.
+  absl::Status SetStats(absl::string_view bytes);
+
+ private:
+  struct PartAnswers {
+    Answers search;
+    Answers report;
+  };
+
+  absl::StatusOr<PartAnswers> AnswerParts(const Graph& graph) const;
+  // Runs the original model once; what it leaves serves every plan.
+  absl::Status PrepareBaseline();
+  absl::Status PrepareStats();
+  // Measures `graph`, which is the original compressed by `plan`.
+  absl::StatusOr<Evaluation> Measure(const Graph& graph,
+                                     const v1::CompressionPlan& plan);
+  void SetAccuracy(const PartAnswers& answers, v1::Measurement* measurement);
+  absl::Status SetLatency(const Graph& graph, v1::Measurement* measurement);
+  void SetLayers(const Graph& graph, const v1::CompressionPlan& plan,
+                 v1::Measurement* measurement) const;
+
+  const Graph graph_;
+  const v1::SearchSpace space_;
+  const std::unique_ptr<JobData> data_;
+  const EvaluatorOptions options_;
+  const int64_t batch_;
+  const v1::HardwareProfile profile_;
+  CalibrationSource source_;
+
+  std::optional<PartAnswers> baseline_answers_;
+  std::unique_ptr<Executor> baseline_executor_;
+  std::optional<ActivationStats> stats_;
+};
+
+absl::Status OneDnnEvaluator::SetStats(absl::string_view bytes) {
+  LATHE_ASSIGN_OR_RETURN(stats_, ParseActivationStats(bytes));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<OneDnnEvaluator::PartAnswers> OneDnnEvaluator::AnswerParts(
+    const Graph& graph) const {
+  PartAnswers answers;
+  LATHE_ASSIGN_OR_RETURN(answers.search, Answer(graph, data_->search.inputs,
+                                                data_->search.samples));
+  LATHE_ASSIGN_OR_RETURN(answers.report, Answer(graph, data_->report.inputs,
+                                                data_->report.samples));
+  return answers;
+}
+
+absl::Status OneDnnEvaluator::PrepareBaseline() {
+  if (baseline_executor_ != nullptr) return absl::OkStatus();
+  auto answers = AnswerParts(graph_);
+  if (!answers.ok()) return ModelFault(answers.status());
+  auto executor = Executor::Compile(graph_, {batch_});
+  if (!executor.ok()) return ModelFault(executor.status());
+  baseline_answers_ = *std::move(answers);
+  baseline_executor_ = *std::move(executor);
+  return absl::OkStatus();
+}
+
+absl::Status OneDnnEvaluator::PrepareStats() {
+  if (stats_.has_value()) return absl::OkStatus();
+  auto stats = CollectActivationStats(graph_, source_, source_.SampleCount());
+  if (!stats.ok()) return ModelFault(stats.status());
+  stats_ = *std::move(stats);
+  return absl::OkStatus();
+}
+
+void OneDnnEvaluator::SetAccuracy(const PartAnswers& answers,
+                                  v1::Measurement* measurement) {
+  const Accuracy search =
+      Score(answers.search, baseline_answers_->search, data_->search.labels);
+  const Accuracy report =
+      Score(answers.report, baseline_answers_->report, data_->report.labels);
+  measurement->set_metric(data_->search.labels.empty() ? "agreement" : "top1");
+  measurement->set_correct(search.correct);
+  measurement->set_samples(search.samples);
+  measurement->set_accuracy(static_cast<double>(search.correct) /
+                            search.samples);
+  const Interval interval = WilsonInterval(search.correct, search.samples);
+  measurement->set_accuracy_low(interval.low);
+  measurement->set_accuracy_high(interval.high);
+  measurement->set_kl_divergence(search.kl_divergence);
+  measurement->set_report_correct(report.correct);
+  measurement->set_report_samples(report.samples);
+  if (report.samples > 0) {
+    measurement->set_report_accuracy(static_cast<double>(report.correct) /
+                                     report.samples);
+  }
+}
+
+absl::Status OneDnnEvaluator::SetLatency(const Graph& graph,
+                                         v1::Measurement* measurement) {
+  LATHE_ASSIGN_OR_RETURN(const std::unique_ptr<Executor> executor,
+                         Executor::Compile(graph, {batch_}));
+  measurement->set_peak_activation_bytes(executor->peak_activation_bytes());
+  // Real samples in both: zeros and denormals run at speeds of their own.
+  const std::vector<int64_t> samples = {data_->search.samples[0]};
+  LATHE_RETURN_IF_ERROR(data_->search.inputs.Fill(samples, executor.get()));
+  LATHE_RETURN_IF_ERROR(
+      data_->search.inputs.Fill(samples, baseline_executor_.get()));
+  LatencyOptions latency;
+  latency.least_repeats = options_.least_repeats;
+  latency.most_repeats = options_.most_repeats;
+  latency.interval_width = options_.interval_width;
+  latency.most_seconds = options_.most_latency_seconds;
+  LatencyComparison comparison;
+  {
+    LATHE_ASSIGN_OR_RETURN(const std::unique_ptr<CorePin> pin,
+                           CorePin::Pin(options_.pinned_core));
+    LATHE_ASSIGN_OR_RETURN(
+        comparison,
+        CompareLatency(TimeRuns(executor.get()),
+                       TimeRuns(baseline_executor_.get()), latency));
+  }
+  measurement->set_latency_us(comparison.candidate.median_us);
+  measurement->set_latency_us_p05(comparison.candidate.p05_us);
+  measurement->set_latency_us_p95(comparison.candidate.p95_us);
+  measurement->set_latency_repeats(comparison.candidate.repeats);
+  measurement->set_baseline_latency_us(comparison.baseline.median_us);
+  measurement->set_latency_ratio(comparison.ratio);
+  measurement->set_latency_ratio_low(comparison.ratio_interval.low);
+  measurement->set_latency_ratio_high(comparison.ratio_interval.high);
+  measurement->set_is_noisy(comparison.is_noisy);
+  return absl::OkStatus();
+}
+
+void OneDnnEvaluator::SetLayers(const Graph& graph,
+                                const v1::CompressionPlan& plan,
+                                v1::Measurement* measurement) const {
+  std::map<std::string, const Node*> nodes;
+  for (const Node& node : graph.nodes()) nodes[node.name] = &node;
+  for (int i = 0; i < space_.layers_size(); ++i) {
+    const v1::Layer& layer = space_.layers(i);
+    v1::MeasuredLayer* measured = measurement->add_layers();
+    measured->set_name(layer.name());
+    *measured->mutable_choice() = plan.layers(i);
+    const auto node = nodes.find(layer.name());
+    measured->set_channels(
+        node == nodes.end()
+            ? KeptChannels(layer.out_channels(), plan.layers(i).keep_ratio())
+            : ChannelsOf(graph, *node->second).out);
+  }
+}
+
+absl::StatusOr<Evaluation> OneDnnEvaluator::Measure(
+    const Graph& graph, const v1::CompressionPlan& plan) {
+  Evaluation evaluation;
+  LATHE_ASSIGN_OR_RETURN(evaluation.artifact, SerializeOnnx(graph));
+  v1::Measurement& measurement = evaluation.measurement;
+  LATHE_ASSIGN_OR_RETURN(const PartAnswers answers, AnswerParts(graph));
+  SetAccuracy(answers, &measurement);
+  LATHE_RETURN_IF_ERROR(SetLatency(graph, &measurement));
+  LATHE_ASSIGN_OR_RETURN(const ModelCost cost, ComputeCost(graph));
+  measurement.set_size_bytes(evaluation.artifact.size());
+  measurement.set_packed_bytes(cost.packed_bytes);
+  measurement.set_entropy_bytes(cost.entropy_bytes);
+  measurement.set_macs(cost.macs);
+  *measurement.mutable_profile() = profile_;
+  measurement.set_evaluator_version(kEvaluatorVersion);
+  SetLayers(graph, plan, &measurement);
+  return evaluation;
+}
+
+absl::StatusOr<BaselineEvaluation> OneDnnEvaluator::EvaluateBaseline() {
+  const Clock::time_point start = Clock::now();
+  SetThreads(profile_.threads());
+  LATHE_RETURN_IF_ERROR(PrepareBaseline());
+  LATHE_RETURN_IF_ERROR(PrepareStats());
+  BaselineEvaluation baseline;
+  auto evaluation = Measure(graph_, BaselinePlan(space_));
+  if (!evaluation.ok()) return ModelFault(evaluation.status());
+  baseline.evaluation = *std::move(evaluation);
+  v1::Measurement& measurement = baseline.evaluation.measurement;
+  // It was measured against itself: the interval told the noise, the ratio is
+  // known.
+  measurement.set_latency_ratio(1);
+  measurement.set_latency_ratio_low(1);
+  measurement.set_latency_ratio_high(1);
+  measurement.set_baseline_latency_us(measurement.latency_us());
+
+  LatencyTableOptions table;
+  table.batch = batch_;
+  auto latency_table =
+      BuildLatencyTable(graph_, space_, *stats_, source_, table);
+  if (!latency_table.ok()) return ModelFault(latency_table.status());
+  *baseline.report.mutable_latency_table() = *std::move(latency_table);
+  *baseline.report.mutable_latency_table()->mutable_profile() = profile_;
+  *baseline.report.mutable_space() = space_;
+  baseline.activation_stats = SerializeActivationStats(*stats_);
+  baseline.report.set_activation_stats_digest(
+      Sha256Hex(baseline.activation_stats));
+  measurement.set_evaluation_seconds(SecondsSince(start));
+  return baseline;
+}
+
+absl::StatusOr<Evaluation> OneDnnEvaluator::Evaluate(
+    const v1::CompressionPlan& plan) {
+  const Clock::time_point start = Clock::now();
+  LATHE_RETURN_IF_ERROR(ValidatePlan(space_, plan));
+  SetThreads(profile_.threads());
+  LATHE_RETURN_IF_ERROR(PrepareBaseline());
+  LATHE_RETURN_IF_ERROR(PrepareStats());
+  const auto compressed =
+      Compress(graph_, space_, plan, *stats_, source_, options_.compress);
+  if (!compressed.ok()) return PlanFault(compressed.status());
+  auto evaluation = Measure(*compressed, plan);
+  if (!evaluation.ok()) return PlanFault(evaluation.status());
+  evaluation->measurement.set_evaluation_seconds(SecondsSince(start));
+  return evaluation;
+}
+
+// Whether the model takes the job's batch.
+absl::Status CheckBatch(const Graph& graph, int64_t batch) {
+  LATHE_ASSIGN_OR_RETURN(const std::optional<int64_t> declared,
+                         DeclaredBatch(graph));
+  if (!declared.has_value() || *declared == batch) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("the model is made for a batch of ", *declared, ", not ",
+                   batch, "; ask for a batch of ", *declared));
+}
+
+absl::StatusOr<v1::SearchSpace> OpenSpace(const Graph& graph) {
+  SpaceOptions options;
+  options.has_bf16 = HasNativeBf16();
+  return MakeSearchSpace(graph, options);
+}
+
+absl::StatusOr<Graph> OpenModel(absl::string_view bytes, int64_t batch) {
+  LATHE_ASSIGN_OR_RETURN(const Graph parsed, ParseOnnx(bytes));
+  LATHE_ASSIGN_OR_RETURN(Graph graph, Canonicalize(parsed));
+  LATHE_RETURN_IF_ERROR(CheckBatch(graph, batch));
+  return graph;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Evaluator>> OpenOneDnnEvaluator(
+    absl::string_view model, std::map<std::string, Dataset> datasets,
+    const v1::JobSpec& spec, absl::string_view activation_stats,
+    const EvaluatorOptions& options) {
+  auto graph = OpenModel(model, std::max(1, spec.batch()));
+  if (!graph.ok()) return ModelFault(graph.status());
+  auto space = OpenSpace(*graph);
+  if (!space.ok()) return ModelFault(space.status());
+  auto data = OpenJobData(*graph, std::move(datasets), spec.dataset());
+  if (!data.ok()) return Annotate(data.status(), "data");
+  auto evaluator = std::make_unique<OneDnnEvaluator>(
+      *std::move(graph), *std::move(space), *std::move(data), spec, options);
+  if (!activation_stats.empty()) {
+    LATHE_RETURN_IF_ERROR(evaluator->SetStats(activation_stats));
+  }
+  return evaluator;
+}
+
+}  // namespace lathe
