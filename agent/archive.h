@@ -1,0 +1,55 @@
+// The trials an agent has learned from, as it sees them.
+#ifndef LATHE_AGENT_ARCHIVE_H_
+#define LATHE_AGENT_ARCHIVE_H_
+
+#include <vector>
+
+#include "agent/decisions.h"
+#include "agent/search_core.h"
+#include "proto/types.pb.h"
+
+namespace lathe {
+
+// A plan and what came of it.
+struct Evaluated {
+  Choices choices;
+  // Objective::Quality; the least possible for an infeasible plan.
+  double quality = 0;
+  double latency_ratio = 1;
+  double size_ratio = 1;
+  bool is_feasible = true;
+};
+
+// `trial`, which must have ended MEASURED or INFEASIBLE with plan `choices`. An
+// infeasible one has its predicted ratios.
+Evaluated Evaluate(const SearchCore& core, const v1::Trial& trial,
+                   const Choices& choices);
+
+// The uncompressed model.
+Evaluated EvaluatedBaseline(const SearchCore& core);
+
+// Not thread-safe.
+class Archive {
+ public:
+  // `core` must outlive the archive. Begins with the uncompressed model.
+  explicit Archive(const SearchCore* core);
+
+  void Add(Evaluated row);
+  const std::vector<Evaluated>& rows() const { return rows_; }
+
+  // Rows that are feasible, within the job's budget as measured and not
+  // dominated in quality and the job's objectives; ascending by latency. When
+  // none is within the budget, the same without the budget.
+  const std::vector<int>& elites() const { return elites_; }
+
+ private:
+  void FindElites(bool heeds_budget);
+
+  const SearchCore* const core_;
+  std::vector<Evaluated> rows_;
+  std::vector<int> elites_;
+};
+
+}  // namespace lathe
+
+#endif  // LATHE_AGENT_ARCHIVE_H_

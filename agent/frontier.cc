@@ -1,0 +1,115 @@
+#include "agent/frontier.h"
+
+#include <algorithm>
+#include <numeric>
+#include <utility>
+
+#include "agent/objective.h"
+
+namespace lathe {
+namespace {
+
+// A trial's coordinates, all to be minimised.
+std::vector<double> Coordinates(const v1::Trial& trial,
+                                absl::Span<const std::string> objectives) {
+  const v1::Measurement& m = trial.measurement();
+  std::vector<double> coordinates = {-m.accuracy()};
+  for (const std::string& objective : objectives) {
+    if (objective == "latency") coordinates.push_back(m.latency_ratio());
+    if (objective == "size") {
+      coordinates.push_back(static_cast<double>(MeasuredBytes(m)));
+    }
+  }
+  return coordinates;
+}
+
+bool IsAtLeastAsGood(const std::vector<double>& a,
+                     const std::vector<double>& b) {
+  for (size_t i = 0; i < a.size(); ++i) {
+    if (a[i] > b[i]) return false;
+  }
+  return true;
+}
+
+double ReportAccuracy(const v1::Measurement& m) {
+  return m.report_samples() > 0 ? m.report_accuracy() : m.accuracy();
+}
+
+// Accuracy over the baseline's, both of the split that `m` has.
+double AccuracyRatio(const v1::Measurement& m,
+                     const v1::Measurement& baseline) {
+  const double of_baseline = m.report_samples() > 0 ? ReportAccuracy(baseline)
+                                                    : baseline.accuracy();
+  return of_baseline > 0 ? ReportAccuracy(m) / of_baseline : 0;
+}
+
+}  // namespace
+
+std::vector<int> ParetoFrontier(absl::Span<const v1::Trial> trials,
+                                absl::Span<const std::string> objectives) {
+  std::vector<int> measured;
+  std::vector<std::vector<double>> coordinates(trials.size());
+  for (size_t i = 0; i < trials.size(); ++i) {
+    if (trials[i].state() != v1::TRIAL_MEASURED) continue;
+    measured.push_back(static_cast<int>(i));
+    coordinates[i] = Coordinates(trials[i], objectives);
+  }
+  // Lexicographic order puts every trial after all that can dominate it, and
+  // equals in the order of their numbers.
+  std::sort(measured.begin(), measured.end(), [&](int a, int b) {
+    if (coordinates[a] != coordinates[b]) return coordinates[a] < coordinates[b];
+    return trials[a].number() < trials[b].number();
+  });
+  std::vector<int> frontier;
+  for (const int i : measured) {
+    const bool is_dominated =
+        std::any_of(frontier.begin(), frontier.end(), [&](int member) {
+          return IsAtLeastAsGood(coordinates[member], coordinates[i]);
+        });
+    if (!is_dominated) frontier.push_back(i);
+  }
+  std::sort(frontier.begin(), frontier.end(), [&](int a, int b) {
+    const v1::Measurement& first = trials[a].measurement();
+    const v1::Measurement& second = trials[b].measurement();
+    if (first.latency_ratio() != second.latency_ratio()) {
+      return first.latency_ratio() < second.latency_ratio();
+    }
+    if (MeasuredBytes(first) != MeasuredBytes(second)) {
+      return MeasuredBytes(first) < MeasuredBytes(second);
+    }
+    return trials[a].number() < trials[b].number();
+  });
+  return frontier;
+}
+
+double Hypervolume(absl::Span<const v1::Trial> trials,
+                   const v1::Measurement& baseline) {
+  constexpr double kReferenceLatency = 1;
+  constexpr double kReferenceAccuracy = 0.8;
+  struct Point {
+    double latency;
+    double accuracy;
+  };
+  std::vector<Point> points;
+  for (const v1::Trial& trial : trials) {
+    if (trial.state() != v1::TRIAL_MEASURED) continue;
+    points.push_back({trial.measurement().latency_ratio(),
+                      AccuracyRatio(trial.measurement(), baseline)});
+  }
+  std::sort(points.begin(), points.end(), [](const Point& a, const Point& b) {
+    return a.latency < b.latency;
+  });
+  // From fast to slow: each point that raises the accuracy adds the slab
+  // between the old height and its own.
+  double area = 0;
+  double height = kReferenceAccuracy;
+  for (const Point& point : points) {
+    if (point.latency >= kReferenceLatency) break;
+    if (point.accuracy <= height) continue;
+    area += (kReferenceLatency - point.latency) * (point.accuracy - height);
+    height = point.accuracy;
+  }
+  return area / (1 - kReferenceAccuracy);
+}
+
+}  // namespace lathe

@@ -1,0 +1,30 @@
+// One maker per strategy; MakeAgent's table is in agent.cc.
+#ifndef LATHE_AGENT_STRATEGIES_H_
+#define LATHE_AGENT_STRATEGIES_H_
+
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "agent/agent.h"
+
+namespace lathe {
+
+// All layers alike, over the grid of precisions, bits and keep ratios.
+absl::StatusOr<std::unique_ptr<Agent>> MakeUniformAgent(
+    const AgentContext& context);
+
+// Random legal plans, spread over the latencies that can be reached.
+absl::StatusOr<std::unique_ptr<Agent>> MakeRandomAgent(
+    const AgentContext& context);
+
+// One trial per useful (decision, choice), then greedy steps by least loss of
+// quality per cost saved.
+absl::StatusOr<std::unique_ptr<Agent>> MakeGreedyAgent(
+    const AgentContext& context);
+
+// A budget-conditioned DDPG policy with a surrogate. Needs libtorch.
+absl::StatusOr<std::unique_ptr<Agent>> MakeRlAgent(const AgentContext& context);
+
+}  // namespace lathe
+
+#endif  // LATHE_AGENT_STRATEGIES_H_
