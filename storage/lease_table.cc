@@ -163,6 +163,7 @@ absl::StatusOr<std::vector<GrantedLease>> StartAttempts(Database& db,
 absl::StatusOr<std::vector<ActiveAttempt>> ReadActiveAttempts(Database& db) {
   Statement rows = db.Query(
       "SELECT a.fence, t.job, t.number, a.session FROM attempts a "
+      "INDEXED BY attempts_active "
       "JOIN trials t ON t.id = a.trial WHERE a.is_active = 1 "
       "ORDER BY a.fence");
   std::vector<ActiveAttempt> attempts;

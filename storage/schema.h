@@ -1,4 +1,7 @@
 // The tables of the database and how an older file is brought up to date.
+//
+// Queries that must stay fast with 100,000 trials name their index (INDEXED
+// BY), so that one that no longer fits is an error in every test, not a scan.
 #ifndef LATHE_STORAGE_SCHEMA_H_
 #define LATHE_STORAGE_SCHEMA_H_
 

@@ -200,7 +200,10 @@ std::string ReuseKey(const v1::JobSpec& spec, absl::string_view plan_digest,
 absl::StatusOr<std::optional<v1::Trial>> FindByReuseKey(
     Database& db, absl::string_view reuse_key) {
   Statement row = db.Query(
-      SelectTrials("m.reuse_key = ? ORDER BY m.trial LIMIT 1"), reuse_key);
+      SelectTrials("t.id = (SELECT trial FROM measurements "
+                   "INDEXED BY measurements_by_key WHERE reuse_key = ? "
+                   "ORDER BY trial LIMIT 1)"),
+      reuse_key);
   std::optional<v1::Trial> trial;
   if (row.Next()) trial = TrialOf(row);
   LATHE_RETURN_IF_ERROR(row.status());
