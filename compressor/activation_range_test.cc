@@ -1,0 +1,106 @@
+#include "compressor/activation_range.h"
+
+#include <cmath>
+
+#include "compressor/histogram.h"
+#include "compressor/reference_ops.h"
+#include "compressor/testing/net_builder.h"
+#include "gtest/gtest.h"
+
+namespace lathe {
+namespace {
+
+TensorStats StatsOf(const std::vector<float>& values) {
+  TensorStats stats = EmptyStats();
+  EXPECT_TRUE(AddToStats(values, &stats));
+  return stats;
+}
+
+// Half of the values are zero, the others spread over a long tail.
+std::vector<float> ReluLike(int count, uint64_t seed) {
+  TestRandom random(seed);
+  std::vector<float> values(count);
+  for (float& v : values) {
+    const float x = random.Normal(1);
+    v = x > 0 ? x * x * x : 0;
+  }
+  return values;
+}
+
+double GridError(const std::vector<float>& values, const ActivationGrid& grid) {
+  double error = 0;
+  for (const float v : values) {
+    error += std::pow(double{v} - ApplyGrid(grid, v), 2);
+  }
+  return error;
+}
+
+TEST(ActivationRange, ValuesOfOneSignUseAnUnsignedGrid) {
+  const ActivationGrid grid =
+      ChooseGrid(StatsOf({0, 1, 2.55f}), RangeMethod::kMinMax, 1);
+  EXPECT_FALSE(grid.is_signed);
+  EXPECT_EQ(grid.zero_point, 0);
+  EXPECT_FLOAT_EQ(grid.scale, 0.01f);
+}
+
+TEST(ActivationRange, NegativeValuesMakeASymmetricSignedGrid) {
+  const ActivationGrid grid =
+      ChooseGrid(StatsOf({-2.54f, 1}), RangeMethod::kMinMax, 1);
+  EXPECT_TRUE(grid.is_signed);
+  EXPECT_EQ(grid.zero_point, 0);
+  EXPECT_FLOAT_EQ(grid.scale, 0.02f);
+}
+
+TEST(ActivationRange, ZerosHaveAUsableGrid) {
+  for (const RangeMethod method :
+       {RangeMethod::kMinMax, RangeMethod::kPercentile, RangeMethod::kMse}) {
+    const ActivationGrid grid = ChooseGrid(StatsOf({0, 0}), method, 0.99);
+    EXPECT_FLOAT_EQ(grid.scale, 1 / 255.0f);
+  }
+}
+
+TEST(ActivationRange, APercentileLeavesOutTheTail) {
+  std::vector<float> values(999, 1.0f);
+  values.push_back(100);
+  const TensorStats stats = StatsOf(values);
+  const float bin = 2 * stats.limit / kHistogramBins;
+  EXPECT_NEAR(ClippingPoint(stats, RangeMethod::kPercentile, 0.99), 1, bin);
+  EXPECT_EQ(ClippingPoint(stats, RangeMethod::kPercentile, 1), 100);
+}
+
+TEST(ActivationRange, MinMaxErrsByAtMostHalfAStep) {
+  TestRandom random(5);
+  std::vector<float> values(1000);
+  for (float& v : values) v = random.Normal(2);
+  const ActivationGrid grid =
+      ChooseGrid(StatsOf(values), RangeMethod::kMinMax, 1);
+  for (const float v : values) {
+    EXPECT_LE(std::abs(ApplyGrid(grid, v) - v), grid.scale * 0.50002f);
+  }
+}
+
+class MseRanges : public ::testing::TestWithParam<int> {};
+
+TEST_P(MseRanges, ErrHardlyMoreThanTheBestOfAFineSearch) {
+  TestRandom random(GetParam());
+  std::vector<float> values = ReluLike(20000, GetParam());
+  if (GetParam() % 2 == 1) {
+    for (float& v : values) v -= 0.3f * random.Normal(1);
+  }
+  const TensorStats stats = StatsOf(values);
+  const double error =
+      GridError(values, ChooseGrid(stats, RangeMethod::kMse, 1));
+  ActivationGrid grid = ChooseGrid(stats, RangeMethod::kMinMax, 1);
+  const float widest = grid.scale;
+  double best = GridError(values, grid);
+  for (int k = 1; k < 300; ++k) {
+    grid.scale = widest * k / 300;
+    best = std::min(best, GridError(values, grid));
+  }
+  EXPECT_LE(error, 1.05 * best);
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, MseRanges, ::testing::Range(0, 6));
+
+}  // namespace
+}  // namespace lathe

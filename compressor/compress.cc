@@ -1,0 +1,174 @@
+#include "compressor/compress.h"
+
+#include <algorithm>
+#include <optional>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "compressor/activation_range.h"
+#include "compressor/channel_groups.h"
+#include "compressor/graph_edit.h"
+#include "compressor/prune.h"
+#include "compressor/rebuild_pass.h"
+#include "compressor/weight_quantizer.h"
+#include "proto/plan.h"
+
+namespace lathe {
+namespace {
+
+// Whether `space` and `groups` are about the same network.
+absl::Status CheckSpace(const Graph& graph, const ChannelGroups& groups,
+                        const v1::SearchSpace& space) {
+  const int layers = static_cast<int>(groups.layers.size());
+  if (space.layers_size() != layers) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the search space has ", space.layers_size(),
+                     " layers, the model ", layers));
+  }
+  for (int i = 0; i < layers; ++i) {
+    const std::string& name = graph.nodes()[groups.layers[i].node].name;
+    if (space.layers(i).name() != name ||
+        space.layers(i).group() != groups.layers[i].group) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "layer ", i, " is ", space.layers(i).name(), " of group ",
+          space.layers(i).group(), " in the search space, ", name, " of group ",
+          groups.layers[i].group, " in the model"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+// By group. Errors: InvalidArgument - a pinned group should lose channels.
+absl::StatusOr<std::vector<double>> KeepRatios(
+    const Graph& graph, const ChannelGroups& groups,
+    const v1::CompressionPlan& plan) {
+  std::vector<double> ratios(groups.groups.size(), 1);
+  for (size_t i = 0; i < groups.layers.size(); ++i) {
+    const LayerChannels& layer = groups.layers[i];
+    const double ratio = plan.layers(static_cast<int>(i)).keep_ratio();
+    if (ratio != 1 && groups.groups[layer.group].is_pinned) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("layer ", graph.nodes()[layer.node].name,
+                       ": keep_ratio = ", ratio, ", but it keeps all"));
+    }
+    ratios[layer.group] = ratio;
+  }
+  return ratios;
+}
+
+// Inputs of the layers that run in INT8.
+std::set<ValueId> QuantizedInputs(const Graph& graph,
+                                  const ChannelGroups& groups,
+                                  const v1::CompressionPlan& plan) {
+  std::set<ValueId> inputs;
+  for (size_t i = 0; i < groups.layers.size(); ++i) {
+    if (plan.layers(static_cast<int>(i)).precision() != v1::INT8) continue;
+    inputs.insert(graph.nodes()[groups.layers[i].node].inputs[0]);
+  }
+  return inputs;
+}
+
+// The pruned network and, if `observed` is not empty, its statistics.
+absl::StatusOr<RebuiltNetwork> Prune(const Graph& graph,
+                                     const ChannelGroups& groups,
+                                     const std::vector<double>& keep_ratios,
+                                     const std::set<ValueId>& observed,
+                                     ActivationSource& source,
+                                     const CompressOptions& options) {
+  const std::vector<bool> is_kept =
+      ChooseKeptSymbols(groups, ScoreSymbols(graph, groups), keep_ratios);
+  LATHE_ASSIGN_OR_RETURN(Graph pruned, RemoveChannels(graph, groups, is_kept));
+  if (options.is_rebuilt) {
+    RebuildPassOptions pass;
+    pass.samples = options.rebuild_samples;
+    pass.ridge = options.ridge;
+    pass.observed = observed;
+    return RebuildNetwork(graph, groups, is_kept, pruned, source, pass);
+  }
+  RebuiltNetwork network{std::move(pruned), {}};
+  if (!observed.empty()) {
+    LATHE_ASSIGN_OR_RETURN(
+        network.stats, CollectActivationStats(network.graph, source,
+                                              std::min(options.rebuild_samples,
+                                                       source.SampleCount())));
+  }
+  return network;
+}
+
+// Sets the precision of a layer, and for INT8 its integer weights.
+absl::Status SetPrecision(const LayerChannels& layer,
+                          const v1::LayerChoice& choice, GraphParts* parts) {
+  Node& node = parts->nodes[layer.node];
+  node.precision = choice.precision();
+  node.quantized_weights.reset();
+  if (choice.precision() != v1::INT8) return absl::OkStatus();
+  const Tensor weights = *parts->values[node.inputs[1]].constant;
+  absl::StatusOr<QuantizedWeights> quantized = QuantizeWeights(
+      weights, layer.weight_axis, choice.weight_bits(), ScaleMethod::kMse);
+  if (!quantized.ok()) {
+    return Annotate(quantized.status(), absl::StrCat("layer ", node.name));
+  }
+  SetConstantInput(
+      parts, layer.node, 1,
+      DequantizeWeights(*quantized, weights.shape(), layer.weight_axis));
+  node.quantized_weights = *std::move(quantized);
+  return absl::OkStatus();
+}
+
+absl::Status SetGrids(const std::set<ValueId>& inputs,
+                      const ActivationStats& stats,
+                      const CompressOptions& options, GraphParts* parts) {
+  for (const ValueId id : inputs) {
+    Value& value = parts->values[id];
+    const auto found = stats.tensors.find(value.name);
+    if (found == stats.tensors.end()) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          "activation ", value.name,
+          " has no statistics, so that its int8 range is not known; collect "
+          "them from this model"));
+    }
+    value.grid =
+        ChooseGrid(found->second, options.range_method, options.percentile);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<Graph> Compress(const Graph& graph, const v1::SearchSpace& space,
+                               const v1::CompressionPlan& plan,
+                               const ActivationStats& stats,
+                               ActivationSource& source,
+                               const CompressOptions& options) {
+  LATHE_RETURN_IF_ERROR(ValidatePlan(space, plan));
+  LATHE_ASSIGN_OR_RETURN(const ChannelGroups groups, FindChannelGroups(graph));
+  LATHE_RETURN_IF_ERROR(CheckSpace(graph, groups, space));
+  LATHE_ASSIGN_OR_RETURN(const std::vector<double> keep_ratios,
+                         KeepRatios(graph, groups, plan));
+  const std::set<ValueId> quantized = QuantizedInputs(graph, groups, plan);
+  const bool is_pruned = std::any_of(keep_ratios.begin(), keep_ratios.end(),
+                                     [](double ratio) { return ratio != 1; });
+  GraphParts parts;
+  std::optional<ActivationStats> pruned_stats;
+  if (is_pruned) {
+    LATHE_ASSIGN_OR_RETURN(
+        RebuiltNetwork network,
+        Prune(graph, groups, keep_ratios, quantized, source, options));
+    parts = network.graph.parts();
+    pruned_stats = std::move(network.stats);
+  } else {
+    parts = graph.parts();
+  }
+  for (size_t i = 0; i < groups.layers.size(); ++i) {
+    LATHE_RETURN_IF_ERROR(SetPrecision(
+        groups.layers[i], plan.layers(static_cast<int>(i)), &parts));
+  }
+  LATHE_RETURN_IF_ERROR(SetGrids(
+      quantized, pruned_stats ? *pruned_stats : stats, options, &parts));
+  return Graph::Create(std::move(parts));
+}
+
+}  // namespace lathe

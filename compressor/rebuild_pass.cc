@@ -1,0 +1,285 @@
+#include "compressor/rebuild_pass.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/numeric.h"
+#include "base/status.h"
+#include "compressor/fixed_batch_source.h"
+#include "compressor/graph_edit.h"
+#include "compressor/histogram.h"
+#include "compressor/live_tensors.h"
+#include "compressor/prune.h"
+#include "compressor/rebuild.h"
+#include "compressor/shape_inference.h"
+
+namespace lathe {
+namespace {
+
+// Bytes that the activations of both networks may take together.
+constexpr int64_t kMostBytes = int64_t{1} << 30;
+
+// Base of the seeds by which output positions are drawn.
+constexpr uint64_t kSeed = 0x1a7e;
+
+// Largest sum of the bytes of a batch's activations alive at once.
+absl::StatusOr<int64_t> PeakBytes(const Graph& graph, int64_t batch) {
+  LATHE_ASSIGN_OR_RETURN(const std::vector<Shape> shapes,
+                         InputShapes(graph, batch));
+  LATHE_ASSIGN_OR_RETURN(const std::vector<ValueInfo> infos,
+                         InferShapes(graph, shapes));
+  const auto bytes = [&infos](ValueId id) {
+    return ElementCount(infos[id].shape) *
+           static_cast<int64_t>(ElementBytes(infos[id].type));
+  };
+  int64_t alive = 0;
+  for (const ValueId id : graph.inputs()) alive += bytes(id);
+  int64_t peak = alive;
+  for (int i = 0; i < static_cast<int>(graph.nodes().size()); ++i) {
+    const Node& node = graph.nodes()[i];
+    for (const ValueId id : node.outputs) {
+      if (id != kNoValue) alive += bytes(id);
+    }
+    peak = std::max(peak, alive);
+    const std::set<ValueId> read(node.inputs.begin(), node.inputs.end());
+    for (const ValueId id : read) {
+      const bool is_last = id != kNoValue && !graph.IsConstant(id) &&
+                           graph.Consumers(id).back() == i;
+      if (is_last) alive -= bytes(id);
+    }
+  }
+  return peak;
+}
+
+// How many post-ops from the first on are additions.
+int LeadingAdditions(const Node& node) {
+  int count = 0;
+  while (count < static_cast<int>(node.post_ops.size()) &&
+         node.post_ops[count].kind == PostOp::Kind::kAdd) {
+    ++count;
+  }
+  return count;
+}
+
+// `node` with its first `count` post-ops only.
+Node WithPostOps(const Node& node, int count) {
+  Node cut = node;
+  int inputs = node.OperatorInputs();
+  cut.post_ops.resize(count);
+  for (const PostOp& op : cut.post_ops) inputs = std::max(inputs, op.input + 1);
+  cut.inputs.resize(inputs);
+  return cut;
+}
+
+Tensor Minus(const Tensor& a, const Tensor& b) {
+  std::vector<float> difference(a.values<float>().begin(),
+                                a.values<float>().end());
+  const absl::Span<const float> other = b.values<float>();
+  for (size_t i = 0; i < difference.size(); ++i) difference[i] -= other[i];
+  return Tensor::Of<float>(a.shape(), difference);
+}
+
+class RebuildPass {
+ public:
+  RebuildPass(const Graph& original, const ChannelGroups& groups,
+              const std::vector<bool>& is_kept, const Graph& pruned,
+              ActivationSource& source, const RebuildPassOptions& options)
+      : original_(original),
+        is_kept_(is_kept),
+        source_(source),
+        options_(options),
+        layer_of_node_(original.nodes().size()),
+        is_changed_(original.values().size()),
+        parts_(pruned.parts()),
+        original_live_(original),
+        pruned_live_(original) {
+    for (const LayerChannels& layer : groups.layers) {
+      layer_of_node_[layer.node] = &layer;
+    }
+    is_cut_.resize(original.nodes().size());
+    for (const ChannelRewrite& rewrite : groups.rewrites) {
+      if (LosesAny(rewrite.symbols)) is_cut_[rewrite.node] = true;
+    }
+  }
+
+  absl::Status Run(int64_t samples) {
+    LATHE_ASSIGN_OR_RETURN(const std::vector<Tensor> inputs,
+                           source_.Inputs(0, samples));
+    original_live_.SetInputs(inputs);
+    pruned_live_.SetInputs(inputs);
+    stats_.samples = samples;
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      LATHE_RETURN_IF_ERROR(Observe(original_.inputs()[i], inputs[i]));
+    }
+    for (int i = 0; i < static_cast<int>(original_.nodes().size()); ++i) {
+      LATHE_RETURN_IF_ERROR(Step(i));
+      original_live_.FreeAfter(i);
+      pruned_live_.FreeAfter(i);
+    }
+    return absl::OkStatus();
+  }
+
+  GraphParts TakeParts() { return std::move(parts_); }
+  ActivationStats TakeStats() { return std::move(stats_); }
+
+ private:
+  bool LosesAny(const std::vector<int>& symbols) const {
+    return std::any_of(symbols.begin(), symbols.end(),
+                       [this](int symbol) { return !is_kept_[symbol]; });
+  }
+
+  absl::Status Step(int index) {
+    const Node& node = original_.nodes()[index];
+    const std::vector<Tensor> inputs =
+        original_live_.InputsOf(original_.parts(), node);
+    LATHE_ASSIGN_OR_RETURN(const std::vector<Tensor> outputs,
+                           source_.Run(node, inputs));
+    std::vector<Tensor> pruned_outputs = outputs;
+    const bool is_changed =
+        is_cut_[index] ||
+        std::any_of(node.inputs.begin(), node.inputs.end(), [this](ValueId id) {
+          return id != kNoValue && is_changed_[id];
+        });
+    if (is_changed) {
+      const LayerChannels* layer = layer_of_node_[index];
+      if (layer != nullptr && LosesAny(layer->in_symbols)) {
+        LATHE_RETURN_IF_ERROR(Rebuild(*layer, inputs, outputs[0]));
+      }
+      const Node& pruned = parts_.nodes[index];
+      LATHE_ASSIGN_OR_RETURN(
+          pruned_outputs,
+          source_.Run(pruned, pruned_live_.InputsOf(parts_, pruned)));
+    }
+    original_live_.SetOutputs(node, outputs);
+    pruned_live_.SetOutputs(node, pruned_outputs);
+    for (size_t o = 0; o < node.outputs.size(); ++o) {
+      if (node.outputs[o] == kNoValue) continue;
+      is_changed_[node.outputs[o]] = is_changed;
+      LATHE_RETURN_IF_ERROR(Observe(node.outputs[o], pruned_outputs[o]));
+    }
+    return absl::OkStatus();
+  }
+
+  // Gives the layer new weights in parts_. `inputs` and `output` are those of
+  // the original node.
+  absl::Status Rebuild(const LayerChannels& layer,
+                       const std::vector<Tensor>& inputs,
+                       const Tensor& output) {
+    Node& node = parts_.nodes[layer.node];
+    LATHE_ASSIGN_OR_RETURN(const Tensor target, Target(layer, inputs, output));
+    LayerWeights kept;
+    kept.weights = *parts_.values[node.inputs[1]].constant;
+    const bool has_bias = node.op_type != "MatMul" &&
+                          node.OperatorInputs() > 2 &&
+                          node.inputs[2] != kNoValue;
+    if (has_bias && !parts_.values[node.inputs[2]].constant) {
+      return absl::OkStatus();  // What is computed cannot be set.
+    }
+    if (has_bias) kept.bias = *parts_.values[node.inputs[2]].constant;
+    RebuildOptions options;
+    options.ridge = options_.ridge;
+    options.seed = MixSeed(kSeed, static_cast<uint64_t>(layer.node));
+    LATHE_ASSIGN_OR_RETURN(
+        LayerWeights rebuilt,
+        RebuildLayer(node, kept, pruned_live_.at(node.inputs[0]), target,
+                     options));
+    SetConstantInput(&parts_, layer.node, 1, std::move(rebuilt.weights));
+    if (rebuilt.bias) {
+      SetConstantInput(&parts_, layer.node, 2, *std::move(rebuilt.bias));
+    }
+    return absl::OkStatus();
+  }
+
+  // What the pruned layer should give before its post-ops: see RebuildNetwork.
+  absl::StatusOr<Tensor> Target(const LayerChannels& layer,
+                                const std::vector<Tensor>& inputs,
+                                const Tensor& output) {
+    const Node& node = original_.nodes()[layer.node];
+    int additions = LeadingAdditions(node);
+    const std::vector<int64_t> kept = KeptIndices(layer.out_symbols, is_kept_);
+    Shape kept_shape = output.shape();
+    kept_shape[layer.output_axis] = static_cast<int64_t>(kept.size());
+    for (int i = 0; i < additions; ++i) {
+      const ValueId id = node.inputs[node.post_ops[i].input];
+      // A constant is in both sums; a broadcast value is left to itself.
+      const bool is_alike = !original_.IsConstant(id) &&
+                            pruned_live_.at(id).shape() == kept_shape;
+      if (!is_alike) additions = i;
+    }
+    Tensor target = output;
+    if (additions < static_cast<int>(node.post_ops.size())) {
+      const Node cut = WithPostOps(node, additions);
+      LATHE_ASSIGN_OR_RETURN(
+          std::vector<Tensor> outputs,
+          source_.Run(
+              cut, absl::MakeConstSpan(inputs).subspan(0, cut.inputs.size())));
+      target = std::move(outputs[0]);
+    }
+    target = TakeAlongAxis(target, layer.output_axis, kept);
+    for (int i = 0; i < additions; ++i) {
+      target =
+          Minus(target, pruned_live_.at(node.inputs[node.post_ops[i].input]));
+    }
+    return target;
+  }
+
+  absl::Status Observe(ValueId id, const Tensor& tensor) {
+    if (options_.observed.count(id) == 0 ||
+        tensor.type() != DataType::kFloat32 || tensor.size() == 0) {
+      return absl::OkStatus();
+    }
+    const std::string& name = original_.value(id).name;
+    TensorStats stats = EmptyStats();
+    if (!AddToStats(tensor.values<float>(), &stats)) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          "activation ", name,
+          " is not finite (infinite or NaN) in the pruned network"));
+    }
+    stats_.tensors[name] = std::move(stats);
+    return absl::OkStatus();
+  }
+
+  const Graph& original_;
+  const std::vector<bool>& is_kept_;
+  ActivationSource& source_;
+  const RebuildPassOptions& options_;
+  std::vector<const LayerChannels*> layer_of_node_;  // Null for other nodes.
+  std::vector<bool> is_cut_;      // By node: whether pruning edits it.
+  std::vector<bool> is_changed_;  // By value: whether the networks differ.
+  GraphParts parts_;              // The pruned network in the making.
+  LiveTensors original_live_;
+  LiveTensors pruned_live_;
+  ActivationStats stats_;
+};
+
+}  // namespace
+
+absl::StatusOr<RebuiltNetwork> RebuildNetwork(
+    const Graph& original, const ChannelGroups& groups,
+    const std::vector<bool>& is_kept, const Graph& pruned,
+    ActivationSource& source, const RebuildPassOptions& options) {
+  const std::optional<int64_t> fixed = FixedBatch(original);
+  const int64_t batch = fixed.value_or(1);
+  LATHE_ASSIGN_OR_RETURN(const int64_t peak_bytes, PeakBytes(original, batch));
+  const int64_t fitting = kMostBytes / (2 * std::max<int64_t>(1, peak_bytes));
+  const int64_t samples =
+      std::min({options.samples / batch, source.SampleCount() / batch,
+                std::max<int64_t>(1, fitting)}) *
+      batch;
+  if (samples < 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the rebuild after pruning needs at least ", batch,
+                     " calibration samples, not ", source.SampleCount()));
+  }
+  FixedBatchSource batched(original, source, batch);
+  RebuildPass pass(original, groups, is_kept, pruned,
+                   fixed ? static_cast<ActivationSource&>(batched) : source,
+                   options);
+  LATHE_RETURN_IF_ERROR(pass.Run(samples));
+  LATHE_ASSIGN_OR_RETURN(Graph graph, Graph::Create(pass.TakeParts()));
+  return RebuiltNetwork{std::move(graph), pass.TakeStats()};
+}
+
+}  // namespace lathe

@@ -1,0 +1,101 @@
+#include "compressor/ridge.h"
+
+#include <Eigen/Cholesky>
+#include <algorithm>
+#include <utility>
+
+namespace lathe {
+namespace {
+
+// Rows whose products are summed in float32 before they go to double: float32
+// is twice as fast, and sums this short lose nothing that the ridge would keep.
+constexpr Eigen::Index kBlockRows = 256;
+
+// Eigen cuts products into blocks by the sizes of the machine's caches, and
+// sums depend on the cuts; fixed sizes give the same bits on every machine.
+void FixBlocking() {
+  static const bool is_fixed = [] {
+    Eigen::setCpuCacheSizes(32 << 10, 512 << 10, 4 << 20);
+    return true;
+  }();
+  static_cast<void>(is_fixed);
+}
+
+// The column means of `m`, which are subtracted from it.
+Eigen::VectorXd TakeMeans(Observations* m) {
+  Eigen::VectorXd sums = Eigen::VectorXd::Zero(m->cols());
+  for (Eigen::Index r = 0; r < m->rows(); ++r) {
+    sums += m->row(r).transpose().cast<double>();
+  }
+  const Eigen::VectorXd means = sums / static_cast<double>(m->rows());
+  m->rowwise() -= means.transpose().cast<float>();
+  return means;
+}
+
+// Solves (a + lambda I) x = b for a symmetric positive semidefinite `a`, of
+// which the lower half is given.
+Eigen::MatrixXd SolveShifted(Eigen::MatrixXd a, double lambda,
+                             const Eigen::MatrixXd& b) {
+  a.diagonal().array() += lambda;
+  const Eigen::LLT<Eigen::MatrixXd> llt(a);
+  if (llt.info() == Eigen::Success) return llt.solve(b);
+  // Rounding made it indefinite.
+  return Eigen::LDLT<Eigen::MatrixXd>(a).solve(b);
+}
+
+Eigen::MatrixXd SolvePrimal(const Observations& x, const Observations& y,
+                            double ridge) {
+  const Eigen::Index inputs = x.cols();
+  Eigen::MatrixXd gram = Eigen::MatrixXd::Zero(inputs, inputs);
+  Eigen::MatrixXd cross = Eigen::MatrixXd::Zero(inputs, y.cols());
+  for (Eigen::Index start = 0; start < x.rows(); start += kBlockRows) {
+    const Eigen::Index rows = std::min(kBlockRows, x.rows() - start);
+    const Eigen::MatrixXf part = x.middleRows(start, rows);
+    Eigen::MatrixXf products = Eigen::MatrixXf::Zero(inputs, inputs);
+    products.selfadjointView<Eigen::Lower>().rankUpdate(part.transpose());
+    gram += products.cast<double>();
+    const Eigen::MatrixXf crossed =
+        part.transpose() * y.middleRows(start, rows);
+    cross += crossed.cast<double>();
+  }
+  const double mean_diagonal = gram.trace() / static_cast<double>(inputs);
+  if (mean_diagonal <= 0) return Eigen::MatrixXd::Zero(inputs, y.cols());
+  return SolveShifted(std::move(gram), ridge * mean_diagonal, cross);
+}
+
+// W = X' (X X' + lambda I)^-1 Y, the same W when there are fewer rows than
+// inputs.
+Eigen::MatrixXd SolveDual(const Observations& x, const Observations& y,
+                          double ridge) {
+  const Eigen::Index rows = x.rows();
+  Eigen::MatrixXf products = Eigen::MatrixXf::Zero(rows, rows);
+  products.selfadjointView<Eigen::Lower>().rankUpdate(x);
+  Eigen::MatrixXd kernel = products.cast<double>();
+  // Both Gram matrices have the same trace.
+  const double mean_diagonal = kernel.trace() / static_cast<double>(x.cols());
+  if (mean_diagonal <= 0) return Eigen::MatrixXd::Zero(x.cols(), y.cols());
+  const Eigen::MatrixXd dual =
+      SolveShifted(std::move(kernel), ridge * mean_diagonal, y.cast<double>());
+  const Eigen::MatrixXf weights = x.transpose() * dual.cast<float>();
+  return weights.cast<double>();
+}
+
+}  // namespace
+
+RidgeSolution SolveRidge(Observations x, Observations y, double ridge,
+                         bool has_intercept) {
+  FixBlocking();
+  Eigen::VectorXd x_means = Eigen::VectorXd::Zero(x.cols());
+  Eigen::VectorXd y_means = Eigen::VectorXd::Zero(y.cols());
+  if (has_intercept) {
+    x_means = TakeMeans(&x);
+    y_means = TakeMeans(&y);
+  }
+  RidgeSolution solution;
+  solution.weights =
+      x.rows() < x.cols() ? SolveDual(x, y, ridge) : SolvePrimal(x, y, ridge);
+  solution.intercept = y_means - solution.weights.transpose() * x_means;
+  return solution;
+}
+
+}  // namespace lathe

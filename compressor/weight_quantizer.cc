@@ -1,0 +1,165 @@
+#include "compressor/weight_quantizer.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/types/span.h"
+
+namespace lathe {
+namespace {
+
+// Clipping points tried for one channel: k / kCandidates of its maximum. 64
+// are within 0.3 % of the error that 1000 reach on Gaussian and Laplacian
+// weights at every width, the least squares fit included.
+constexpr int kCandidates = 64;
+
+// Below this a channel counts as zero (see the header).
+constexpr float kLeastMagnitude = 1e-30f;
+
+// `x` rounded to an integer, halves to even; exact for |x| < 2^22. The sum
+// loses all digits after the point, and takes no call as nearbyint does
+// without SSE4.1.
+float RoundHalfEven(float x) {
+  constexpr float kShift = 12582912.0f;  // 1.5 * 2^23
+  return (x + kShift) - kShift;
+}
+
+float Level(float x, float inverse_scale, float most) {
+  return RoundHalfEven(std::min(std::max(x * inverse_scale, -most), most));
+}
+
+// Sum of squared errors in units of scale^2 * squares; stops early above
+// `bound`.
+double Error(absl::Span<const float> channel, float scale, float most,
+             double bound) {
+  constexpr size_t kBlock = 256;
+  const float inverse = 1 / scale;
+  double error = 0;
+  for (size_t start = 0; start < channel.size() && error < bound;
+       start += kBlock) {
+    for (const float x : channel.subspan(start, kBlock)) {
+      const double difference = x - scale * Level(x, inverse, most);
+      error += difference * difference;
+    }
+  }
+  return error;
+}
+
+// The best scale for the levels that `scale` gives.
+float FitScale(absl::Span<const float> channel, float scale, float most) {
+  const float inverse = 1 / scale;
+  double product = 0;
+  double squares = 0;
+  for (const float x : channel) {
+    const double level = Level(x, inverse, most);
+    product += x * level;
+    squares += level * level;
+  }
+  return squares > 0 ? static_cast<float>(product / squares) : scale;
+}
+
+float BestScale(absl::Span<const float> channel, float magnitude, float most) {
+  float best = magnitude / most;
+  double least = Error(channel, best, most, HUGE_VAL);
+  const auto try_scale = [&](float scale) {
+    if (!(scale >= kLeastMagnitude)) return false;
+    const double error = Error(channel, scale, most, least);
+    if (error >= least) return false;
+    best = scale;
+    least = error;
+    return true;
+  };
+  for (int k = kCandidates - 1; k > 0; --k) {
+    try_scale(magnitude * k / kCandidates / most);
+  }
+  // Each fit can only lower the error; three come near to where they stop.
+  for (int fit = 0; fit < 3; ++fit) {
+    if (!try_scale(FitScale(channel, best, most))) break;
+  }
+  return best;
+}
+
+// Where the elements of one channel lie.
+struct ChannelLayout {
+  int64_t channels = 1;
+  int64_t outer = 1;
+  int64_t inner = 1;
+
+  ChannelLayout(const Shape& shape, int axis)
+      : channels(shape[axis]),
+        outer(ElementCount(absl::Span<const int64_t>(shape).subspan(0, axis))),
+        inner(
+            ElementCount(absl::Span<const int64_t>(shape).subspan(axis + 1))) {}
+
+  // Calls visit(element) for each element of `channel`, in order.
+  template <typename Visit>
+  void ForEach(int64_t channel, Visit visit) const {
+    for (int64_t o = 0; o < outer; ++o) {
+      const int64_t start = (o * channels + channel) * inner;
+      for (int64_t i = 0; i < inner; ++i) visit(start + i);
+    }
+  }
+};
+
+}  // namespace
+
+absl::StatusOr<QuantizedWeights> QuantizeWeights(const Tensor& weights,
+                                                 int channel_axis, int bits,
+                                                 ScaleMethod method) {
+  if (bits < 2 || bits > 8) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("bits = ", bits, ", not in [2, 8]"));
+  }
+  const absl::Span<const float> values = weights.values<float>();
+  const ChannelLayout layout(weights.shape(), channel_axis);
+  const float most = static_cast<float>((1 << (bits - 1)) - 1);
+  QuantizedWeights quantized;
+  quantized.bits = bits;
+  quantized.levels.resize(values.size());
+  std::vector<float> channel;
+  for (int64_t c = 0; c < layout.channels; ++c) {
+    channel.clear();
+    float magnitude = 0;
+    layout.ForEach(c, [&](int64_t i) {
+      channel.push_back(values[i]);
+      // A NaN makes the magnitude NaN, and it stays so.
+      const float x = std::abs(values[i]);
+      if (!(x <= magnitude)) magnitude = x + magnitude * 0;
+    });
+    if (!std::isfinite(magnitude)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("channel ", c, " has a weight that is not finite"));
+    }
+    const bool is_zero = magnitude / most < kLeastMagnitude;
+    const float scale = is_zero ? 1
+                        : method == ScaleMethod::kMse
+                            ? BestScale(channel, magnitude, most)
+                            : magnitude / most;
+    quantized.scales.push_back(scale);
+    if (is_zero) continue;
+    const float inverse = 1 / scale;
+    layout.ForEach(c, [&](int64_t i) {
+      quantized.levels[i] =
+          static_cast<int8_t>(Level(values[i], inverse, most));
+    });
+  }
+  return quantized;
+}
+
+Tensor DequantizeWeights(const QuantizedWeights& quantized, const Shape& shape,
+                         int channel_axis) {
+  const ChannelLayout layout(shape, channel_axis);
+  std::vector<float> values(quantized.levels.size());
+  for (int64_t c = 0; c < layout.channels; ++c) {
+    const float scale = quantized.scales[quantized.scales.size() == 1 ? 0 : c];
+    layout.ForEach(c, [&](int64_t i) {
+      values[i] = scale * static_cast<float>(quantized.levels[i]);
+    });
+  }
+  return Tensor::Of<float>(shape, values);
+}
+
+}  // namespace lathe

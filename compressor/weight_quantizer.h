@@ -1,0 +1,37 @@
+// Float weights to integers of 2-8 bits.
+#ifndef LATHE_COMPRESSOR_WEIGHT_QUANTIZER_H_
+#define LATHE_COMPRESSOR_WEIGHT_QUANTIZER_H_
+
+#include "absl/status/statusor.h"
+#include "compressor/graph.h"
+#include "compressor/tensor.h"
+
+namespace lathe {
+
+enum class ScaleMethod {
+  // The largest magnitude of the channel becomes the largest level.
+  kMinMax,
+  // The scale with the least mean squared error, found by trying clipping
+  // points and fitting the best of them by least squares.
+  kMse,
+};
+
+// Quantises `weights` symmetrically to `bits` bits, one scale per slice along
+// `channel_axis`: levels in [-(2^(bits-1) - 1), 2^(bits-1) - 1], halves to
+// even. A channel of zeros (or of magnitudes below 1e-30, whose scale would
+// not be a normal number) gets scale 1 and levels 0.
+//
+// REQUIRES: `weights` is float32 and 0 <= channel_axis < rank.
+// Errors:
+//   InvalidArgument - `bits` is not in [2, 8], or a weight is not finite.
+absl::StatusOr<QuantizedWeights> QuantizeWeights(const Tensor& weights,
+                                                 int channel_axis, int bits,
+                                                 ScaleMethod method);
+
+// scale * level for each element, as float32 of `shape`.
+Tensor DequantizeWeights(const QuantizedWeights& quantized, const Shape& shape,
+                         int channel_axis);
+
+}  // namespace lathe
+
+#endif  // LATHE_COMPRESSOR_WEIGHT_QUANTIZER_H_
