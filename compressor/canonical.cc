@@ -1,0 +1,40 @@
+#include "compressor/canonical.h"
+
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "compressor/canonical_passes.h"
+#include "compressor/draft.h"
+#include "compressor/opset.h"
+
+namespace lathe {
+namespace {
+
+// A step opens the way for others only a few times over; a network that still
+// changes after so many rounds is our error.
+constexpr int kMostRounds = 100;
+
+}  // namespace
+
+absl::StatusOr<Graph> Canonicalize(const Graph& parsed) {
+  LATHE_ASSIGN_OR_RETURN(Graph graph, ConvertToCommonOpset(parsed));
+  for (int round = 0; round < kMostRounds; ++round) {
+    LATHE_ASSIGN_OR_RETURN(const Probes probes, Probes::Take(graph));
+    Draft draft(graph);
+    LATHE_ASSIGN_OR_RETURN(bool is_changed, FoldConstants(draft, probes));
+    is_changed |= DropIdentities(draft, probes);
+    is_changed |= ExpandBatchNorms(draft, probes);
+    is_changed |= NormalizeLinear(draft, probes);
+    is_changed |= FoldAffine(draft, probes);
+    is_changed |= FuseResiduals(draft, probes);
+    is_changed |= FuseActivations(draft, probes);
+    LATHE_ASSIGN_OR_RETURN(graph, std::move(draft).Finish());
+    if (!is_changed) return graph;
+  }
+  return absl::InternalError(absl::StrCat(
+      "the network still changes after ", kMostRounds, " rounds"));
+}
+
+}  // namespace lathe

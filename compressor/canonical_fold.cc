@@ -1,0 +1,217 @@
+// Constants, identities, and what is known of a graph's values.
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "base/status.h"
+#include "compressor/canonical_passes.h"
+#include "compressor/operator_def.h"
+#include "compressor/reference_ops.h"
+
+namespace lathe {
+namespace {
+
+// Two sizes that no dimension of a network is likely to equal by chance.
+constexpr int64_t kProbeBatches[] = {3, 7};
+
+// What folding may cost: a weight tensor transposed or cast, but no network run
+// on constants.
+constexpr int64_t kMostElements = int64_t{1} << 26;
+constexpr int64_t kMostHeavyElements = int64_t{1} << 14;
+
+// Whether all inputs are constants that are small enough.
+bool HasFoldableInputs(const Draft& draft, const Node& node, int64_t most) {
+  for (const ValueId id : node.inputs) {
+    if (id == kNoValue) continue;
+    if (!draft.IsConstant(id)) return false;
+    if (draft.value(id).constant->size() > most) return false;
+  }
+  return true;
+}
+
+// Evaluates node `index`, whose inputs are constants.
+absl::StatusOr<bool> FoldNode(Draft& draft, const Probes& probes, int index) {
+  const Node node = draft.node(index);
+  const OperatorDef* def = FindOperator(node.domain, node.op_type);
+  if (def == nullptr) return false;
+  for (const ValueId id : node.outputs) {
+    if (id != kNoValue && draft.value(id).grid.has_value()) return false;
+  }
+  const int64_t most = def->is_heavy ? kMostHeavyElements : kMostElements;
+  if (!HasFoldableInputs(draft, node, most)) return false;
+  std::vector<Tensor> inputs;
+  std::vector<OpInput> op_inputs(node.OperatorInputs());
+  for (const ValueId id : node.inputs) {
+    inputs.push_back(id == kNoValue ? Tensor() : *draft.value(id).constant);
+  }
+  for (size_t i = 0; i < op_inputs.size(); ++i) {
+    if (node.inputs[i] == kNoValue) continue;
+    op_inputs[i] = {true, {inputs[i].type(), inputs[i].shape()}, &inputs[i]};
+  }
+  const OpCall call(node, draft.parts().opset, std::move(op_inputs));
+  LATHE_ASSIGN_OR_RETURN(const std::vector<OpValue> outputs,
+                         ApplyRule(*def, call));
+  for (const OpValue& output : outputs) {
+    if (ElementCount(output.shape) > most) return false;
+  }
+  LATHE_ASSIGN_OR_RETURN(std::vector<Tensor> tensors,
+                         EvaluateNode(node, draft.parts().opset, inputs));
+  for (size_t i = 0; i < node.outputs.size(); ++i) {
+    const ValueId id = node.outputs[i];
+    if (id != kNoValue) draft.MakeConstant(id, std::move(tensors[i]));
+  }
+  draft.Remove(index);
+  return true;
+}
+
+// Makes constants of the outputs that follow from fixed shapes.
+bool FoldShapes(Draft& draft, const Probes& probes, int index) {
+  const std::vector<ValueId> outputs = draft.node(index).outputs;
+  if (outputs.empty()) return false;
+  for (const ValueId id : outputs) {
+    if (id == kNoValue || draft.value(id).grid.has_value()) return false;
+    if (!probes.Constant(id).has_value()) return false;
+  }
+  for (const ValueId id : outputs) draft.MakeConstant(id, *probes.Constant(id));
+  draft.Remove(index);
+  return true;
+}
+
+// The target of a Reshape when one size varies with the batch: -1 there.
+std::optional<Tensor> BatchAgnosticTarget(const Draft& draft,
+                                          const Probes& probes,
+                                          const Node& node) {
+  if (node.op_type != "Reshape" || draft.IsConstant(node.inputs[1]) ||
+      node.IntOr("allowzero", 0) != 0) {
+    return std::nullopt;
+  }
+  const std::vector<Tensor> targets = probes.Constants(node.inputs[1]);
+  if (targets.size() < 2 || targets[0].type() != DataType::kInt64 ||
+      targets[0].shape() != targets[1].shape()) {
+    return std::nullopt;
+  }
+  const auto a = targets[0].values<int64_t>();
+  const auto b = targets[1].values<int64_t>();
+  std::vector<int64_t> target(a.begin(), a.end());
+  int open = 0;
+  for (size_t d = 0; d < target.size(); ++d) {
+    if (a[d] != b[d]) target[d] = -1;
+    if (a[d] != b[d] || a[d] == -1) ++open;
+  }
+  if (open != 1) return std::nullopt;
+  return Tensor::Of<int64_t>(targets[0].shape(), target);
+}
+
+bool IsIdentity(const Draft& draft, const Probes& probes, const Node& node) {
+  if (!node.post_ops.empty()) return false;
+  if (node.op_type == "Identity") return true;
+  if (node.op_type == "Dropout") {
+    return node.outputs.size() < 2 || node.outputs[1] == kNoValue ||
+           (draft.UseCount(node.outputs[1]) == 0 &&
+            !draft.IsOutput(node.outputs[1]));
+  }
+  if (node.op_type == "Cast" || node.op_type == "CastLike") {
+    return probes.IsKnown(node.inputs[0]) && probes.IsKnown(node.outputs[0]) &&
+           probes.Type(node.inputs[0]) == probes.Type(node.outputs[0]);
+  }
+  const bool takes_many = node.op_type == "Concat" || node.op_type == "Sum" ||
+                          node.op_type == "Mean" || node.op_type == "Max" ||
+                          node.op_type == "Min";
+  return takes_many && node.inputs.size() == 1;
+}
+
+}  // namespace
+
+absl::StatusOr<Probes> Probes::Take(const Graph& graph) {
+  Probes probes;
+  for (const int64_t batch : kProbeBatches) {
+    absl::StatusOr<std::vector<Shape>> shapes = InputShapes(graph, batch);
+    if (!shapes.ok()) {
+      // A fixed batch is the only one to ask for.
+      const Shape& declared = graph.inputs().empty()
+                                  ? Shape()
+                                  : graph.value(graph.inputs()[0]).shape;
+      if (declared.empty() || declared[0] == kDynamic) return shapes.status();
+      shapes = InputShapes(graph, declared[0]);
+      if (!shapes.ok()) return shapes.status();
+    }
+    LATHE_ASSIGN_OR_RETURN(std::vector<ValueInfo> infos,
+                           InferShapes(graph, *shapes));
+    probes.infos_.push_back(std::move(infos));
+  }
+  return probes;
+}
+
+bool Probes::IsKnown(ValueId id) const {
+  return id != kNoValue && id < static_cast<int>(infos_[0].size());
+}
+
+std::optional<int64_t> Probes::Size(ValueId id, int64_t axis) const {
+  if (!IsKnown(id) || axis >= Rank(id)) return std::nullopt;
+  const int64_t size = infos_[0][id].shape[axis];
+  if (infos_[1][id].shape[axis] != size) return std::nullopt;
+  return size;
+}
+
+bool Probes::HaveSameShape(ValueId a, ValueId b) const {
+  if (!IsKnown(a) || !IsKnown(b)) return false;
+  return infos_[0][a].shape == infos_[0][b].shape &&
+         infos_[1][a].shape == infos_[1][b].shape;
+}
+
+std::vector<Tensor> Probes::Constants(ValueId id) const {
+  std::vector<Tensor> constants;
+  if (!IsKnown(id)) return constants;
+  for (const std::vector<ValueInfo>& infos : infos_) {
+    if (infos[id].constant.has_value()) {
+      constants.push_back(*infos[id].constant);
+    }
+  }
+  return constants;
+}
+
+std::optional<Tensor> Probes::Constant(ValueId id) const {
+  const std::vector<Tensor> constants = Constants(id);
+  if (constants.size() < 2 || constants[0].shape() != constants[1].shape() ||
+      constants[0].bytes() != constants[1].bytes()) {
+    return std::nullopt;
+  }
+  return constants[0];
+}
+
+absl::StatusOr<bool> FoldConstants(Draft& draft, const Probes& probes) {
+  bool is_changed = false;
+  const int count = draft.NodeCount();
+  for (int i = 0; i < count; ++i) {
+    if (draft.IsRemoved(i)) continue;
+    if (FoldShapes(draft, probes, i)) {
+      is_changed = true;
+      continue;
+    }
+    LATHE_ASSIGN_OR_RETURN(const bool is_folded, FoldNode(draft, probes, i));
+    is_changed |= is_folded;
+    if (is_folded) continue;
+    const Node& node = draft.node(i);
+    std::optional<Tensor> target = BatchAgnosticTarget(draft, probes, node);
+    if (!target.has_value()) continue;
+    const ValueId in = node.inputs[0];
+    const ValueId constant =
+        draft.AddConstant(node.name + "/shape", *std::move(target));
+    draft.SetInputs(i, {in, constant});
+    is_changed = true;
+  }
+  return is_changed;
+}
+
+bool DropIdentities(Draft& draft, const Probes& probes) {
+  bool is_changed = false;
+  for (int i = 0; i < draft.NodeCount(); ++i) {
+    if (draft.IsRemoved(i) || !IsIdentity(draft, probes, draft.node(i))) {
+      continue;
+    }
+    is_changed |= draft.Bypass(i, draft.node(i).inputs[0]);
+  }
+  return is_changed;
+}
+
+}  // namespace lathe
