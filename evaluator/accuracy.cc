@@ -4,10 +4,12 @@
 #include <cassert>
 #include <cmath>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "compressor/fixed_batch_source.h"
 #include "compressor/shape_inference.h"
 #include "evaluator/executor.h"
 
@@ -31,24 +33,17 @@ int64_t BatchFor(int64_t sample_elements) {
   return sample_elements <= 64 * 1024 ? 16 : 8;
 }
 
-absl::StatusOr<std::unique_ptr<Executor>> CompileForAnswers(const Graph& graph,
-                                                            int64_t samples) {
-  LATHE_ASSIGN_OR_RETURN(const std::optional<int64_t> declared,
-                         DeclaredBatch(graph));
-  if (declared.has_value()) return Executor::Compile(graph, {*declared});
+absl::StatusOr<std::unique_ptr<Executor>> CompileForAnswers(
+    const Graph& graph, int64_t samples) {
+  const std::optional<int64_t> fixed = FixedBatch(graph);
+  if (fixed.has_value()) return Executor::Compile(graph, {*fixed});
   LATHE_ASSIGN_OR_RETURN(const std::vector<Shape> shapes,
                          InputShapes(graph, 1));
   int64_t elements = 1;
   for (const Shape& shape : shapes) {
     elements = std::max(elements, ElementCount(shape));
   }
-  auto executor =
-      Executor::Compile(graph, {std::min(BatchFor(elements), samples)});
-  // A batch declared free may yet be fixed by a constant inside the model.
-  if (executor.ok() || !absl::IsInvalidArgument(executor.status())) {
-    return executor;
-  }
-  return Executor::Compile(graph, {/*batch=*/1});
+  return Executor::Compile(graph, {std::min(BatchFor(elements), samples)});
 }
 
 int64_t ArgMax(absl::Span<const float> row) {
@@ -95,9 +90,7 @@ void ToLogProbabilities(bool is_probability, int64_t classes,
 }
 
 absl::StatusOr<int64_t> OutputClasses(const Graph& graph) {
-  LATHE_ASSIGN_OR_RETURN(const std::optional<int64_t> declared,
-                         DeclaredBatch(graph));
-  const int64_t batch = declared.value_or(1);
+  const int64_t batch = FixedBatch(graph).value_or(1);
   LATHE_ASSIGN_OR_RETURN(const std::vector<Shape> shapes,
                          InputShapes(graph, batch));
   LATHE_ASSIGN_OR_RETURN(const std::vector<ValueInfo> values,

@@ -64,6 +64,8 @@ struct EvaluatorOptions {
   int64_t least_repeats = 30;
   int64_t most_repeats = 400;
   double interval_width = 0.03;
+  // All timed calls of one trial together take no longer, ten of each aside.
+  double most_latency_seconds = 5;
   CompressOptions compress;
 };
 

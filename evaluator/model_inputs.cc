@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/status.h"
+#include "compressor/fixed_batch_source.h"
 #include "compressor/shape_inference.h"
 
 namespace lathe {
@@ -56,10 +57,8 @@ absl::StatusOr<std::string> ToType(const std::vector<float>& values,
 absl::StatusOr<ModelInputs> ModelInputs::Bind(const Graph& graph,
                                               const Dataset* dataset,
                                               const v1::DatasetSpec& spec) {
-  LATHE_ASSIGN_OR_RETURN(const std::optional<int64_t> declared,
-                         DeclaredBatch(graph));
   LATHE_ASSIGN_OR_RETURN(std::vector<Shape> shapes,
-                         InputShapes(graph, declared.value_or(1)));
+                         InputShapes(graph, FixedBatch(graph).value_or(1)));
   ModelInputs inputs(dataset, spec);
   for (size_t i = 0; i < graph.inputs().size(); ++i) {
     const Value& value = graph.value(graph.inputs()[i]);
@@ -67,6 +66,10 @@ absl::StatusOr<ModelInputs> ModelInputs::Bind(const Graph& graph,
     LATHE_ASSIGN_OR_RETURN(input.array, FindArray(*dataset, value.name,
                                                   graph.inputs().size() == 1));
     input.shape = std::move(shapes[i]);
+    if (input.shape.empty()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("input \"", value.name, "\" has no batch dimension"));
+    }
     input.shape[0] = 1;
     input.type = value.type;
     const auto first =
@@ -108,26 +111,6 @@ absl::StatusOr<std::vector<Tensor>> ModelInputs::Tensors(
     tensors.emplace_back(input.type, std::move(shape), std::move(bytes));
   }
   return tensors;
-}
-
-absl::StatusOr<std::optional<int64_t>> DeclaredBatch(const Graph& graph) {
-  std::optional<int64_t> batch;
-  for (const ValueId id : graph.inputs()) {
-    const Value& value = graph.value(id);
-    if (value.shape.empty()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("input \"", value.name, "\" has no batch dimension"));
-    }
-    const int64_t declared = value.shape[0];
-    if (declared == kDynamic) continue;
-    if (batch.has_value() && *batch != declared) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("input \"", value.name, "\" declares a batch of ",
-                       declared, ", another input ", *batch));
-    }
-    batch = declared;
-  }
-  return batch;
 }
 
 }  // namespace lathe

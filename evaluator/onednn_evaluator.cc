@@ -13,6 +13,7 @@
 #include "base/status.h"
 #include "compressor/canonical.h"
 #include "compressor/cost.h"
+#include "compressor/fixed_batch_source.h"
 #include "compressor/onnx.h"
 #include "compressor/search_space.h"
 #include "evaluator/accuracy.h"
@@ -292,12 +293,11 @@ absl::StatusOr<Evaluation> OneDnnEvaluator::Evaluate(
 
 // Whether the model takes the job's batch.
 absl::Status CheckBatch(const Graph& graph, int64_t batch) {
-  LATHE_ASSIGN_OR_RETURN(const std::optional<int64_t> declared,
-                         DeclaredBatch(graph));
-  if (!declared.has_value() || *declared == batch) return absl::OkStatus();
+  const std::optional<int64_t> fixed = FixedBatch(graph);
+  if (!fixed.has_value() || *fixed == batch) return absl::OkStatus();
   return absl::InvalidArgumentError(
-      absl::StrCat("the model is made for a batch of ", *declared, ", not ",
-                   batch, "; ask for a batch of ", *declared));
+      absl::StrCat("the model is made for a batch of ", *fixed, ", not ", batch,
+                   "; ask for a batch of ", *fixed));
 }
 
 absl::StatusOr<v1::SearchSpace> OpenSpace(const Graph& graph) {

@@ -1,0 +1,34 @@
+// Models made ready for timing without data.
+#ifndef LATHE_CLIENT_WORKER_BENCH_MODEL_H_
+#define LATHE_CLIENT_WORKER_BENCH_MODEL_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "compressor/activation_source.h"
+#include "compressor/graph.h"
+#include "compressor/tensor.h"
+
+namespace lathe {
+
+// `graph` in one precision: "as-is" leaves it; "f32" drops quantisation;
+// "bf16" and "int8" turn every layer that has such a kernel. Ranges for int8
+// come from a few random samples; grids have no zero points.
+//
+// Errors: those of MakeSearchSpace and Compress.
+absl::StatusOr<Graph> AtPrecision(const Graph& graph,
+                                  absl::string_view precision);
+
+// Random inputs for `graph` at `batch`, in the order of its inputs: float32 in
+// [0, 1), zeros for other types. Equal arguments give equal tensors.
+//
+// Errors: those of InputShapes.
+absl::StatusOr<std::vector<Tensor>> RandomInputs(const Graph& graph,
+                                                 int64_t batch);
+
+}  // namespace lathe
+
+#endif  // LATHE_CLIENT_WORKER_BENCH_MODEL_H_

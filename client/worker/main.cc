@@ -1,0 +1,90 @@
+// lathe-worker: works for a server, or runs the engine by itself.
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+#include <optional>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "client/worker/command.h"
+#include "client/worker/evaluate_command.h"
+#include "client/worker/worker_loop.h"
+
+namespace {
+
+constexpr char kDescription[] =
+    "Evaluates compressed networks on this machine: for a server (--server), "
+    "or, by the commands below, without one.";
+
+// The cache that is used when none is named.
+std::string DefaultCacheFolder() {
+  const char* cache = std::getenv("XDG_CACHE_HOME");
+  if (cache != nullptr && cache[0] != '\0') {
+    return absl::StrCat(cache, "/lathe");
+  }
+  const char* home = std::getenv("HOME");
+  return absl::StrCat(home == nullptr ? "/tmp" : home, "/.cache/lathe");
+}
+
+void AddWorkerFlags(CLI::App& app, lathe::WorkerOptions& options) {
+  app.add_option("--server", options.server, "HOST:PORT of the server");
+  app.add_option("--threads", options.threads, "threads of evaluations")
+      ->check(CLI::Range(1, 1024));
+  app.add_option("--cache", options.cache_folder,
+                 "folder that keeps models and data");
+  // What `lathe search` and the pools start workers with.
+  app.add_option("--core", options.pinned_core)->group("");
+  app.add_flag("--exit-with-parent", options.exits_with_parent)->group("");
+}
+
+absl::Status Work(const lathe::WorkerOptions& options) {
+  if (!options.server.empty()) return lathe::RunWorker(options);
+  return absl::InvalidArgumentError(
+      "no command and no --server: one of them is needed; see --help");
+}
+
+// One line on standard error; the exit code.
+int Report(const absl::Status& status) {
+  if (!status.ok()) {
+    std::string line = absl::StrCat("lathe-worker: ", status.message());
+    for (char& c : line) {
+      if (c == '\n') c = ' ';
+    }
+    std::fprintf(stderr, "%s\n", line.c_str());
+  }
+  return lathe::ExitCodeOf(status);
+}
+
+int Run(int argc, char** argv) {
+  CLI::App app(kDescription, "lathe-worker");
+  lathe::WorkerOptions options;
+  options.cache_folder = DefaultCacheFolder();
+  AddWorkerFlags(app, options);
+  lathe::ChosenCommand chosen;
+  lathe::AddBench(app, chosen);
+  lathe::AddEval(app, chosen);
+  lathe::AddRun(app, chosen);
+  lathe::AddTrial(app, chosen);
+  lathe::AddSpace(app, chosen);
+  bool is_child = false;
+  // The half of a worker that evaluates; started by the other half.
+  app.add_subcommand("evaluate")->group("")->callback([&is_child] {
+    is_child = true;
+  });
+  app.require_subcommand(0, 1);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp& help) {
+    app.exit(help);
+    return 0;
+  } catch (const CLI::ParseError& error) {
+    return Report(
+        absl::InvalidArgumentError(absl::StrCat(error.what(), "; see --help")));
+  }
+  if (is_child) return lathe::RunEvaluateChild();
+  if (chosen.run) return Report(chosen.run());
+  return Report(Work(options));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) { return Run(argc, argv); }

@@ -1,0 +1,62 @@
+// What each layer would cost on this machine, measured layer by layer.
+#ifndef LATHE_EVALUATOR_LATENCY_TABLE_H_
+#define LATHE_EVALUATOR_LATENCY_TABLE_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "compressor/activation_source.h"
+#include "compressor/activation_stats.h"
+#include "compressor/graph.h"
+#include "evaluator/executor.h"
+#include "proto/types.pb.h"
+
+namespace lathe {
+
+struct LatencyTableOptions {
+  int64_t batch = 1;
+  // Keep ratios at which the whole model is timed; each layer takes the
+  // nearest it offers.
+  std::vector<double> keep_levels = {1, 0.75, 0.5, 0.25};
+  // Timed calls of each model; a layer's time is the median over them.
+  int64_t repeats = 15;
+};
+
+// Channels (or features) that a layer's node reads and makes, told by its
+// weights.
+struct LayerChannels {
+  int64_t in = 0;
+  int64_t out = 0;
+};
+
+// REQUIRES: `node` is a Conv, Gemm or MatMul of `graph` with constant weights.
+LayerChannels ChannelsOf(const Graph& graph, const Node& node);
+
+// Microseconds of every node of a compiled graph, its reorders included: the
+// median over `repeats` runs, by index in the graph. What belongs to no node
+// stands in `other_us`.
+struct NodeTimes {
+  std::vector<double> us;
+  double other_us = 0;
+};
+absl::StatusOr<NodeTimes> TimeNodes(int64_t node_count, int64_t repeats,
+                                    Executor* executor);
+
+// Compresses the model uniformly by each precision that `space` offers (at its
+// widest weights) and each keep level, without rebuilding weights, and times
+// its layers. Settings that cannot work are left out; each (layer, precision,
+// channels) stands once.
+//
+// `graph`, `space`, `stats` and `source` as for Compress. Without
+// `profile`, which the caller sets.
+// Errors: those of Executor::Compile for the uncompressed model.
+absl::StatusOr<v1::LatencyTable> BuildLatencyTable(
+    const Graph& graph, const v1::SearchSpace& space,
+    const ActivationStats& stats, ActivationSource& source,
+    const LatencyTableOptions& options);
+
+}  // namespace lathe
+
+#endif  // LATHE_EVALUATOR_LATENCY_TABLE_H_
