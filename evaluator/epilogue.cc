@@ -1,6 +1,7 @@
 #include "evaluator/epilogue.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -19,6 +20,50 @@ FusedOp Eltwise(algorithm algorithm, float alpha = 0, float beta = 0) {
   return op;
 }
 
+bool IsEltwise(const FusedOp& op, algorithm algorithm) {
+  return op.kind == FusedOp::Kind::kEltwise && op.algorithm == algorithm;
+}
+
+// x -> factor * x + offset.
+struct Affine {
+  float factor = 1;
+  float offset = 0;
+};
+
+// Rewrites op-then-affine as affine-then-op. False where that cannot be.
+bool MoveThrough(FusedOp* op, const Affine& affine) {
+  if (affine.factor <= 0) return false;
+  if (op->kind == FusedOp::Kind::kSum) {
+    op->scale *= affine.factor;
+    return true;
+  }
+  if (IsEltwise(*op, algorithm::eltwise_clip)) {
+    op->alpha = op->alpha * affine.factor + affine.offset;
+    op->beta = op->beta * affine.factor + affine.offset;
+    return true;
+  }
+  if (!IsEltwise(*op, algorithm::eltwise_relu)) return false;
+  if (affine.offset == 0) return true;
+  if (op->alpha != 0) return false;
+  *op = Eltwise(algorithm::eltwise_clip, affine.offset,
+                std::numeric_limits<float>::max());
+  return true;
+}
+
+// The shape of an addend in as many dimensions as the kernel writes; none where
+// it cannot be broadcast by a fused op.
+std::optional<Shape> AlignedAddend(Shape shape, const Shape& destination) {
+  while (shape.size() > destination.size() && shape.front() == 1) {
+    shape.erase(shape.begin());
+  }
+  if (shape.size() > destination.size()) return std::nullopt;
+  shape.insert(shape.begin(), destination.size() - shape.size(), 1);
+  for (size_t d = 0; d < shape.size(); ++d) {
+    if (shape[d] != 1 && shape[d] != destination[d]) return std::nullopt;
+  }
+  return shape;
+}
+
 // Builds the ops of one epilogue.
 class EpilogueBuilder {
  public:
@@ -27,48 +72,60 @@ class EpilogueBuilder {
       : context_(context),
         node_(node),
         encoding_(encoding),
-        destination_shape_(destination_shape) {}
+        destination_shape_(destination_shape),
+        ops_(epilogue_.attributes.ops) {}
 
   absl::StatusOr<Epilogue> Build(std::vector<float> scales) {
-    const bool is_scaled = CanScale();
-    if (is_scaled) epilogue_.unit = encoding_.scale;
-    if (scales.empty() && epilogue_.unit != 1) scales = {1};
-    for (float& scale : scales) scale /= epilogue_.unit;
     epilogue_.attributes.scales = std::move(scales);
     for (const PostOp& op : node_.post_ops) {
       if (op.kind == PostOp::Kind::kAdd) {
         LATHE_RETURN_IF_ERROR(Add(node_.inputs[op.input]));
-      } else {
-        for (FusedOp& fused : ActivationOps(op, epilogue_.unit)) {
-          Append(std::move(fused));
-        }
+        continue;
       }
+      for (const FusedOp& fused : ActivationOps(op)) Append(fused);
     }
-    if (encoding_.IsLevels() && !is_scaled) {
-      Append(LinearOp(1 / encoding_.scale,
-                      static_cast<float>(encoding_.zero_point)));
+    if (encoding_.IsLevels()) {
+      AppendAffine({1 / encoding_.scale,
+                    static_cast<float>(encoding_.zero_point)});
     }
+    LATHE_RETURN_IF_ERROR(CheckKinds());
     return std::move(epilogue_);
   }
 
  private:
-  bool CanScale() const {
-    if (!encoding_.IsLevels() || encoding_.zero_point != 0) return false;
-    return std::all_of(node_.post_ops.begin(), node_.post_ops.end(),
-                       [&](const PostOp& op) {
-                         if (op.kind != PostOp::Kind::kAdd) {
-                           return CommutesWithScaling(op);
-                         }
-                         return IsFullAddend(context_, node_,
-                                             node_.inputs[op.input]);
-                       }) &&
-           std::count_if(node_.post_ops.begin(), node_.post_ops.end(),
-                         [](const PostOp& op) {
-                           return op.kind == PostOp::Kind::kAdd;
-                         }) <= 1;
+  void Append(const FusedOp& op) {
+    if (IsEltwise(op, algorithm::eltwise_linear)) {
+      AppendAffine({op.alpha, op.beta});
+    } else {
+      ops_.push_back(op);
+    }
   }
 
-  void Append(FusedOp op) { epilogue_.attributes.ops.push_back(std::move(op)); }
+  void AppendAffine(Affine affine) {
+    size_t at = ops_.size();
+    while (at > 0) {
+      FusedOp& before = ops_[at - 1];
+      if (IsEltwise(before, algorithm::eltwise_linear)) {
+        affine = {affine.factor * before.alpha,
+                  affine.factor * before.beta + affine.offset};
+        ops_.erase(ops_.begin() + static_cast<int64_t>(at) - 1);
+      } else if (!MoveThrough(&before, affine)) {
+        break;
+      }
+      --at;
+    }
+    if (affine.factor == 1 && affine.offset == 0) return;
+    std::vector<float>& scales = epilogue_.attributes.scales;
+    if (at > 0 || scales.empty()) {
+      ops_.insert(ops_.begin() + static_cast<int64_t>(at),
+                  LinearOp(affine.factor, affine.offset));
+      return;
+    }
+    for (float& scale : scales) scale *= affine.factor;
+    epilogue_.bias_factor *= affine.factor;
+    epilogue_.bias_offset =
+        epilogue_.bias_offset * affine.factor + affine.offset;
+  }
 
   absl::Status Add(ValueId value) {
     const bool has_sum =
@@ -82,52 +139,54 @@ class EpilogueBuilder {
 
   absl::Status AddInPlace(ValueId value) {
     FusedAddend addend;
-    addend.op = static_cast<int>(epilogue_.attributes.ops.size());
     addend.value = value;
     addend.is_sum = true;
     addend.encoding = encoding_;
     if (encoding_.IsLevels()) {
       LATHE_ASSIGN_OR_RETURN(addend.encoding, context_.StoredEncoding(value));
+      if (!addend.encoding.IsLevels()) return NotFusable(value);
     }
     FusedOp sum;
     sum.kind = FusedOp::Kind::kSum;
     sum.type = addend.encoding.type;
-    const float scale = addend.encoding.IsLevels() ? addend.encoding.scale : 1;
-    sum.scale = scale / epilogue_.unit;
-    Append(sum);
-    if (addend.encoding.IsLevels() && addend.encoding.zero_point != 0) {
-      Append(LinearOp(1, -sum.scale * addend.encoding.zero_point));
-    }
+    if (addend.encoding.IsLevels()) sum.scale = addend.encoding.scale;
+    ops_.push_back(sum);
     epilogue_.addends.push_back(addend);
+    if (addend.encoding.IsLevels()) {
+      AppendAffine({1, -sum.scale * addend.encoding.zero_point});
+    }
     return absl::OkStatus();
   }
 
   absl::Status AddAsArgument(ValueId value) {
-    const Shape& shape = context_.shape(value);
-    const size_t rank = destination_shape_.size();
-    Shape aligned = shape;
-    // Leading dimensions of size 1 may go.
-    while (aligned.size() > rank && aligned.front() == 1) {
-      aligned.erase(aligned.begin());
-    }
-    if (aligned.size() > rank) {
-      if (!IsFullAddend(context_, node_, value)) return NotFusable(value);
-      aligned = destination_shape_;
-    }
-    aligned.insert(aligned.begin(), rank - aligned.size(), 1);
-    for (size_t d = 0; d < rank; ++d) {
-      if (aligned[d] != 1 && aligned[d] != destination_shape_[d]) {
-        return NotFusable(value);
-      }
-    }
+    const std::optional<Shape> aligned =
+        IsFullAddend(context_, node_, value)
+            ? destination_shape_
+            : AlignedAddend(context_.shape(value), destination_shape_);
+    if (!aligned) return NotFusable(value);
     FusedAddend addend;
-    addend.op = static_cast<int>(epilogue_.attributes.ops.size());
+    addend.op = static_cast<int>(ops_.size());
     addend.value = value;
     FusedOp op;
     op.kind = FusedOp::Kind::kBinaryAdd;
-    op.desc = PlainDesc(aligned, DataType::kFloat32);
-    Append(op);
+    op.desc = PlainDesc(*aligned, DataType::kFloat32);
+    ops_.push_back(op);
     epilogue_.addends.push_back(addend);
+    return absl::OkStatus();
+  }
+
+  absl::Status CheckKinds() const {
+    for (const FusedOp& a : ops_) {
+      for (const FusedOp& b : ops_) {
+        if (a.kind != FusedOp::Kind::kEltwise || a.kind != b.kind) continue;
+        if (a.algorithm == b.algorithm &&
+            (a.alpha != b.alpha || a.beta != b.beta)) {
+          return absl::UnimplementedError(
+              absl::StrCat("node ", node_.name,
+                           ": two activations of one kind cannot be fused"));
+        }
+      }
+    }
     return absl::OkStatus();
   }
 
@@ -143,7 +202,24 @@ class EpilogueBuilder {
   const Encoding encoding_;
   const Shape& destination_shape_;
   Epilogue epilogue_;
+  std::vector<FusedOp>& ops_;
 };
+
+absl::Status AddSumStep(LoweringContext& context, const Node& node,
+                        ValueId value, const Copy& copy) {
+  Shape shape = context.shape(value);
+  const size_t rank = context.shape(node.outputs[0]).size();
+  shape.insert(shape.begin(), rank - shape.size(), 1);
+  BinarySpec spec;
+  spec.source = spec.destination = copy.desc;
+  spec.second_source = PlainDesc(shape, DataType::kFloat32);
+  LATHE_ASSIGN_OR_RETURN(const Kernel kernel, MakeBinary(spec, {}));
+  LATHE_ASSIGN_OR_RETURN(const Copy addend, context.FetchPlain(value));
+  return context.AddKernel("add", kernel,
+                           {Reads(DNNL_ARG_SRC_0, copy, copy.desc),
+                            Reads(DNNL_ARG_SRC_1, addend, spec.second_source),
+                            Writes(DNNL_ARG_DST, copy, copy.desc)});
+}
 
 }  // namespace
 
@@ -156,20 +232,14 @@ FusedOp LinearOp(float factor, float offset) {
   return Eltwise(algorithm::eltwise_linear, factor, offset);
 }
 
-bool CommutesWithScaling(const PostOp& op) {
-  return op.kind == PostOp::Kind::kRelu ||
-         op.kind == PostOp::Kind::kLeakyRelu || op.kind == PostOp::Kind::kClip;
-}
-
-std::vector<FusedOp> ActivationOps(const PostOp& op, float unit) {
+std::vector<FusedOp> ActivationOps(const PostOp& op) {
   switch (op.kind) {
     case PostOp::Kind::kRelu:
       return {Eltwise(algorithm::eltwise_relu)};
     case PostOp::Kind::kLeakyRelu:
       return {Eltwise(algorithm::eltwise_relu, op.alpha)};
     case PostOp::Kind::kClip:
-      return {Eltwise(algorithm::eltwise_clip, op.alpha / unit,
-                      op.beta / unit)};
+      return {Eltwise(algorithm::eltwise_clip, op.alpha, op.beta)};
     case PostOp::Kind::kSigmoid:
       return {Eltwise(algorithm::eltwise_logistic)};
     case PostOp::Kind::kTanh:
@@ -193,6 +263,26 @@ absl::StatusOr<Epilogue> MakeEpilogue(LoweringContext& context,
                                       const Shape& destination_shape) {
   return EpilogueBuilder(context, node, encoding, destination_shape)
       .Build(std::move(scales));
+}
+
+absl::Status AddPostOpSteps(LoweringContext& context, const Node& node,
+                            const Copy& copy) {
+  for (const PostOp& op : node.post_ops) {
+    if (op.kind == PostOp::Kind::kAdd) {
+      LATHE_RETURN_IF_ERROR(
+          AddSumStep(context, node, node.inputs[op.input], copy));
+      continue;
+    }
+    for (const FusedOp& fused : ActivationOps(op)) {
+      LATHE_ASSIGN_OR_RETURN(const Kernel kernel,
+                             MakeEltwise(fused, copy.desc));
+      LATHE_RETURN_IF_ERROR(
+          context.AddKernel("activation", kernel,
+                            {Reads(DNNL_ARG_SRC, copy, copy.desc),
+                             Writes(DNNL_ARG_DST, copy, copy.desc)}));
+    }
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace lathe

@@ -27,19 +27,24 @@ struct FusedAddend {
 
 struct Epilogue {
   Attributes attributes;
-  // Accumulators and bias are expressed in multiples of this before the fused
-  // ops: the step of the destination's grid where all ops commute with scaling,
-  // else 1.
-  float unit = 1;
+  // The kernel is to be given the bias bias * bias_factor + bias_offset.
+  float bias_factor = 1;
+  float bias_offset = 0;
   std::vector<FusedAddend> addends;
 };
 
-// The epilogue of `node` for accumulators worth `scales` (empty: 1) and a
-// destination in `encoding`. `destination_shape` is the shape that the kernel
-// writes: that of outputs[0], or that with the leading dimensions flattened
-// into one.
+// The epilogue of `node` for accumulators worth `scales` (empty: 1, and they
+// cannot be scaled) and a destination in `encoding`. `destination_shape` is the
+// shape that the kernel writes: that of outputs[0], or that with the leading
+// dimensions flattened into one.
 //
-// Errors: Unimplemented - an addition that no fused op can do.
+// Scalings and offsets are moved towards the accumulators, through whatever
+// commutes with them, and end in scales and bias where nothing is in the way:
+// that costs nothing, and oneDNN 2.6 computes two fused ops of one kind with
+// the parameters of the first.
+//
+// Errors: Unimplemented - an addition that no fused op can do, or two fused ops
+// of one kind with different parameters.
 absl::StatusOr<Epilogue> MakeEpilogue(LoweringContext& context,
                                       const Node& node,
                                       std::vector<float> scales,
@@ -50,12 +55,13 @@ absl::StatusOr<Epilogue> MakeEpilogue(LoweringContext& context,
 bool IsFullAddend(const LoweringContext& context, const Node& node,
                   ValueId value);
 
-// An activation as fused ops (HardSigmoid takes two), for numbers in multiples
-// of `unit`. REQUIRES: op is no kAdd; unit is 1 unless CommutesWithScaling(op).
-std::vector<FusedOp> ActivationOps(const PostOp& op, float unit);
+// An activation as fused ops (HardSigmoid takes two). REQUIRES: op is no kAdd.
+std::vector<FusedOp> ActivationOps(const PostOp& op);
 
-// Whether op(s * x) = s * op(x) for s > 0, once its bounds are scaled.
-bool CommutesWithScaling(const PostOp& op);
+// Adds the post-ops of `node` to the float32 numbers in `copy`, in place, as
+// steps of their own: what to do where MakeEpilogue cannot.
+absl::Status AddPostOpSteps(LoweringContext& context, const Node& node,
+                            const Copy& copy);
 
 FusedOp LinearOp(float factor, float offset);
 

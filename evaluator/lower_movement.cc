@@ -24,7 +24,7 @@ bool IsSingleReaderPad(const LoweringContext& context, ValueId value,
   const auto& consumers = graph.Consumers(value);
   if (consumers.size() != 1 || graph.IsOutput(value)) return false;
   const Node& pad = graph.nodes()[consumers[0]];
-  const auto& grid = graph.value(value).grid;
+  const auto& grid = context.grid(value);
   if (grid && !(EncodingOf(*grid) == encoding)) return false;
   return pad.op_type == "Pad" && pad.domain.empty() &&
          pad.inputs[0] == value && ParsePad(context, pad).has_value();
@@ -122,7 +122,7 @@ absl::Status LowerOnePart(LoweringContext& context, ValueId input,
 // The grid of the output; else what all inputs have in common; else float32.
 absl::StatusOr<Encoding> ConcatEncoding(const LoweringContext& context,
                                         const Node& node) {
-  const auto& grid = context.graph().value(node.outputs[0]).grid;
+  const auto& grid = context.grid(node.outputs[0]);
   if (grid) return EncodingOf(*grid);
   LATHE_ASSIGN_OR_RETURN(const Encoding first,
                          context.StoredEncoding(node.inputs[0]));

@@ -31,19 +31,18 @@ PostOp Activation(PostOp::Kind kind, float alpha = 0, float beta = 0) {
 std::vector<FusedOp> UnaryOps(const Node& node) {
   using Kind = PostOp::Kind;
   const std::string& op = node.op_type;
-  if (op == "Relu") return ActivationOps(Activation(Kind::kRelu), 1);
-  if (op == "Sigmoid") return ActivationOps(Activation(Kind::kSigmoid), 1);
-  if (op == "Tanh") return ActivationOps(Activation(Kind::kTanh), 1);
-  if (op == "HardSwish") return ActivationOps(Activation(Kind::kHardSwish), 1);
+  if (op == "Relu") return ActivationOps(Activation(Kind::kRelu));
+  if (op == "Sigmoid") return ActivationOps(Activation(Kind::kSigmoid));
+  if (op == "Tanh") return ActivationOps(Activation(Kind::kTanh));
+  if (op == "HardSwish") return ActivationOps(Activation(Kind::kHardSwish));
   if (op == "LeakyRelu") {
     return ActivationOps(
-        Activation(Kind::kLeakyRelu, node.FloatOr("alpha", 0.01f)), 1);
+        Activation(Kind::kLeakyRelu, node.FloatOr("alpha", 0.01f)));
   }
   if (op == "HardSigmoid") {
     return ActivationOps(
         Activation(Kind::kHardSigmoid, node.FloatOr("alpha", 0.2f),
-                   node.FloatOr("beta", 0.5f)),
-        1);
+                   node.FloatOr("beta", 0.5f)));
   }
   if (op == "Elu") {
     return {Eltwise(algorithm::eltwise_elu, node.FloatOr("alpha", 1))};
@@ -119,8 +118,8 @@ class BinaryLowering {
     if (is_sum && IsFullAddend(context_, node_, operands_.other) &&
         HasGridWithoutZeroPoint(full.encoding) &&
         HasGridWithoutZeroPoint(other)) {
-      auto is_done = Add(full.encoding, other, wanted, full.desc);
-      if (!is_done.ok() || *is_done) return is_done;
+      const auto is_done = Add(full.encoding, other, wanted, full.desc);
+      if (is_done.ok() && *is_done) return true;
     }
     LATHE_ASSIGN_OR_RETURN(const MemoryDesc desc,
                            WithType(full.desc, DataType::kFloat32));
@@ -141,7 +140,7 @@ class BinaryLowering {
     }
     Shape shape = context_.shape(operands_.other);
     const size_t rank = context_.shape(node_.outputs[0]).size();
-    shape.insert(shape.begin(), rank - shape.size(), 1);
+    shape.insert(shape.begin(), rank - shape.size());
     return PlainDesc(shape, encoding.type);
   }
 
@@ -149,19 +148,29 @@ class BinaryLowering {
   // nothing is done, if there is no fast kernel for 8-bit operands.
   absl::StatusOr<bool> Add(const Encoding& full, const Encoding& other,
                            const Encoding& wanted, const MemoryDesc& like) {
+    std::vector<float> scales;
+    if (full.IsLevels()) scales = {1};
     LATHE_ASSIGN_OR_RETURN(
-        const Epilogue epilogue,
-        MakeEpilogue(context_, node_, {}, wanted,
+        Epilogue epilogue,
+        MakeEpilogue(context_, node_, scales, wanted,
                      context_.shape(node_.outputs[0])));
-    if (!epilogue.addends.empty()) return false;
+    std::vector<FusedOp>& ops = epilogue.attributes.ops;
+    if (epilogue.bias_offset != 0) {
+      // There is no bias here; and no second linear op may follow.
+      for (const FusedOp& op : ops) {
+        if (op.algorithm == algorithm::eltwise_linear) return false;
+      }
+      ops.insert(ops.begin(), LinearOp(1, epilogue.bias_offset));
+    }
+    const float factor = full.IsLevels() ? epilogue.attributes.scales[0] : 1;
     BinarySpec spec;
     spec.algorithm = algorithm_;
     LATHE_ASSIGN_OR_RETURN(spec.source, WithType(like, full.type));
     spec.second_source = OtherDesc(like, other);
     LATHE_ASSIGN_OR_RETURN(spec.destination, WithType(like, wanted.type));
-    spec.source_scale = ScaleOf(full) / epilogue.unit;
-    spec.second_source_scale = ScaleOf(other) / epilogue.unit;
-    const auto kernel = MakeBinary(spec, epilogue.attributes.ops);
+    spec.source_scale = ScaleOf(full) * factor;
+    spec.second_source_scale = ScaleOf(other) * factor;
+    const auto kernel = MakeBinary(spec, ops);
     if (full.IsLevels() && (!kernel.ok() || IsReferenceImplementation(
                                                 kernel->implementation))) {
       return false;

@@ -25,8 +25,14 @@ class WeightedLowering {
       : context_(context), node_(node), weighted_(weighted) {}
 
   absl::Status Run() {
-    LATHE_ASSIGN_OR_RETURN(const Attempt attempt, Choose());
-    return Emit(attempt);
+    const absl::StatusOr<Attempt> fused = Choose();
+    if (fused.ok()) {
+      LATHE_ASSIGN_OR_RETURN(const Copy copy, Emit(*fused));
+      context_.Define(node_.outputs[0], copy);
+      return absl::OkStatus();
+    }
+    if (!absl::IsUnimplemented(fused.status())) return fused.status();
+    return RunWithStepsForPostOps();
   }
 
  private:
@@ -42,9 +48,19 @@ class WeightedLowering {
     return TryFloat32();
   }
 
+  absl::Status RunWithStepsForPostOps() {
+    Node bare = node_;
+    bare.post_ops.clear();
+    WeightedLowering lowering(context_, bare, weighted_);
+    LATHE_ASSIGN_OR_RETURN(const Attempt attempt, lowering.TryFloat32());
+    LATHE_ASSIGN_OR_RETURN(const Copy copy, lowering.Emit(attempt));
+    LATHE_RETURN_IF_ERROR(AddPostOpSteps(context_, node_, copy));
+    context_.Define(node_.outputs[0], copy);
+    return absl::OkStatus();
+  }
+
   absl::StatusOr<Attempt> TryFloat32() {
-    Attempt attempt;
-    return Try({}, std::move(attempt));
+    return Try({}, Attempt());
   }
 
   absl::StatusOr<Attempt> TryBfloat16() {
@@ -102,7 +118,7 @@ class WeightedLowering {
         MakeEpilogue(context_, node_, std::move(scales), attempt.destination,
                      weighted_.destination_shape));
     attempt.epilogue.attributes.source_zero_point = source_zero_point;
-    for (float& bias : attempt.bias) bias /= attempt.epilogue.unit;
+    ScaleBias(attempt.epilogue, &attempt.bias);
     const DataType weights_type =
         attempt.source.IsLevels() ? DataType::kInt8 : attempt.source.type;
     LATHE_ASSIGN_OR_RETURN(
@@ -113,6 +129,13 @@ class WeightedLowering {
             KernelDesc(weighted_.destination_shape, attempt.destination.type),
             !attempt.bias.empty(), attempt.epilogue.attributes));
     return attempt;
+  }
+
+  void ScaleBias(const Epilogue& epilogue, std::vector<float>* bias) const {
+    if (epilogue.bias_offset != 0) bias->resize(weighted_.channels, 0);
+    for (float& value : *bias) {
+      value = value * epilogue.bias_factor + epilogue.bias_offset;
+    }
   }
 
   MemoryDesc KernelDesc(const Shape& shape, DataType type) const {
@@ -141,7 +164,8 @@ class WeightedLowering {
     return weighted_.is_flat ? PlainDesc(context_.shape(value), type) : desc;
   }
 
-  absl::Status Emit(const Attempt& attempt) {
+  // Adds the steps; returns where the result lies.
+  absl::StatusOr<Copy> Emit(const Attempt& attempt) {
     const Kernel& kernel = attempt.kernel;
     const ValueId output = node_.outputs[0];
     LATHE_ASSIGN_OR_RETURN(
@@ -167,9 +191,7 @@ class WeightedLowering {
     operands.push_back(Writes(DNNL_ARG_DST, *destination, kernel.destination));
     LATHE_RETURN_IF_ERROR(
         context_.AddKernel(weighted_.kind, kernel, std::move(operands)));
-    context_.Define(output,
-                    {attempt.destination, output_desc, destination->location});
-    return absl::OkStatus();
+    return Copy{attempt.destination, output_desc, destination->location};
   }
 
   absl::Status AddAddend(const Attempt& attempt, const FusedAddend& addend,

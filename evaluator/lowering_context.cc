@@ -28,7 +28,18 @@ bool HasBfloat16Kernel(const Node& node) {
 
 LoweringContext::LoweringContext(const Graph& graph,
                                  const std::vector<ValueInfo>& infos)
-    : graph_(graph), infos_(infos), values_(graph.values().size()) {
+    : graph_(graph),
+      infos_(infos),
+      grids_(graph.values().size()),
+      values_(graph.values().size()) {
+  // Values stand before what they become, so the last come first.
+  for (auto node = graph.nodes().rbegin(); node != graph.nodes().rend();
+       ++node) {
+    for (ValueId value : node->outputs) {
+      if (value != kNoValue) grids_[value] = ImpliedGrid(value);
+    }
+  }
+  for (ValueId value : graph.inputs()) grids_[value] = ImpliedGrid(value);
   DefineInputs();
 }
 
@@ -53,11 +64,32 @@ void LoweringContext::DefineInputs() {
   }
 }
 
+std::optional<ActivationGrid> LoweringContext::ImpliedGrid(
+    ValueId value) const {
+  std::optional<ActivationGrid> implied = graph_.value(value).grid;
+  const auto& consumers = graph_.Consumers(value);
+  if (implied || graph_.IsOutput(value) || type(value) != DataType::kFloat32) {
+    return implied;
+  }
+  for (int consumer : consumers) {
+    const Node& node = graph_.nodes()[consumer];
+    if (!KeepsEncoding(node)) return std::nullopt;
+    const auto& grid = grids_[node.outputs[0]];
+    // A Pad may put numbers in that are not on the grid.
+    if (!grid || node.op_type == "Pad") return std::nullopt;
+    if (implied && !(EncodingOf(*implied) == EncodingOf(*grid))) {
+      return std::nullopt;
+    }
+    implied = grid;
+  }
+  return implied;
+}
+
 bool LoweringContext::WantsBfloat16(ValueId value) const {
   for (int consumer : graph_.Consumers(value)) {
     const Node& node = graph_.nodes()[consumer];
     if (HasBfloat16Kernel(node) && node.precision == v1::BF16) return true;
-    if (KeepsEncoding(node) && !graph_.value(node.outputs[0]).grid &&
+    if (KeepsEncoding(node) && !grids_[node.outputs[0]] &&
         WantsBfloat16(node.outputs[0])) {
       return true;
     }
@@ -66,7 +98,7 @@ bool LoweringContext::WantsBfloat16(ValueId value) const {
 }
 
 Encoding LoweringContext::WantedEncoding(ValueId value) const {
-  if (graph_.value(value).grid) return EncodingOf(*graph_.value(value).grid);
+  if (grids_[value]) return EncodingOf(*grids_[value]);
   if (WantsBfloat16(value)) return {DataType::kBfloat16, 1, 0};
   return FloatEncoding();
 }
@@ -77,7 +109,7 @@ void LoweringContext::Remember(ValueId value, const Copy& copy) {
 }
 
 void LoweringContext::Define(ValueId value, const Copy& copy) {
-  const auto& grid = graph_.value(value).grid;
+  const auto& grid = grids_[value];
   const bool is_rounded = !grid || type(value) != DataType::kFloat32 ||
                           copy.encoding == EncodingOf(*grid);
   if (is_rounded) return Remember(value, copy);
@@ -102,7 +134,7 @@ absl::Status LoweringContext::EnsureRounded(ValueId value) {
     return absl::InternalError(absl::StrCat(
         "value ", graph_.value(value).name, " is read before it is computed"));
   }
-  const Encoding encoding = EncodingOf(*graph_.value(value).grid);
+  const Encoding encoding = EncodingOf(*grids_[value]);
   LATHE_ASSIGN_OR_RETURN(const MemoryDesc desc,
                          WithType(state.unrounded->desc, encoding.type));
   const Copy rounded = NewCopy(encoding, desc);
@@ -114,7 +146,7 @@ absl::Status LoweringContext::EnsureRounded(ValueId value) {
 absl::StatusOr<Encoding> LoweringContext::StoredEncoding(ValueId value) const {
   const ValueState& state = values_[value];
   if (!state.copies.empty()) return state.copies.front().encoding;
-  if (state.unrounded) return EncodingOf(*graph_.value(value).grid);
+  if (state.unrounded) return EncodingOf(*grids_[value]);
   Encoding encoding;
   encoding.type = type(value);
   return encoding;
@@ -131,7 +163,7 @@ absl::StatusOr<Copy> LoweringContext::SourceFor(ValueId value,
   if (constant(value) != nullptr) return FetchPlain(value);
   // Rounding and reordering are one step where they can be.
   const ValueState& state = values_[value];
-  const auto& grid = graph_.value(value).grid;
+  const auto& grid = grids_[value];
   if (state.copies.empty() && state.unrounded && grid &&
       encoding == EncodingOf(*grid)) {
     return *state.unrounded;

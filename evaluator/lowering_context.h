@@ -29,6 +29,12 @@ class LoweringContext {
   // ----------------------------------------------------------- the graph
   const Graph& graph() const { return graph_; }
   const Node& node(int index) const { return graph_.nodes()[index]; }
+  // The grid that `value` is rounded to: its own; or that of what it becomes,
+  // where rounding it already changes nothing (a Concat whose output has a
+  // grid can as well put together rounded parts).
+  const std::optional<ActivationGrid>& grid(ValueId value) const {
+    return grids_[value];
+  }
   const Shape& shape(ValueId value) const { return infos_[value].shape; }
   DataType type(ValueId value) const { return infos_[value].type; }
   // The value if it is known at compile time.
@@ -115,6 +121,7 @@ class LoweringContext {
   bool WantsBfloat16(ValueId value) const;
   // Index of the last node whose step reads `value`; -1 for none.
   int LastReader(ValueId value) const;
+  std::optional<ActivationGrid> ImpliedGrid(ValueId value) const;
   void Remember(ValueId value, const Copy& copy);
   void DefineInputs();
   absl::Status MakeOutput(ValueId value, Location* location);
@@ -123,6 +130,7 @@ class LoweringContext {
   const std::vector<ValueInfo>& infos_;
   int node_ = 0;
   Program program_;
+  std::vector<std::optional<ActivationGrid>> grids_;  // By value.
   std::vector<ValueState> values_;
   std::set<ValueId> deferred_;
   // Values that lie in a buffer, by root buffer.
