@@ -42,13 +42,6 @@ nlohmann::json ProposedPlanToJson(const v1::CompressionPlan& plan,
   return {{"layers", std::move(layers)}};
 }
 
-nlohmann::json ProfileToJson(const v1::HardwareProfile& profile) {
-  return {{"cpu", profile.cpu()},
-          {"isa", profile.isa()},
-          {"threads", profile.threads()},
-          {"onednn", profile.onednn()}};
-}
-
 void AddAccuracy(const v1::Measurement& measurement, nlohmann::json& point) {
   point["metric"] = measurement.metric();
   point["accuracy"] = measurement.accuracy();
@@ -100,6 +93,13 @@ void AddReward(const v1::Trial& trial, nlohmann::json& object) {
 }
 
 }  // namespace
+
+nlohmann::json ProfileToJson(const v1::HardwareProfile& profile) {
+  return {{"cpu", profile.cpu()},
+          {"isa", profile.isa()},
+          {"threads", profile.threads()},
+          {"onednn", profile.onednn()}};
+}
 
 nlohmann::json PointToJson(const v1::Trial& trial,
                            const v1::SearchSpace* space) {

@@ -13,6 +13,9 @@
 
 namespace lathe {
 
+// {"cpu", "isa", "threads", "onednn"}.
+nlohmann::json ProfileToJson(const v1::HardwareProfile& profile);
+
 // A POINT: {"trial", "accuracy", "accuracy_low", "accuracy_high", "samples",
 // "report_accuracy", "report_samples", "latency_us", "latency_us_p05",
 // "latency_us_p95", "latency_ratio", "latency_ratio_low",

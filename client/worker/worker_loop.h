@@ -9,7 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
-#include "proto/types.pb.h"
+#include "proto/worker.pb.h"
 
 namespace lathe {
 
@@ -32,8 +32,6 @@ struct WorkerOptions {
   std::vector<std::string> evaluator_command;
   // An evaluation that takes longer ends as TIMEOUT.
   absl::Duration evaluation_time_limit = absl::Minutes(30);
-  // What to register as; none: probed.
-  std::optional<v1::HardwareProfile> profile;
 };
 
 // Works until SIGTERM or SIGINT (stops the evaluation, gives its lease back)
@@ -50,6 +48,11 @@ struct WorkerOptions {
 //   Unauthenticated, PermissionDenied, Unimplemented - the server does not
 //     take this worker.
 absl::Status RunWorker(const WorkerOptions& options);
+
+// The same as a worker of the given capabilities, which RunWorker probes.
+// `capabilities.pid` and `host` are filled in.
+absl::Status RunWorkerAs(const WorkerOptions& options,
+                         v1::Capabilities capabilities);
 
 }  // namespace lathe
 

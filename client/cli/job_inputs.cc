@@ -1,0 +1,119 @@
+#include "client/cli/job_inputs.h"
+
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "base/digest.h"
+#include "base/file.h"
+#include "base/status.h"
+#include "client/blobs.h"
+#include "client/cli/exit_code.h"
+#include "compressor/canonical.h"
+#include "compressor/onnx.h"
+#include "compressor/shape_inference.h"
+
+namespace lathe {
+namespace {
+
+// What of the model the data must fit.
+struct ModelForm {
+  struct Input {
+    std::string name;
+    Shape shape;
+  };
+  std::vector<Input> inputs;
+  // Width of a sole two-dimensional output: the number of classes; 0 when the
+  // output has another form.
+  int64_t classes = 0;
+};
+
+absl::StatusOr<ModelForm> ReadForm(const std::string& model_bytes,
+                                   int64_t batch) {
+  LATHE_ASSIGN_OR_RETURN(const Graph parsed, ParseOnnx(model_bytes));
+  LATHE_ASSIGN_OR_RETURN(const Graph graph, Canonicalize(parsed));
+  LATHE_ASSIGN_OR_RETURN(const std::vector<Shape> shapes,
+                         InputShapes(graph, batch));
+  LATHE_ASSIGN_OR_RETURN(const std::vector<ValueInfo> values,
+                         InferShapes(graph, shapes));
+  ModelForm form;
+  for (size_t i = 0; i < shapes.size(); ++i) {
+    form.inputs.push_back({graph.value(graph.inputs()[i]).name, shapes[i]});
+  }
+  if (graph.outputs().size() == 1) {
+    const Shape& shape = values[graph.outputs()[0]].shape;
+    if (shape.size() == 2) form.classes = shape[1];
+  }
+  return form;
+}
+
+// The array for an input; "x" serves a sole input of any name.
+absl::StatusOr<const Array*> FindArray(const Dataset& dataset,
+                                       const ModelForm& form,
+                                       const std::string& input) {
+  auto it = dataset.inputs.find(input);
+  if (it == dataset.inputs.end() && form.inputs.size() == 1 &&
+      dataset.inputs.size() == 1) {
+    it = dataset.inputs.begin();
+  }
+  if (it != dataset.inputs.end()) return &it->second;
+  const std::string names = absl::StrJoin(
+      dataset.inputs, ", ", [](std::string* out, const auto& named) {
+        absl::StrAppend(out, named.first);
+      });
+  return absl::InvalidArgumentError(
+      absl::StrCat("the model's input '", input, "' has no array; the data ",
+                   "have: ", names));
+}
+
+absl::Status CheckData(const Dataset& dataset, const ModelForm& form,
+                       const v1::DatasetSpec& spec) {
+  if (dataset.SampleCount() == 0) {
+    return absl::InvalidArgumentError("the data have no samples");
+  }
+  for (const ModelForm::Input& input : form.inputs) {
+    LATHE_ASSIGN_OR_RETURN(const Array* array,
+                           FindArray(dataset, form, input.name));
+    const int64_t first[] = {0};
+    LATHE_RETURN_IF_ERROR(
+        Annotate(MakeInput(*array, first, input.shape, spec).status(),
+                 absl::StrCat("input ", input.name)));
+  }
+  if (form.classes > 0 && !dataset.labels.empty()) {
+    return CheckLabels(dataset, form.classes);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<JobInputs> ReadJobInputs(const JobFlags& flags) {
+  JobInputs inputs;
+  LATHE_ASSIGN_OR_RETURN(inputs.spec, MakeSpec(flags));
+  LATHE_ASSIGN_OR_RETURN(inputs.model_bytes, ReadFile(flags.model_path));
+  const absl::StatusOr<ModelForm> form =
+      ReadForm(inputs.model_bytes, flags.batch);
+  if (!form.ok()) {
+    return WithExitCode(Annotate(form.status(), flags.model_path), kExitFailed);
+  }
+  LATHE_ASSIGN_OR_RETURN(inputs.data, LoadData(flags.data));
+  for (const auto& [digest, dataset] : inputs.data.datasets) {
+    LATHE_RETURN_IF_ERROR(
+        Annotate(CheckData(dataset, *form, inputs.data.spec), "--data"));
+  }
+  inputs.spec.set_model_digest(Sha256Hex(inputs.model_bytes));
+  *inputs.spec.mutable_dataset() = inputs.data.spec;
+  return inputs;
+}
+
+absl::Status UploadInputs(const std::shared_ptr<grpc::Channel>& channel,
+                          const JobInputs& inputs) {
+  LATHE_RETURN_IF_ERROR(UploadBlob(channel, inputs.model_bytes).status());
+  for (const auto& [digest, blob] : inputs.data.blobs) {
+    LATHE_RETURN_IF_ERROR(UploadBlob(channel, blob).status());
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace lathe

@@ -1,0 +1,90 @@
+#include "client/job_watcher.h"
+
+#include "absl/time/clock.h"
+#include "base/status.h"
+#include "client/status.h"
+
+namespace lathe {
+namespace {
+
+// Long enough that reopening costs nothing, short enough that a stream which
+// hangs is noticed.
+constexpr absl::Duration kStreamTimeout = absl::Minutes(5);
+
+}  // namespace
+
+JobWatcher::JobWatcher(const std::shared_ptr<grpc::Channel>& channel,
+                       absl::string_view job, int64_t after_sequence,
+                       const RetryOptions& options)
+    : job_(job),
+      options_(options),
+      stub_(v1::Search::NewStub(channel)),
+      sequence_(after_sequence) {}
+
+JobWatcher::~JobWatcher() {
+  Cancel();
+  if (reader_ != nullptr) (void)Close();
+}
+
+absl::Status JobWatcher::Open() {
+  v1::WatchJobRequest request;
+  request.set_name(job_);
+  request.set_resume_sequence(sequence_);
+  grpc::ClientContext* context = nullptr;
+  {
+    absl::MutexLock lock(&mu_);
+    if (is_cancelled_) return absl::CancelledError("watching was cancelled");
+    context_ = std::make_unique<grpc::ClientContext>();
+    context = context_.get();
+  }
+  context->set_deadline(absl::ToChronoTime(absl::Now() + kStreamTimeout));
+  // Outside the lock: it waits for the connection. Only this thread replaces
+  // the context.
+  reader_ = stub_->WatchJob(context, request);
+  return absl::OkStatus();
+}
+
+absl::Status JobWatcher::Close() {
+  const absl::Status status = FromGrpc(reader_->Finish());
+  reader_.reset();
+  absl::MutexLock lock(&mu_);
+  context_.reset();
+  if (is_cancelled_) return absl::CancelledError("watching was cancelled");
+  return status;
+}
+
+absl::StatusOr<v1::Event> JobWatcher::Next() {
+  absl::Time give_up = absl::Now() + options_.give_up_after;
+  Backoff backoff(options_);
+  while (true) {
+    if (reader_ == nullptr) LATHE_RETURN_IF_ERROR(Open());
+    v1::Event event;
+    if (reader_->Read(&event)) {
+      if (event.sequence() <= sequence_) continue;
+      sequence_ = event.sequence();
+      return event;
+    }
+    const absl::Status status = Close();
+    if (status.ok()) return absl::OutOfRangeError("the job has ended");
+    if (absl::IsDeadlineExceeded(status)) {
+      // A quiet stream that reached its deadline was connected until now.
+      give_up = absl::Now() + options_.give_up_after;
+      backoff.Reset();
+      continue;
+    }
+    const absl::Time retry_at = absl::Now() + backoff.Next();
+    if (!absl::IsUnavailable(status) || retry_at >= give_up) return status;
+    absl::MutexLock lock(&mu_);
+    if (mu_.AwaitWithDeadline(absl::Condition(&is_cancelled_), retry_at)) {
+      return absl::CancelledError("watching was cancelled");
+    }
+  }
+}
+
+void JobWatcher::Cancel() {
+  absl::MutexLock lock(&mu_);
+  is_cancelled_ = true;
+  if (context_ != nullptr) context_->TryCancel();
+}
+
+}  // namespace lathe
