@@ -1,0 +1,116 @@
+#include "agent/policy.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <utility>
+
+namespace lathe {
+namespace {
+
+// The allowed choice nearest to `wanted`; of two as near, the milder.
+int Nearest(const std::vector<int>& allowed, int wanted) {
+  return *std::min_element(allowed.begin(), allowed.end(),
+                           [wanted](int a, int b) {
+                             return std::abs(a - wanted) < std::abs(b - wanted);
+                           });
+}
+
+}  // namespace
+
+Policy::Policy(const SearchCore* core, const QualityModel* quality,
+               DdpgLearner* learner)
+    : core_(*core),
+      quality_(*quality),
+      features_(core, quality),
+      learner_(learner) {}
+
+Limits Policy::ToLimits(const EpisodeBudget& budget) const {
+  return {std::min(core_.limits().us,
+                   budget.latency_ratio * core_.costs().baseline_us()),
+          std::min(core_.limits().bytes,
+                   budget.size_ratio * core_.costs().baseline_bytes())};
+}
+
+int Policy::Choose(const PrefixWalker& walker, const Limits& limits,
+                   double action, double sigma, Random* random) const {
+  const std::vector<int> allowed = walker.Allowed(limits);
+  if (allowed.empty()) return walker.LeastExceeding(limits);
+  const double noisy =
+      sigma > 0 ? random->TruncatedNormal(action, sigma, 0, 1) : action;
+  return Nearest(allowed, ToChoice(noisy, walker.next().count));
+}
+
+std::vector<Choices> Policy::Draw(const EpisodeBudget& budget, double sigma,
+                                  int count, Random* random) const {
+  const Limits limits = ToLimits(budget);
+  std::vector<PrefixWalker> walkers(count,
+                                    PrefixWalker(&core_.reachability()));
+  for (const Decision& decision : core_.space().decisions()) {
+    if (decision.count == 1) {
+      for (PrefixWalker& walker : walkers) walker.Push(0);
+      continue;
+    }
+    std::vector<float> states;
+    for (const PrefixWalker& walker : walkers) {
+      const std::vector<float> state = features_.At(walker, budget);
+      states.insert(states.end(), state.begin(), state.end());
+    }
+    const std::vector<float> actions = learner_->Act(states, count);
+    for (int i = 0; i < count; ++i) {
+      walkers[i].Push(Choose(walkers[i], limits, actions[i], sigma, random));
+    }
+  }
+  std::vector<Choices> plans;
+  for (const PrefixWalker& walker : walkers) plans.push_back(walker.choices());
+  return plans;
+}
+
+Choices Policy::Redraw(const Choices& plan, const std::vector<bool>& is_free,
+                       const EpisodeBudget& budget, double sigma,
+                       Random* random) const {
+  const Limits limits = ToLimits(budget);
+  PrefixWalker walker(&core_.reachability());
+  while (!walker.is_complete()) {
+    const size_t d = walker.choices().size();
+    if (is_free[d] && walker.next().count > 1) {
+      const float action = learner_->Act(features_.At(walker, budget), 1)[0];
+      walker.Push(Choose(walker, limits, action, sigma, random));
+      continue;
+    }
+    const std::vector<int> allowed = walker.Allowed(limits);
+    walker.Push(allowed.empty() ? walker.LeastExceeding(limits)
+                                : Nearest(allowed, plan[d]));
+  }
+  return walker.choices();
+}
+
+std::vector<Transition> Policy::Replay(const Choices& plan, double quality,
+                                       double reference,
+                                       const EpisodeBudget& budget) const {
+  std::vector<Transition> steps;
+  PrefixWalker walker(&core_.reachability());
+  double damage = 0;
+  double potential = 0;
+  for (size_t d = 0; d < plan.size(); ++d) {
+    const int count = core_.space().decisions()[d].count;
+    if (count > 1) {
+      Transition step;
+      step.state = features_.At(walker, budget);
+      if (!steps.empty()) steps.back().next_state = step.state;
+      step.action = static_cast<float>(ToAction(plan[d], count));
+      damage += quality_.ChoiceDamage(static_cast<int>(d), plan[d], 0);
+      const double next = QualityModel::QualityOf(damage);
+      step.reward = static_cast<float>(kRewardScale * (next - potential));
+      potential = next;
+      steps.push_back(std::move(step));
+    }
+    walker.Push(plan[d]);
+  }
+  if (!steps.empty()) {
+    steps.back().reward += static_cast<float>(
+        kRewardScale * (quality - potential - reference));
+  }
+  return steps;
+}
+
+}  // namespace lathe

@@ -1,0 +1,74 @@
+// Predicts how much quality a plan loses, from the trials seen so far.
+#ifndef LATHE_AGENT_QUALITY_MODEL_H_
+#define LATHE_AGENT_QUALITY_MODEL_H_
+
+#include <vector>
+
+#include "absl/types/span.h"
+#include "agent/archive.h"
+#include "agent/decisions.h"
+#include "agent/random.h"
+
+namespace lathe {
+
+// Losses of single choices add up to a damage z; the quality is
+// least x (1 - exp(-z)), so that heavy damage saturates. A harsher choice of a
+// decision never has less damage. What choices have in common over the
+// network (all int8 layers, all pruned channels) is one parameter, what is
+// special to a layer another one that is believed to be small: so a few plans
+// that treat layers alike already say something about each.
+//
+// Parameters are non-negative and fitted by coordinate descent to relative
+// errors: small losses, which decide between good plans, count as much as
+// large ones. A few members are fitted to randomly weighted trials (Bayesian
+// bootstrap); their spread is what is not known. Not thread-safe.
+class QualityModel {
+ public:
+  static constexpr int kMembers = 4;
+
+  // `space` must outlive the model.
+  explicit QualityModel(const DecisionSpace* space);
+
+  // Fits member 0 to all rows alike and the others to random weights. Starts
+  // from the last fit.
+  void Fit(const std::vector<Evaluated>& rows, Random* random);
+
+  // Damage of a plan and of one choice, by one member.
+  double Damage(absl::Span<const int> choices, int member) const;
+  double ChoiceDamage(int decision, int choice, int member) const {
+    return damage_[member][decision][choice];
+  }
+
+  static double DamageOf(double quality);
+  static double QualityOf(double damage);
+
+ private:
+  // A parameter of the model and the plans that it adds to.
+  struct Feature {
+    int decision = 0;
+    // Added from this place in the decision's order of harshness on.
+    int rank = 0;
+  };
+  std::vector<float> FeaturesOf(absl::Span<const int> choices) const;
+  void FitMember(const std::vector<std::vector<float>>& columns,
+                 const std::vector<double>& targets,
+                 const std::vector<double>& weights,
+                 std::vector<double>* parameters) const;
+  void FillTable(int member);
+
+  const DecisionSpace& space_;
+  // rank_[decision][choice]: place among the decision's choices by harshness.
+  std::vector<std::vector<int>> rank_;
+  // Distinct options of all layers by harshness; the place of each choice.
+  int shared_options_ = 0;
+  std::vector<std::vector<int>> shared_rank_;
+  std::vector<Feature> features_;
+  int shared_count_ = 0;
+  std::vector<std::vector<double>> parameters_;
+  // damage_[member][decision][choice].
+  std::vector<std::vector<std::vector<double>>> damage_;
+};
+
+}  // namespace lathe
+
+#endif  // LATHE_AGENT_QUALITY_MODEL_H_

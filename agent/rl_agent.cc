@@ -1,0 +1,401 @@
+// rl: a budget-conditioned DDPG policy in the manner of HAQ (Wang et al. 2019)
+// and AMC (He et al. 2018), with what they lack: budgets are masked instead of
+// clipped afterwards, so that what is learnt from is what was executed; every
+// trial teaches every budget it meets; a surrogate fitted to the trials says
+// what each step is worth and which of many proposals is worth a trial.
+//
+// A round: draw a budget where the frontier has gaps; let four proposers
+// suggest plans for it (the policy, elites partly re-drawn by the policy,
+// children of two elites, the exact solver of the surrogate); a bandit says
+// whose turn it is; of its plans the one with the largest predicted gain of
+// area, by a randomly drawn member of the surrogate, is proposed.
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "agent/additive_solver.h"
+#include "agent/archive.h"
+#include "agent/budget_grid.h"
+#include "agent/ddpg_learner.h"
+#include "agent/policy.h"
+#include "agent/proposer_bandit.h"
+#include "agent/quality_model.h"
+#include "agent/rl_seeds.h"
+#include "agent/search_core.h"
+#include "agent/strategies.h"
+#include "base/numeric.h"
+#include "base/status.h"
+
+namespace lathe {
+namespace {
+
+// Share of the trials that seeds may take, and the fewest and most of them.
+constexpr double kSeedShare = 0.25;
+constexpr int kFewestSeeds = 6;
+constexpr int kMostSeeds = 120;
+// Random plans after the seeds, as a share of the trials.
+constexpr double kRandomShare = 0.03;
+
+// Plans that each proposer suggests in a round.
+constexpr int kPolicyPlans = 16;
+constexpr int kElitePlans = 8;
+constexpr int kChildren = 8;
+constexpr int kSolverPlans = 4;
+
+// Exploration: standard deviation of the actor's noise at the first and the
+// last trial.
+constexpr double kFirstSigma = 0.5;
+constexpr double kLastSigma = 0.05;
+
+constexpr int kBatch = 64;
+constexpr int kUpdatesPerTrial = 8;
+// Episodes replayed per trial learned: archived ones and imagined ones.
+constexpr int kArchivedEpisodes = 12;
+constexpr int kImaginedEpisodes = 12;
+constexpr size_t kMostImagined = 128;
+
+enum Proposer { kPolicy, kElite, kChild, kSolver, kProposerCount };
+constexpr const char* kProposerNames[] = {"policy", "elite", "child",
+                                          "solver"};
+
+class RlAgent : public Agent {
+ public:
+  explicit RlAgent(std::unique_ptr<SearchCore> core)
+      : core_(std::move(core)),
+        random_(MixSeed(core_->context().seed, 1)),
+        archive_(core_.get()),
+        quality_(&core_->space()),
+        grid_(*core_),
+        features_(core_.get(), &quality_),
+        learner_(features_.size(), MixSeed(core_->context().seed, 2)),
+        policy_(core_.get(), &quality_, &learner_),
+        bandit_(kProposerCount) {
+    const double trials = static_cast<double>(core_->context().trials);
+    const std::vector<Choices> seeds = MakeSeeds(
+        *core_, static_cast<size_t>(
+                    std::clamp<double>(kSeedShare * trials, kFewestSeeds,
+                                       kMostSeeds)));
+    seeds_.assign(seeds.begin(), seeds.end());
+    random_plans_ = static_cast<int>(std::lround(kRandomShare * trials));
+    const Evaluated baseline = EvaluatedBaseline(*core_);
+    grid_.Add(baseline.quality, baseline.latency_ratio, baseline.size_ratio);
+  }
+
+  absl::StatusOr<v1::Proposal> Propose() override {
+    while (!seeds_.empty()) {
+      const Choices seed = std::move(seeds_.front());
+      seeds_.pop_front();
+      if (!core_->IsKnown(seed) && core_->IsWithin(seed, core_->limits())) {
+        return Make(seed, "rl/seed", std::nullopt);
+      }
+    }
+    if (random_plans_ > 0) {
+      --random_plans_;
+      return MakeFresh(core_->RandomPlan(DrawLimits(), random_.Uniform(),
+                                         &random_),
+                       "rl/random", std::nullopt);
+    }
+    return ProposeBest();
+  }
+
+  void Learn(const v1::Trial& trial) override {
+    const std::optional<Choices> choices = core_->Learn(trial);
+    if (!choices.has_value()) return;
+    const Evaluated row = lathe::Evaluate(*core_, trial, *choices);
+    Credit(row);
+    archive_.Add(row);
+    // Fitting costs in proportion to the rows: ever rarer, so that the time
+    // per trial stays bounded.
+    if (++rows_since_fit_ > static_cast<int>(archive_.rows().size()) / 200) {
+      quality_.Fit(archive_.rows(), &random_);
+      rows_since_fit_ = 0;
+    }
+    Teach();
+  }
+
+  v1::Reward Evaluate(const v1::Trial& trial) const override {
+    return core_->Evaluate(trial);
+  }
+
+ private:
+  // What is known of a plan that was proposed and not yet learned.
+  struct Pending {
+    std::optional<Proposer> proposer;
+    double quality = 0;
+    double latency_ratio = 0;
+    double size_ratio = 0;
+  };
+  struct Suggestion {
+    Choices plan;
+    Proposer proposer = kPolicy;
+    double score = 0;
+  };
+
+  v1::Proposal Make(const Choices& plan, const std::string& source,
+                    std::optional<Proposer> proposer) {
+    Pending& pending = pending_[plan];
+    pending.proposer = proposer;
+    pending.quality = QualityModel::QualityOf(quality_.Damage(plan, 0));
+    pending.latency_ratio = core_->PredictedLatencyRatio(plan);
+    pending.size_ratio = core_->PredictedSizeRatio(plan);
+    v1::Proposal proposal = core_->Propose(plan, source);
+    proposal.set_explanation(absl::StrFormat(
+        "predicted: latency ratio %.3f, size ratio %.3f, quality %.4f",
+        pending.latency_ratio, pending.size_ratio, pending.quality));
+    return proposal;
+  }
+
+  absl::StatusOr<v1::Proposal> MakeFresh(const Choices& plan,
+                                         const std::string& source,
+                                         std::optional<Proposer> proposer) {
+    const std::optional<Choices> fresh = core_->Fresh(plan, &random_);
+    if (!fresh.has_value()) {
+      return absl::OutOfRangeError(
+          "rl: every plan within the budget was proposed");
+    }
+    return Make(*fresh, source, proposer);
+  }
+
+  EpisodeBudget DrawBudget() {
+    const BudgetGrid::Point& point = grid_.Draw(&random_);
+    return {point.latency_ratio, point.size_ratio};
+  }
+
+  Limits ToLimits(const EpisodeBudget& budget) const {
+    return {std::min(core_->limits().us,
+                     budget.latency_ratio * core_->costs().baseline_us()),
+            std::min(core_->limits().bytes,
+                     budget.size_ratio * core_->costs().baseline_bytes())};
+  }
+  Limits DrawLimits() { return ToLimits(DrawBudget()); }
+
+  double Sigma() const {
+    const double progress =
+        static_cast<double>(archive_.rows().size()) /
+        std::max<double>(1, static_cast<double>(core_->context().trials));
+    return kFirstSigma *
+           std::pow(kLastSigma / kFirstSigma, std::min(1.0, progress));
+  }
+
+  absl::StatusOr<v1::Proposal> ProposeBest() {
+    const EpisodeBudget budget = DrawBudget();
+    // One plausible model of the truth, for the whole round (Thompson).
+    const int member = random_.Below(QualityModel::kMembers);
+    std::vector<Suggestion> suggestions = Suggest(budget, member);
+    const BudgetGrid grid = GridWithPending();
+    for (Suggestion& s : suggestions) s.score = Score(s.plan, member, grid);
+    const Proposer turn = static_cast<Proposer>(bandit_.Draw(&random_));
+    const Suggestion* best = nullptr;
+    for (const Suggestion& s : suggestions) {
+      const auto key = [turn](const Suggestion& x) {
+        return std::make_pair(x.proposer == turn && x.score > 0, x.score);
+      };
+      if (best == nullptr || key(s) > key(*best)) best = &s;
+    }
+    if (best == nullptr) {
+      return MakeFresh(core_->RandomPlan(ToLimits(budget), 0, &random_),
+                       "rl/random", std::nullopt);
+    }
+    return Make(best->plan, absl::StrCat("rl/", kProposerNames[best->proposer]),
+                best->proposer);
+  }
+
+  // Unknown plans within the limits.
+  std::vector<Suggestion> Suggest(const EpisodeBudget& budget, int member) {
+    std::vector<Suggestion> suggestions;
+    const auto add = [&](Choices plan, Proposer proposer) {
+      if (proposer == kPolicy || proposer == kElite) Imagine(plan, budget);
+      if (core_->IsKnown(plan) || !core_->IsWithin(plan, core_->limits())) {
+        return;
+      }
+      suggestions.push_back({std::move(plan), proposer, 0});
+    };
+    for (Choices& plan :
+         policy_.Draw(budget, Sigma(), kPolicyPlans, &random_)) {
+      add(std::move(plan), kPolicy);
+    }
+    for (int i = 0; i < kElitePlans; ++i) add(MutatedElite(budget), kElite);
+    for (int i = 0; i < kChildren; ++i) add(Child(), kChild);
+    const Choices solved =
+        LeastDamage(*core_, quality_, member, ToLimits(budget));
+    add(solved, kSolver);
+    for (int i = 1; i < kSolverPlans; ++i) {
+      if (core_->IsKnown(solved)) {
+        std::optional<Choices> fresh = core_->Fresh(solved, &random_);
+        if (fresh.has_value()) add(*std::move(fresh), kSolver);
+      }
+    }
+    return suggestions;
+  }
+
+  // Predicted gain of area; where there is none, how far (negative) the plan
+  // stays below the frontier.
+  double Score(const Choices& plan, int member, const BudgetGrid& grid) const {
+    const double quality =
+        QualityModel::QualityOf(quality_.Damage(plan, member));
+    const double latency = core_->PredictedLatencyRatio(plan);
+    const double size = core_->PredictedSizeRatio(plan);
+    const double gain = grid.Gain(quality, latency, size);
+    return gain > 0 ? gain : quality - grid.BestWithin(latency, size);
+  }
+
+  BudgetGrid GridWithPending() const {
+    BudgetGrid grid = grid_;
+    for (const auto& [plan, pending] : pending_) {
+      grid.Add(pending.quality, pending.latency_ratio, pending.size_ratio);
+    }
+    return grid;
+  }
+
+  const Choices& DrawElite() {
+    const std::vector<int>& elites = archive_.elites();
+    return archive_
+        .rows()[elites[random_.Below(static_cast<int>(elites.size()))]]
+        .choices;
+  }
+
+  Choices MutatedElite(const EpisodeBudget& budget) {
+    const Choices& elite = DrawElite();
+    // One decision on average half the time, a quarter of them otherwise.
+    const double share = random_.Uniform() < 0.5
+                             ? 1.5 / std::max<size_t>(1, elite.size())
+                             : 0.25;
+    std::vector<bool> is_free(elite.size());
+    for (size_t d = 0; d < is_free.size(); ++d) {
+      is_free[d] = random_.Uniform() < share;
+    }
+    return policy_.Redraw(elite, is_free, budget, std::max(0.2, Sigma()),
+                          &random_);
+  }
+
+  Choices Child() {
+    const Choices mother = DrawElite();
+    Choices child = DrawElite();
+    // A run of decisions from one parent keeps neighbouring layers together.
+    const int size = core_->space().size();
+    const int from = random_.Below(size);
+    const int length = random_.Below(size);
+    for (int i = 0; i < length; ++i) {
+      child[(from + i) % size] = mother[(from + i) % size];
+    }
+    const int mutated = random_.Below(size);
+    const int count = core_->space().decisions()[mutated].count;
+    child[mutated] = std::clamp(
+        child[mutated] + (random_.Uniform() < 0.5 ? -1 : 1), 0, count - 1);
+    return child;
+  }
+
+  // Remembers what the policy does, for learning from the surrogate.
+  void Imagine(const Choices& plan, const EpisodeBudget& budget) {
+    imagined_.emplace_back(plan, budget);
+    if (imagined_.size() > kMostImagined) imagined_.pop_front();
+  }
+
+  // Adds a result to the grid and tells the bandit what it gained.
+  void Credit(const Evaluated& row) {
+    double gain = 0;
+    if (row.is_feasible) {
+      gain = grid_.Gain(row.quality, row.latency_ratio, row.size_ratio);
+      grid_.Add(row.quality, row.latency_ratio, row.size_ratio);
+    }
+    const auto it = pending_.find(row.choices);
+    if (it == pending_.end()) return;
+    if (it->second.proposer.has_value()) {
+      bandit_.Credit(*it->second.proposer, gain);
+    }
+    pending_.erase(it);
+  }
+
+  // The reward under a budget that is met differs from the quality by a
+  // constant of the budget, so that one moving baseline serves all.
+  double Reference(const EpisodeBudget& budget) const {
+    double gain = 0;
+    for (const double ratio : {budget.latency_ratio, budget.size_ratio}) {
+      if (std::isfinite(ratio)) gain += Objective::kGainWeight * (1 - ratio);
+    }
+    return core_->moving_baseline() - gain;
+  }
+
+  // A budget that the row meets: its own latency and size, or any looser.
+  EpisodeBudget BudgetMetBy(const Evaluated& row) {
+    EpisodeBudget budget = DrawBudget();
+    budget.latency_ratio = std::max(budget.latency_ratio, row.latency_ratio);
+    budget.size_ratio = std::max(budget.size_ratio, row.size_ratio);
+    return budget;
+  }
+
+  void Replay(const Evaluated& row, const EpisodeBudget& budget,
+              std::vector<Transition>* steps) {
+    std::vector<Transition> episode = policy_.Replay(
+        row.choices, row.quality, Reference(budget), budget);
+    std::move(episode.begin(), episode.end(), std::back_inserter(*steps));
+  }
+
+  // Replays trials and imagined plans under budgets they meet, and improves
+  // the networks on the steps.
+  void Teach() {
+    const std::vector<Evaluated>& rows = archive_.rows();
+    std::vector<Transition> steps;
+    const Evaluated& newest = rows.back();
+    Replay(newest, {newest.latency_ratio, newest.size_ratio}, &steps);
+    for (int i = 0; i < kArchivedEpisodes; ++i) {
+      const std::vector<int>& elites = archive_.elites();
+      const int index =
+          i % 2 == 0 ? elites[random_.Below(static_cast<int>(elites.size()))]
+                     : random_.Below(static_cast<int>(rows.size()));
+      const EpisodeBudget budget = BudgetMetBy(rows[index]);
+      Replay(rows[index], budget, &steps);
+    }
+    for (int i = 0; i < kImaginedEpisodes && !imagined_.empty(); ++i) {
+      const auto& [plan, budget] =
+          imagined_[random_.Below(static_cast<int>(imagined_.size()))];
+      Evaluated row;
+      row.choices = plan;
+      row.quality = QualityModel::QualityOf(quality_.Damage(plan, 0));
+      Replay(row, budget, &steps);
+    }
+    if (steps.empty()) return;
+    std::vector<const Transition*> batch(kBatch);
+    for (int update = 0; update < kUpdatesPerTrial; ++update) {
+      for (const Transition*& step : batch) {
+        step = &steps[random_.Below(static_cast<int>(steps.size()))];
+      }
+      learner_.Update(batch);
+    }
+  }
+
+  const std::unique_ptr<SearchCore> core_;
+  Random random_;
+  Archive archive_;
+  QualityModel quality_;
+  BudgetGrid grid_;
+  const StateFeatures features_;
+  DdpgLearner learner_;
+  const Policy policy_;
+  ProposerBandit bandit_;
+  std::deque<Choices> seeds_;
+  int random_plans_ = 0;
+  std::map<Choices, Pending> pending_;
+  std::deque<std::pair<Choices, EpisodeBudget>> imagined_;
+  int rows_since_fit_ = 0;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Agent>> MakeRlAgent(
+    const AgentContext& context) {
+  LATHE_ASSIGN_OR_RETURN(std::unique_ptr<SearchCore> core,
+                         SearchCore::Make(context));
+  return std::make_unique<RlAgent>(std::move(core));
+}
+
+}  // namespace lathe
