@@ -77,29 +77,22 @@ bool FoldShapes(Draft& draft, const Probes& probes, int index) {
   return true;
 }
 
-// The target of a Reshape when one size varies with the batch: -1 there.
+// What a Reshape makes when at most one size varies with the batch: -1 there.
 std::optional<Tensor> BatchAgnosticTarget(const Draft& draft,
                                           const Probes& probes,
                                           const Node& node) {
-  if (node.op_type != "Reshape" || draft.IsConstant(node.inputs[1]) ||
-      node.IntOr("allowzero", 0) != 0) {
+  if (node.op_type != "Reshape" || draft.IsConstant(node.inputs[1])) {
     return std::nullopt;
   }
-  const std::vector<Tensor> targets = probes.Constants(node.inputs[1]);
-  if (targets.size() < 2 || targets[0].type() != DataType::kInt64 ||
-      targets[0].shape() != targets[1].shape()) {
-    return std::nullopt;
+  const ValueId out = node.outputs[0];
+  if (!probes.IsKnown(out)) return std::nullopt;
+  std::vector<int64_t> target;
+  for (int64_t d = 0; d < probes.Rank(out); ++d) {
+    target.push_back(probes.Size(out, d).value_or(-1));
+    if (target.back() == 0) return std::nullopt;
   }
-  const auto a = targets[0].values<int64_t>();
-  const auto b = targets[1].values<int64_t>();
-  std::vector<int64_t> target(a.begin(), a.end());
-  int open = 0;
-  for (size_t d = 0; d < target.size(); ++d) {
-    if (a[d] != b[d]) target[d] = -1;
-    if (a[d] != b[d] || a[d] == -1) ++open;
-  }
-  if (open != 1) return std::nullopt;
-  return Tensor::Of<int64_t>(targets[0].shape(), target);
+  if (std::count(target.begin(), target.end(), -1) > 1) return std::nullopt;
+  return Tensor::Of<int64_t>({static_cast<int64_t>(target.size())}, target);
 }
 
 bool IsIdentity(const Draft& draft, const Probes& probes, const Node& node) {
@@ -196,8 +189,9 @@ absl::StatusOr<bool> FoldConstants(Draft& draft, const Probes& probes) {
     if (!target.has_value()) continue;
     const ValueId in = node.inputs[0];
     const ValueId constant =
-        draft.AddConstant(node.name + "/shape", *std::move(target));
+        draft.AddConstant(node.name + "/target", *std::move(target));
     draft.SetInputs(i, {in, constant});
+    draft.node(i).attributes.erase("allowzero");
     is_changed = true;
   }
   return is_changed;

@@ -160,7 +160,9 @@ bool IsExpressible(const Draft& draft, const Node& node) {
   }
   if (IsReduce(op) && op != "ReduceSum") {
     if (node.IntOr("noop_with_empty_axes", 0) != 0) return false;
-    return !HasInput(node, 1) || draft.IsConstant(node.inputs[1]);
+    return !HasInput(node, 1) ||
+           (draft.IsConstant(node.inputs[1]) &&
+            draft.value(node.inputs[1]).constant->type() == DataType::kInt64);
   }
   if (op == "Resize") {
     return node.attributes.count("axes") == 0 &&

@@ -13,6 +13,8 @@ namespace {
 using Values = std::vector<OpValue>;
 using Tensors = std::vector<Tensor>;
 
+constexpr int64_t kMostElements = int64_t{1} << 31;
+
 absl::StatusOr<Tensors> ReshapeKernel(const OpCall& call,
                                       const Values& outputs) {
   return Only(call.TensorOf(0).Reshaped(outputs[0].shape));
@@ -21,7 +23,6 @@ absl::StatusOr<Tensors> ReshapeKernel(const OpCall& call,
 // Replaces 0 by the input's size. Returns the product of all sizes but -1.
 absl::StatusOr<int64_t> FillZeros(const OpCall& call, Shape& shape) {
   const bool copies_zero = call.node().IntOr("allowzero", 0) == 0;
-  const int64_t count = ElementCount(call.ShapeOf(0));
   int64_t product = 1;
   for (size_t d = 0; d < shape.size(); ++d) {
     if (shape[d] == 0 && copies_zero) {
@@ -33,8 +34,10 @@ absl::StatusOr<int64_t> FillZeros(const OpCall& call, Shape& shape) {
       shape[d] = call.ShapeOf(0)[d];
     }
     if (shape[d] == -1) continue;
-    if (shape[d] < 0 || shape[d] > std::max<int64_t>(count, 1) ||
-        (product > 0 && shape[d] > 0 && product > (int64_t{1} << 31) / shape[d])) {
+    const bool is_too_large =
+        shape[d] > kMostElements ||
+        (shape[d] > 0 && product > kMostElements / shape[d]);
+    if (shape[d] < 0 || is_too_large) {
       return call.Invalid(absl::StrCat("input of shape ",
                                        ShapeToString(call.ShapeOf(0)),
                                        " does not fit size ", shape[d]));
