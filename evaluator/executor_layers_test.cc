@@ -7,84 +7,13 @@
 
 #include "compressor/reference_ops.h"
 #include "evaluator/executor.h"
+#include "evaluator/testing/compare.h"
 #include "evaluator/testing/graph_builder.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
 namespace lathe {
 namespace {
-
-float Most(absl::Span<const float> values) {
-  float most = 0;
-  for (float value : values) most = std::max(most, std::abs(value));
-  return most;
-}
-
-// Share of the elements that differ by more than 1e-4 of the largest.
-double ShareThatDiffers(const Tensor& actual, const Tensor& expected) {
-  const auto a = actual.values<float>();
-  const auto b = expected.values<float>();
-  const float tolerance = 1e-4f * Most(b) + 1e-6f;
-  int64_t different = 0;
-  for (size_t i = 0; i < a.size(); ++i) {
-    if (!(std::abs(a[i] - b[i]) <= tolerance)) ++different;
-  }
-  return static_cast<double>(different) / static_cast<double>(a.size());
-}
-
-float LargestDifference(const Tensor& actual, const Tensor& expected) {
-  const auto a = actual.values<float>();
-  const auto b = expected.values<float>();
-  float largest = 0;
-  for (size_t i = 0; i < a.size(); ++i) {
-    largest = std::max(largest, std::abs(a[i] - b[i]));
-  }
-  return largest;
-}
-
-float LargestStep(const Graph& graph) {
-  float step = 0;
-  for (const Value& value : graph.values()) {
-    if (value.grid) step = std::max(step, value.grid->scale);
-  }
-  return step;
-}
-
-float LargestWeight(const Graph& graph) {
-  float most = 0;
-  for (const Value& value : graph.values()) {
-    if (value.constant && value.type == DataType::kFloat32) {
-      most = std::max(most, Most(value.constant->values<float>()));
-    }
-  }
-  return most;
-}
-
-// A number that two roundings put on neighbouring levels moves what reads it
-// by a step times a weight, and may cost the result a step of its own; and
-// that happens to few numbers.
-void ExpectSameOnGrids(const Graph& graph, const std::vector<Tensor>& inputs) {
-  const auto expected = EvaluateGraph(graph, inputs);
-  ASSERT_TRUE(expected.ok()) << expected.status();
-  const auto actual = Execute(graph, inputs);
-  for (size_t i = 0; i < actual.size(); ++i) {
-    ASSERT_EQ(actual[i].shape(), (*expected)[i].shape());
-    EXPECT_LE(LargestDifference(actual[i], (*expected)[i]),
-              LargestStep(graph) * (1 + 2 * LargestWeight(graph)) +
-                  1e-4f * Most((*expected)[i].values<float>()));
-    EXPECT_LE(ShareThatDiffers(actual[i], (*expected)[i]), 0.02);
-  }
-}
-
-void ExpectSameInFloat(const Graph& graph, const std::vector<Tensor>& inputs) {
-  const auto expected = EvaluateGraph(graph, inputs);
-  ASSERT_TRUE(expected.ok()) << expected.status();
-  const auto actual = Execute(graph, inputs);
-  for (size_t i = 0; i < actual.size(); ++i) {
-    ASSERT_EQ(actual[i].shape(), (*expected)[i].shape());
-    EXPECT_EQ(ShareThatDiffers(actual[i], (*expected)[i]), 0);
-  }
-}
 
 // bfloat16 has 8 bits of mantissa: inputs, weights, addends and the result are
 // each off by at most 2^-9 of themselves, so the sum of magnitudes bounds the

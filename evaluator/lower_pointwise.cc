@@ -140,7 +140,7 @@ class BinaryLowering {
     }
     Shape shape = context_.shape(operands_.other);
     const size_t rank = context_.shape(node_.outputs[0]).size();
-    shape.insert(shape.begin(), rank - shape.size());
+    shape.insert(shape.begin(), rank - shape.size(), 1);
     return PlainDesc(shape, encoding.type);
   }
 

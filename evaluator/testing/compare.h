@@ -1,0 +1,32 @@
+// How an executed graph is compared with the reference operators.
+#ifndef LATHE_EVALUATOR_TESTING_COMPARE_H_
+#define LATHE_EVALUATOR_TESTING_COMPARE_H_
+
+#include <vector>
+
+#include "absl/types/span.h"
+#include "compressor/graph.h"
+#include "compressor/tensor.h"
+
+namespace lathe {
+
+// The largest magnitude.
+float Most(absl::Span<const float> values);
+
+// Largest difference of two elements at the same place.
+float LargestDifference(const Tensor& actual, const Tensor& expected);
+
+// Root of the sum of squared differences, as a share of `expected`'s.
+double RelativeError(const Tensor& actual, const Tensor& expected);
+
+// Expects that every element agrees within 1e-4 of the largest one.
+void ExpectSameInFloat(const Graph& graph, const std::vector<Tensor>& inputs);
+
+// The same for graphs with grids. A number that two ways of rounding put on
+// neighbouring levels moves what reads it by a step times a weight, and may
+// cost the result a step of its own; at most 2 % of the elements may differ so.
+void ExpectSameOnGrids(const Graph& graph, const std::vector<Tensor>& inputs);
+
+}  // namespace lathe
+
+#endif  // LATHE_EVALUATOR_TESTING_COMPARE_H_
