@@ -39,8 +39,10 @@ struct ChildStreams {
   int output = -1;
 };
 
-absl::StatusOr<pid_t> Spawn(const std::vector<std::string>& command,
+absl::StatusOr<pid_t> Spawn(const EvaluatorProcessOptions& options,
                             const ChildStreams& streams) {
+  const std::string& program =
+      options.program.empty() ? options.command[0] : options.program;
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_adddup2(&actions, streams.socket, STDIN_FILENO);
@@ -60,17 +62,17 @@ absl::StatusOr<pid_t> Spawn(const std::vector<std::string>& command,
                                             POSIX_SPAWN_SETSIGDEF |
                                             POSIX_SPAWN_SETPGROUP);
   std::vector<char*> argv;
-  for (const std::string& argument : command) {
+  for (const std::string& argument : options.command) {
     argv.push_back(const_cast<char*>(argument.c_str()));
   }
   argv.push_back(nullptr);
   pid_t pid = 0;
-  const int error =
-      posix_spawn(&pid, argv[0], &actions, &attributes, argv.data(), environ);
+  const int error = posix_spawn(&pid, program.c_str(), &actions, &attributes,
+                                argv.data(), environ);
   posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&actions);
   if (error != 0) {
-    return ErrnoToStatus(error, absl::StrCat("start ", command[0]));
+    return ErrnoToStatus(error, absl::StrCat("start ", program));
   }
   return pid;
 }
@@ -87,8 +89,8 @@ std::string DescribeEnd(int wait_status) {
 
 int MillisecondsUntil(absl::Time deadline) {
   const absl::Duration left = deadline - absl::Now();
-  return static_cast<int>(std::clamp<int64_t>(
-      absl::ToInt64Milliseconds(left) + 1, 0, 1000 * 3600));
+  return static_cast<int>(
+      std::clamp<int64_t>(absl::ToInt64Milliseconds(left) + 1, 0, 1000 * 3600));
 }
 
 }  // namespace
@@ -110,7 +112,7 @@ absl::Status EvaluatorProcess::Start() {
     return ErrnoToStatus(errno, "pipe from the evaluator");
   }
   absl::Cleanup close_output = [&] { close(output[1]); };
-  absl::StatusOr<pid_t> pid = Spawn(options_.command, {sockets[1], output[1]});
+  absl::StatusOr<pid_t> pid = Spawn(options_, {sockets[1], output[1]});
   if (!pid.ok()) {
     close(sockets[0]);
     close(output[0]);
@@ -146,9 +148,8 @@ absl::StatusOr<v1::EvaluationResponse> EvaluatorProcess::Await(
     const StopSignal& stop) {
   const absl::Time deadline = absl::Now() + options_.time_limit;
   for (;;) {
-    pollfd waited[] = {{socket_, POLLIN, 0},
-                       {stop.fd(), POLLIN, 0},
-                       {stderr_, POLLIN, 0}};
+    pollfd waited[] = {
+        {socket_, POLLIN, 0}, {stop.fd(), POLLIN, 0}, {stderr_, POLLIN, 0}};
     poll(waited, 3, MillisecondsUntil(deadline));
     DrainStderr();
     if (stop.is_stopped()) {
@@ -161,8 +162,8 @@ absl::StatusOr<v1::EvaluationResponse> EvaluatorProcess::Await(
       v1::EvaluationResponse response;
       const absl::StatusOr<bool> is_whole = reader_.Take(&response);
       if (!is_whole.ok()) {
-        return Failed(v1::CRASH, absl::StrCat("the evaluator answered garbage; ",
-                                              End()));
+        return Failed(v1::CRASH,
+                      absl::StrCat("the evaluator answered garbage; ", End()));
       }
       if (*is_whole) return response;
     }
@@ -204,8 +205,8 @@ std::string EvaluatorProcess::End() {
   int wait_status = 0;
   if (!has_hung_up) kill(pid_, SIGKILL);
   constexpr int kPatienceMs = 2000;
-  for (int waited_ms = 0;
-       waitpid(pid_, &wait_status, WNOHANG) == 0; waited_ms += 10) {
+  for (int waited_ms = 0; waitpid(pid_, &wait_status, WNOHANG) == 0;
+       waited_ms += 10) {
     if (waited_ms >= kPatienceMs) kill(pid_, SIGKILL);
     absl::SleepFor(absl::Milliseconds(10));
   }

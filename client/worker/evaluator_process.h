@@ -19,9 +19,11 @@
 namespace lathe {
 
 struct EvaluatorProcessOptions {
-  // Program and arguments; the program serves requests on its standard input
+  // Name and arguments of a program that serves requests on its standard input
   // (see evaluate_command.h).
   std::vector<std::string> command;
+  // Its file; empty when that is command[0].
+  std::string program;
   // An evaluation that takes longer is killed.
   absl::Duration time_limit = absl::Minutes(30);
 };

@@ -46,8 +46,8 @@ absl::Status SendMessage(int socket,
       kMark, EncodeLength(static_cast<uint32_t>(body.size())), body);
   size_t sent = 0;
   while (sent < bytes.size()) {
-    const ssize_t length = send(socket, bytes.data() + sent,
-                                bytes.size() - sent, MSG_NOSIGNAL);
+    const ssize_t length =
+        send(socket, bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL);
     if (length < 0 && errno == EINTR) continue;
     if (length < 0) {
       return absl::UnavailableError(
@@ -82,8 +82,8 @@ absl::StatusOr<bool> MessageReader::Take(
       DecodeLength(absl::string_view(bytes_).substr(kMark.size(), 4));
   if (length > kMostMessageBytes) return NoMessage();
   if (bytes_.size() < kHeaderBytes + length) return false;
-  const bool is_parsed = message->ParseFromArray(
-      bytes_.data() + kHeaderBytes, static_cast<int>(length));
+  const bool is_parsed = message->ParseFromArray(bytes_.data() + kHeaderBytes,
+                                                 static_cast<int>(length));
   bytes_.erase(0, kHeaderBytes + length);
   if (!is_parsed) return NoMessage();
   return true;

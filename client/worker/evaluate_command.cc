@@ -1,0 +1,251 @@
+#include "client/worker/evaluate_command.h"
+
+#include <fcntl.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+#include <deque>
+#include <exception>
+#include <new>
+#include <string>
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "base/file.h"
+#include "base/status.h"
+#include "client/worker/message_socket.h"
+
+namespace lathe {
+namespace {
+
+// An opened job holds its model and decoded data; trial 0 and the trials after
+// it (which have activation statistics) are two.
+constexpr size_t kMostOpenJobs = 3;
+
+// Code, libraries and thread stacks beyond what evaluations use.
+constexpr int64_t kAddressSpaceSlack = int64_t{2} << 30;
+
+// ------------------------------------------------------- the child's set-up
+
+// What this machine, or its container, has.
+int64_t MemoryBytes() {
+  int64_t bytes = int64_t{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PAGESIZE);
+  const absl::StatusOr<std::string> limit =
+      ReadFile("/sys/fs/cgroup/memory.max");
+  int64_t container_bytes = 0;
+  if (limit.ok() && absl::SimpleAtoi(*limit, &container_bytes)) {
+    bytes = std::min(bytes, container_bytes);
+  }
+  return bytes;
+}
+
+void LimitMemory() {
+  // Sanitizers reserve terabytes of address space.
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+  const rlim_t most = MemoryBytes() + kAddressSpaceSlack;
+  const rlimit limit{most, most};
+  setrlimit(RLIMIT_AS, &limit);
+#endif
+  const rlimit no_core{0, 0};
+  setrlimit(RLIMIT_CORE, &no_core);
+  // Should memory run out all the same, this process goes and not the worker.
+  if (FILE* file = std::fopen("/proc/self/oom_score_adj", "w")) {
+    std::fputs("1000", file);
+    std::fclose(file);
+  }
+}
+
+// Takes the socket away from standard input, so that nobody reads or prints
+// into it. Negative when there is none.
+int TakeSocket() {
+  int type = 0;
+  socklen_t size = sizeof(type);
+  if (getsockopt(STDIN_FILENO, SOL_SOCKET, SO_TYPE, &type, &size) != 0) {
+    return -1;
+  }
+  const int socket = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
+  const int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  if (null >= 0) dup2(null, STDIN_FILENO);
+  dup2(STDERR_FILENO, STDOUT_FILENO);
+  return socket;
+}
+
+// ---------------------------------------------------------------- outcomes
+
+v1::Outcome FailedOutcome(v1::OutcomeKind kind, const absl::Status& status) {
+  v1::Outcome outcome;
+  outcome.set_kind(kind);
+  outcome.set_reason(std::string(status.message()));
+  return outcome;
+}
+
+// The model and data cannot be opened, or the baseline not be measured.
+v1::OutcomeKind KindWithoutPlan(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kInvalidArgument:
+    case absl::StatusCode::kUnimplemented:
+    case absl::StatusCode::kFailedPrecondition:
+    case absl::StatusCode::kOutOfRange:
+      return v1::BAD_INPUT;
+    case absl::StatusCode::kResourceExhausted:
+      return v1::OUT_OF_MEMORY;
+    default:
+      return v1::TRANSIENT;
+  }
+}
+
+// The job is sound (its baseline was measured), so that the plan is to blame.
+v1::OutcomeKind KindWithPlan(const absl::Status& status) {
+  const v1::OutcomeKind kind = KindWithoutPlan(status);
+  return kind == v1::BAD_INPUT ? v1::INFEASIBLE : kind;
+}
+
+// ------------------------------------------------------------- evaluations
+
+class EvaluateServer {
+ public:
+  explicit EvaluateServer(const OpenEvaluator& open) : open_(open) {}
+
+  // Never throws: oneDNN, and memory that runs out anywhere, do.
+  v1::EvaluationResponse Answer(const v1::EvaluationRequest& request) {
+    v1::EvaluationResponse response;
+    try {
+      return Evaluate(request);
+    } catch (const std::bad_alloc&) {
+      open_jobs_.clear();
+      *response.mutable_outcome() = FailedOutcome(
+          v1::OUT_OF_MEMORY,
+          absl::ResourceExhaustedError("the evaluation ran out of memory"));
+    } catch (const std::exception& error) {
+      open_jobs_.clear();
+      *response.mutable_outcome() = FailedOutcome(
+          v1::CRASH, absl::InternalError(
+                         absl::StrCat("the evaluation threw: ", error.what())));
+    }
+    return response;
+  }
+
+ private:
+  struct OpenJob {
+    std::string key;
+    std::unique_ptr<Evaluator> evaluator;
+  };
+
+  v1::EvaluationResponse Evaluate(const v1::EvaluationRequest& request) {
+    v1::EvaluationResponse response;
+    const absl::StatusOr<Evaluator*> evaluator = Find(request.job());
+    absl::Status status = evaluator.status();
+    v1::OutcomeKind kind = KindWithoutPlan(status);
+    if (status.ok() && request.has_plan()) {
+      status = EvaluatePlan(**evaluator, request, &response);
+      kind = KindWithPlan(status);
+    } else if (status.ok()) {
+      status = EvaluateBaseline(**evaluator, request, &response);
+      kind = KindWithoutPlan(status);
+    }
+    if (!status.ok()) {
+      *response.mutable_outcome() = FailedOutcome(kind, status);
+    }
+    if (kind == v1::OUT_OF_MEMORY) open_jobs_.clear();
+    return response;
+  }
+
+  // The job's evaluator, opened before or now. Newest at the back.
+  absl::StatusOr<Evaluator*> Find(const v1::EvaluationJob& job) {
+    const std::string key = job.SerializeAsString();
+    const auto found =
+        std::find_if(open_jobs_.begin(), open_jobs_.end(),
+                     [&key](const OpenJob& open) { return open.key == key; });
+    if (found != open_jobs_.end()) {
+      std::rotate(found, found + 1, open_jobs_.end());
+      return open_jobs_.back().evaluator.get();
+    }
+    if (open_jobs_.size() == kMostOpenJobs) open_jobs_.pop_front();
+    LATHE_ASSIGN_OR_RETURN(std::unique_ptr<Evaluator> evaluator, open_(job));
+    open_jobs_.push_back({key, std::move(evaluator)});
+    return open_jobs_.back().evaluator.get();
+  }
+
+  static absl::Status EvaluatePlan(Evaluator& evaluator,
+                                   const v1::EvaluationRequest& request,
+                                   v1::EvaluationResponse* response) {
+    LATHE_ASSIGN_OR_RETURN(Evaluation evaluation,
+                           evaluator.Evaluate(request.plan()));
+    return Fill(evaluation, request, response);
+  }
+
+  static absl::Status EvaluateBaseline(Evaluator& evaluator,
+                                       const v1::EvaluationRequest& request,
+                                       v1::EvaluationResponse* response) {
+    LATHE_ASSIGN_OR_RETURN(BaselineEvaluation baseline,
+                           evaluator.EvaluateBaseline());
+    const std::string path =
+        absl::StrCat(request.output_folder(), "/activation_stats");
+    LATHE_RETURN_IF_ERROR(WriteOutput(path, baseline.activation_stats));
+    response->set_activation_stats_path(path);
+    *response->mutable_outcome()->mutable_baseline() =
+        std::move(baseline.report);
+    return Fill(baseline.evaluation, request, response);
+  }
+
+  static absl::Status Fill(const Evaluation& evaluation,
+                           const v1::EvaluationRequest& request,
+                           v1::EvaluationResponse* response) {
+    const std::string path =
+        absl::StrCat(request.output_folder(), "/artifact.onnx");
+    LATHE_RETURN_IF_ERROR(WriteOutput(path, evaluation.artifact));
+    response->set_artifact_path(path);
+    response->mutable_outcome()->set_kind(v1::MEASURED);
+    *response->mutable_outcome()->mutable_measurement() =
+        evaluation.measurement;
+    return absl::OkStatus();
+  }
+
+  // A full disk is the machine's fault, not the plan's, and not its memory's.
+  static absl::Status WriteOutput(const std::string& path,
+                                  const std::string& bytes) {
+    const absl::Status status = WriteFileAtomically(path, bytes);
+    if (status.ok()) return status;
+    return absl::UnavailableError(status.message());
+  }
+
+  const OpenEvaluator open_;
+  std::deque<OpenJob> open_jobs_;
+};
+
+}  // namespace
+
+int RunEvaluateChild(const OpenEvaluator& open) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  prctl(PR_SET_NAME, "lathe-evaluate");
+  const int socket = TakeSocket();
+  if (socket < 0) {
+    std::fprintf(stderr,
+                 "evaluate is for lathe-worker itself: it serves requests on a "
+                 "socket\n");
+    return 2;
+  }
+  LimitMemory();
+  EvaluateServer server(open);
+  MessageReader reader;
+  for (;;) {
+    v1::EvaluationRequest request;
+    absl::StatusOr<bool> is_whole = reader.Take(&request);
+    while (is_whole.ok() && !*is_whole) {
+      // A worker that is gone, before PR_SET_PDEATHSIG even, is the end.
+      const absl::StatusOr<bool> is_open = reader.ReadSome(socket);
+      if (!is_open.ok() || !*is_open) return 0;
+      is_whole = reader.Take(&request);
+    }
+    if (!is_whole.ok()) return 1;
+    if (!SendMessage(socket, server.Answer(request)).ok()) return 0;
+  }
+}
+
+}  // namespace lathe

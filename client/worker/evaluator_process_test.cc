@@ -1,0 +1,193 @@
+#include "client/worker/evaluator_process.h"
+
+#include <unistd.h>
+
+#include <csignal>
+#include <filesystem>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "base/file.h"
+#include "gtest/gtest.h"
+
+namespace lathe {
+namespace {
+
+constexpr char kProgram[] =
+    LATHE_BIN_DIR "/../tests/lathe-misbehaving-evaluator";
+
+class EvaluatorProcessTest : public testing::Test {
+ protected:
+  EvaluatorProcessTest()
+      : folder_(absl::StrCat(testing::TempDir(), "/lathe_evaluator_process_",
+                             getpid())) {
+    std::filesystem::create_directories(folder_);
+  }
+  ~EvaluatorProcessTest() override { std::filesystem::remove_all(folder_); }
+
+  static EvaluatorProcessOptions Options(
+      const std::vector<std::string>& arguments = {},
+      absl::Duration time_limit = absl::Minutes(1)) {
+    EvaluatorProcessOptions options;
+    options.command = {kProgram};
+    options.command.insert(options.command.end(), arguments.begin(),
+                           arguments.end());
+    options.time_limit = time_limit;
+    return options;
+  }
+
+  // A request that triggers what `name` says (see misbehaving_evaluator.cc).
+  v1::EvaluationRequest Request(const std::string& name, int bits = 2) {
+    v1::EvaluationRequest request;
+    request.mutable_job()->mutable_spec()->set_display_name(name);
+    request.mutable_plan()->add_layers()->set_weight_bits(bits);
+    request.set_output_folder(folder_);
+    return request;
+  }
+
+  v1::Outcome Evaluate(EvaluatorProcess& process,
+                       const v1::EvaluationRequest& request) {
+    auto response = process.Evaluate(request, stop_);
+    EXPECT_TRUE(response.ok()) << response.status();
+    return response.ok() ? response->outcome() : v1::Outcome();
+  }
+
+  const std::string folder_;
+  StopSignal stop_;
+};
+
+TEST_F(EvaluatorProcessTest, MeasuresAndLeavesTheArtifactInAFile) {
+  EvaluatorProcess process(Options());
+  const v1::EvaluationResponse response =
+      process.Evaluate(Request("", 8), stop_).value();
+  EXPECT_EQ(response.outcome().kind(), v1::MEASURED);
+  EXPECT_EQ(response.outcome().measurement().accuracy(), 1);
+  EXPECT_EQ(ReadFile(response.artifact_path()).value(), "artifact");
+  EXPECT_FALSE(response.outcome().has_baseline());
+}
+
+TEST_F(EvaluatorProcessTest, WithoutAPlanItMeasuresTheBaseline) {
+  EvaluatorProcess process(Options());
+  v1::EvaluationRequest request = Request("");
+  request.clear_plan();
+  const v1::EvaluationResponse response =
+      process.Evaluate(request, stop_).value();
+  EXPECT_TRUE(response.outcome().has_baseline());
+  EXPECT_EQ(ReadFile(response.activation_stats_path()).value(), "stats");
+}
+
+TEST_F(EvaluatorProcessTest, TheChildKeepsTheLastFewJobsOpen) {
+  EvaluatorProcess process(Options());
+  const auto evaluations_of = [&](const std::string& name) {
+    return Evaluate(process, Request(name, 8)).measurement().accuracy();
+  };
+  EXPECT_EQ(evaluations_of("a"), 1);
+  EXPECT_EQ(evaluations_of("b"), 1);
+  EXPECT_EQ(evaluations_of("c"), 1);
+  EXPECT_EQ(evaluations_of("a"), 2);
+  EXPECT_EQ(evaluations_of("d"), 1);  // "b" was used longest ago.
+  EXPECT_EQ(evaluations_of("a"), 3);
+  EXPECT_EQ(evaluations_of("b"), 1);
+}
+
+struct Misbehaviour {
+  const char* name;
+  v1::OutcomeKind kind;
+  const char* reason;
+};
+
+TEST_F(EvaluatorProcessTest, EveryMisbehaviourHasItsClassAndHarmsNoLaterOne) {
+  constexpr Misbehaviour kAll[] = {
+      {"abort", v1::CRASH, "signal 6"},
+      {"segfault", v1::CRASH, "signal 11"},
+      {"exit", v1::CRASH, "status 3"},
+      {"bad_alloc", v1::OUT_OF_MEMORY, "memory"},
+      {"allocate", v1::OUT_OF_MEMORY, "memory"},
+      {"exhausted", v1::OUT_OF_MEMORY, "memory"},
+      {"throw", v1::CRASH, "kernel failed"},
+      {"infeasible", v1::INFEASIBLE, "no such kernel"},
+      {"bad model", v1::BAD_INPUT, "unknown operator"},
+      {"unreadable", v1::TRANSIENT, "cannot read"},
+      {"unknown", v1::TRANSIENT, "unknown"},
+  };
+  EvaluatorProcess process(Options());
+  for (const Misbehaviour& one : kAll) {
+    const v1::Outcome outcome = Evaluate(process, Request(one.name));
+    EXPECT_EQ(outcome.kind(), one.kind) << one.name << outcome.DebugString();
+    EXPECT_TRUE(absl::StrContains(outcome.reason(), one.reason))
+        << one.name << outcome.DebugString();
+    EXPECT_EQ(Evaluate(process, Request("", 8)).kind(), v1::MEASURED)
+        << "after " << one.name;
+  }
+}
+
+TEST_F(EvaluatorProcessTest, ACrashTellsTheLastWords) {
+  EvaluatorProcess process(Options());
+  EXPECT_TRUE(absl::StrContains(Evaluate(process, Request("abort")).reason(),
+                                "its last words: first line | about to abort"));
+}
+
+TEST_F(EvaluatorProcessTest, WhatAnEvaluatorPrintsDoesNotReachTheMessages) {
+  EvaluatorProcess process(Options());
+  EXPECT_EQ(Evaluate(process, Request("print")).kind(), v1::MEASURED);
+}
+
+TEST_F(EvaluatorProcessTest, AHangIsATimeout) {
+  EvaluatorProcess process(Options({}, absl::Milliseconds(50)));
+  const v1::Outcome outcome = Evaluate(process, Request("hang"));
+  EXPECT_EQ(outcome.kind(), v1::TIMEOUT);
+  EXPECT_EQ(process.pid(), 0);
+}
+
+TEST_F(EvaluatorProcessTest, GarbageIsACrash) {
+  EvaluatorProcess process(Options({"garbage"}));
+  const v1::Outcome outcome = Evaluate(process, Request(""));
+  EXPECT_EQ(outcome.kind(), v1::CRASH);
+  EXPECT_TRUE(absl::StrContains(outcome.reason(), "garbage"));
+}
+
+TEST_F(EvaluatorProcessTest, AChildThatEndsAtOnceIsACrash) {
+  EvaluatorProcess process(Options({"at-once"}));
+  const v1::Outcome outcome = Evaluate(process, Request(""));
+  EXPECT_EQ(outcome.kind(), v1::CRASH);
+  EXPECT_TRUE(absl::StrContains(outcome.reason(), "status 7"));
+}
+
+TEST_F(EvaluatorProcessTest, AChildKilledWhileIdleIsReplacedUnnoticed) {
+  EvaluatorProcess process(Options());
+  EXPECT_EQ(Evaluate(process, Request("", 8)).kind(), v1::MEASURED);
+  const pid_t first = process.pid();
+  kill(first, SIGKILL);
+  // Dead for sure once its end of the socket is closed.
+  while (std::filesystem::exists(absl::StrCat("/proc/", first, "/exe"))) {
+    std::this_thread::yield();
+  }
+  EXPECT_EQ(Evaluate(process, Request("", 8)).kind(), v1::MEASURED);
+  EXPECT_NE(process.pid(), first);
+}
+
+TEST_F(EvaluatorProcessTest, StopKillsWhatRuns) {
+  EvaluatorProcess process(Options());
+  std::thread stopper([this] { stop_.Stop(StopSignal::Reason::kShutdown); });
+  EXPECT_TRUE(
+      absl::IsCancelled(process.Evaluate(Request("hang"), stop_).status()));
+  stopper.join();
+  EXPECT_TRUE(
+      absl::IsCancelled(process.Evaluate(Request("", 8), stop_).status()));
+  StopSignal next;
+  EXPECT_TRUE(process.Evaluate(Request("", 8), next).ok());
+}
+
+TEST_F(EvaluatorProcessTest, AProgramThatIsNotThereIsAnError) {
+  EvaluatorProcessOptions options;
+  options.command = {"/nonexistent/evaluator"};
+  EvaluatorProcess process(options);
+  const absl::Status status = process.Evaluate(Request(""), stop_).status();
+  EXPECT_TRUE(absl::IsNotFound(status)) << status;
+}
+
+}  // namespace
+}  // namespace lathe

@@ -1,0 +1,234 @@
+#include "client/worker/lease_work.h"
+
+#include <filesystem>
+#include <map>
+#include <set>
+#include <system_error>
+#include <utility>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/time/clock.h"
+#include "base/log.h"
+#include "base/status.h"
+#include "client/blobs.h"
+#include "client/retry.h"
+#include "client/worker/lease_keeper.h"
+
+namespace lathe {
+namespace {
+
+// Artifacts are worth this much patience; the server asks for a lost one
+// again.
+constexpr absl::Duration kArtifactPatience = absl::Minutes(10);
+
+bool IsNoAnswer(const absl::Status& status) {
+  return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status) ||
+         absl::IsCancelled(status);
+}
+
+// One round of retries of a transfer; short, so that a stop is soon seen.
+RetryOptions TransferRetry() {
+  RetryOptions options;
+  options.give_up_after = absl::Seconds(5);
+  return options;
+}
+
+std::set<std::string> DatasetDigests(const v1::DatasetSpec& data) {
+  std::set<std::string> digests = {
+      data.digest(), data.calibration_digest(), data.search_digest(),
+      data.confirmation_digest(), data.report_digest()};
+  digests.erase("");
+  return digests;
+}
+
+v1::Outcome OutcomeOf(v1::OutcomeKind kind, const absl::Status& status) {
+  v1::Outcome outcome;
+  outcome.set_kind(kind);
+  outcome.set_reason(std::string(status.message()));
+  return outcome;
+}
+
+// What no other worker could get either is the input's fault.
+v1::OutcomeKind KindOfBlobError(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kNotFound:
+    case absl::StatusCode::kDataLoss:
+    case absl::StatusCode::kInvalidArgument:
+      return v1::BAD_INPUT;
+    default:
+      return v1::TRANSIENT;
+  }
+}
+
+class LeaseWork {
+ public:
+  LeaseWork(const WorkPlace& place, const v1::Lease& lease)
+      : place_(place), lease_(lease) {}
+
+  void Run() {
+    absl::Cleanup clean_up = [this] { EmptyOutputFolder(); };
+    v1::EvaluationResponse response;
+    absl::StatusOr<v1::CompleteTrialResponse> answer =
+        absl::CancelledError("stopped");
+    {
+      place_.control->SetWork(&stop_);
+      LeaseKeeper keeper(place_.link, place_.control, &stop_);
+      response = EvaluateAndStoreStats();
+      if (!stop_.is_stopped()) answer = Complete(response.outcome());
+      place_.control->SetWork(nullptr);
+    }
+    if (stop_.is_stopped() && !answer.ok()) GiveBack();
+    place_.link->Drop();
+    if (answer.ok() && answer->upload_artifact()) {
+      UploadArtifact(response.artifact_path());
+    }
+  }
+
+ private:
+  // The response's outcome is set unless the work was stopped.
+  v1::EvaluationResponse EvaluateAndStoreStats() {
+    v1::EvaluationResponse response;
+    v1::EvaluationRequest request;
+    const absl::Status brought = BringBlobs(&request);
+    if (!brought.ok()) {
+      *response.mutable_outcome() =
+          OutcomeOf(KindOfBlobError(brought), brought);
+      return response;
+    }
+    absl::StatusOr<v1::EvaluationResponse> evaluated =
+        place_.evaluator->Evaluate(request, stop_);
+    if (!evaluated.ok()) {
+      *response.mutable_outcome() =
+          OutcomeOf(v1::TRANSIENT, evaluated.status());
+      return response;
+    }
+    response = *std::move(evaluated);
+    if (!response.activation_stats_path().empty()) {
+      const absl::Status stored =
+          UploadWhileWorking(response.activation_stats_path());
+      if (!stored.ok()) {
+        *response.mutable_outcome() = OutcomeOf(v1::TRANSIENT, stored);
+      }
+    }
+    return response;
+  }
+
+  absl::Status BringBlobs(v1::EvaluationRequest* request) {
+    const std::set<std::string> datasets =
+        DatasetDigests(lease_.spec().dataset());
+    std::set<std::string> digests = datasets;
+    digests.insert(lease_.spec().model_digest());
+    const std::string& stats = lease_.activation_stats_digest();
+    if (!stats.empty()) digests.insert(stats);
+    absl::StatusOr<std::map<std::string, std::string>> paths =
+        place_.blobs->Bring(digests);
+    while (IsNoAnswer(paths.status()) && !stop_.is_stopped()) {
+      paths = place_.blobs->Bring(digests);
+    }
+    LATHE_RETURN_IF_ERROR(paths.status());
+    v1::EvaluationJob* job = request->mutable_job();
+    *job->mutable_spec() = lease_.spec();
+    job->set_model_path((*paths)[lease_.spec().model_digest()]);
+    for (const std::string& digest : datasets) {
+      v1::BlobFile* file = job->add_datasets();
+      file->set_digest(digest);
+      file->set_path((*paths)[digest]);
+    }
+    if (!stats.empty()) job->set_activation_stats_path((*paths)[stats]);
+    if (place_.pinned_core.has_value()) {
+      job->set_pinned_core(*place_.pinned_core);
+    }
+    if (lease_.trial_number() != 0) *request->mutable_plan() = lease_.plan();
+    request->set_output_folder(place_.output_folder);
+    return absl::OkStatus();
+  }
+
+  absl::Status UploadWhileWorking(const std::string& path) {
+    absl::Status status;
+    do {
+      status =
+          UploadFile(place_.link->channel(), path, TransferRetry()).status();
+    } while (IsNoAnswer(status) && !stop_.is_stopped());
+    return status;
+  }
+
+  // Repeats until the server has answered: the fence makes that safe. A lease
+  // that this worker had given up may still be alive there, so that only the
+  // end of the worker stops it.
+  absl::StatusOr<v1::CompleteTrialResponse> Complete(v1::Outcome outcome) {
+    Backoff backoff{RetryOptions()};
+    for (;;) {
+      absl::StatusOr<v1::CompleteTrialResponse> answer =
+          place_.link->Complete(lease_.fence(), outcome);
+      const absl::Status& status = answer.status();
+      if (answer.ok() || absl::IsAborted(status)) {
+        if (!answer.ok())
+          LATHE_LOG(kWarning) << lease_.trial() << ": " << status;
+        return answer;
+      }
+      LATHE_LOG(kWarning) << lease_.trial() << ": completing: " << status;
+      if (absl::IsNotFound(status)) {
+        (void)place_.link->Register();
+      } else if (!IsNoAnswer(status)) {
+        if (outcome.kind() == v1::TRANSIENT) return answer;
+        // The server will not have this outcome; it shall know why.
+        outcome = OutcomeOf(v1::TRANSIENT,
+                            Annotate(status, "the server refused the outcome"));
+        continue;
+      }
+      if (!place_.control->WaitUnlessTerminating(backoff.Next())) return answer;
+    }
+  }
+
+  void GiveBack() {
+    if (stop_.reason() == StopSignal::Reason::kLost) {
+      LATHE_LOG(kInfo) << lease_.trial() << ": the lease is lost; stopped";
+      return;
+    }
+    const auto reason = stop_.reason() == StopSignal::Reason::kShutdown
+                            ? v1::ReleaseLeasesRequest::DRAIN
+                            : v1::ReleaseLeasesRequest::PREEMPTED;
+    const absl::Status status = place_.link->Release(lease_.fence(), reason);
+    LATHE_LOG(kInfo) << lease_.trial() << ": given back: " << status;
+  }
+
+  // Best effort: what is lost here is made again when it is asked for.
+  void UploadArtifact(const std::string& path) {
+    Backoff backoff{RetryOptions()};
+    const absl::Time give_up = absl::Now() + kArtifactPatience;
+    for (;;) {
+      absl::StatusOr<std::string> digest =
+          UploadFile(place_.link->channel(), path, TransferRetry());
+      absl::Status status = digest.status();
+      if (status.ok()) {
+        status = place_.link->AttachArtifact(lease_.fence(), *digest);
+      }
+      if (status.ok()) return;
+      LATHE_LOG(kWarning) << lease_.trial() << ": artifact: " << status;
+      if (!IsNoAnswer(status) || absl::Now() >= give_up ||
+          !place_.control->WaitUnlessTerminating(backoff.Next())) {
+        return;
+      }
+    }
+  }
+
+  void EmptyOutputFolder() {
+    std::error_code ignored;
+    for (const auto& entry :
+         std::filesystem::directory_iterator(place_.output_folder, ignored)) {
+      std::filesystem::remove_all(entry.path(), ignored);
+    }
+  }
+
+  const WorkPlace& place_;
+  const v1::Lease& lease_;
+  StopSignal stop_;
+};
+
+}  // namespace
+
+void RunLease(const WorkPlace& place, const v1::Lease& lease) {
+  LeaseWork(place, lease).Run();
+}
+
+}  // namespace lathe

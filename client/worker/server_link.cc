@@ -1,0 +1,152 @@
+#include "client/worker/server_link.h"
+
+#include <algorithm>
+#include <random>
+#include <utility>
+
+#include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
+#include "base/log.h"
+#include "base/status.h"
+#include "client/status.h"
+
+namespace lathe {
+namespace {
+
+constexpr absl::Duration kCallTimeout = absl::Seconds(15);
+// Shorter than the interval of renewals, so that a lost answer costs one.
+constexpr absl::Duration kRenewTimeout = absl::Seconds(4);
+// A worker that ends does not wait longer than this for the server.
+constexpr absl::Duration kReleaseTimeout = absl::Seconds(2);
+constexpr absl::Duration kLeaseWait = absl::Seconds(20);
+
+void SetTimeout(grpc::ClientContext* context, absl::Duration timeout) {
+  context->set_deadline(absl::ToChronoTime(absl::Now() + timeout));
+}
+
+std::string RandomSession() {
+  std::random_device device;
+  std::string session;
+  for (int i = 0; i < 4; ++i) absl::StrAppendFormat(&session, "%08x", device());
+  return session;
+}
+
+}  // namespace
+
+ServerLink::ServerLink(std::shared_ptr<grpc::Channel> channel,
+                       v1::Capabilities capabilities)
+    : channel_(std::move(channel)),
+      stub_(v1::Workers::NewStub(channel_)),
+      session_(RandomSession()),
+      capabilities_(std::move(capabilities)) {}
+
+absl::Status ServerLink::Register() {
+  v1::RegisterWorkerRequest request;
+  request.set_session(session_);
+  *request.mutable_capabilities() = capabilities_;
+  {
+    absl::MutexLock lock(&mu_);
+    if (fence_.has_value()) request.add_fences(*fence_);
+  }
+  grpc::ClientContext context;
+  SetTimeout(&context, kCallTimeout);
+  v1::RegisterWorkerResponse response;
+  LATHE_RETURN_IF_ERROR(
+      FromGrpc(stub_->RegisterWorker(&context, request, &response)));
+  LATHE_LOG(kInfo) << "registered as " << response.name();
+  absl::MutexLock lock(&mu_);
+  // A server that does not say leaves the defaults.
+  if (response.renew_interval_seconds() > 0) {
+    renew_times_.interval = absl::Seconds(response.renew_interval_seconds());
+  }
+  if (response.give_up_seconds() > 0) {
+    renew_times_.give_up = absl::Seconds(response.give_up_seconds());
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::optional<v1::Lease>> ServerLink::WaitForLease(
+    WorkerControl* control) {
+  v1::LeaseTrialsRequest request;
+  request.set_session(session_);
+  request.set_slots(1);
+  request.set_wait_seconds(absl::ToDoubleSeconds(kLeaseWait));
+  grpc::ClientContext context;
+  SetTimeout(&context, kLeaseWait + kCallTimeout);
+  v1::LeaseTrialsResponse response;
+  control->SetWaitingCall(&context);
+  const absl::Status status =
+      FromGrpc(stub_->LeaseTrials(&context, request, &response));
+  control->SetWaitingCall(nullptr);
+  if (absl::IsCancelled(status) && control->is_draining()) return std::nullopt;
+  LATHE_RETURN_IF_ERROR(status);
+  if (response.leases().empty()) return std::nullopt;
+  absl::MutexLock lock(&mu_);
+  fence_ = response.leases(0).fence();
+  return response.leases(0);
+}
+
+void ServerLink::Drop() {
+  absl::MutexLock lock(&mu_);
+  fence_.reset();
+}
+
+absl::StatusOr<v1::RenewLeasesResponse> ServerLink::Renew() {
+  v1::RenewLeasesRequest request;
+  request.set_session(session_);
+  {
+    absl::MutexLock lock(&mu_);
+    if (fence_.has_value()) request.add_fences(*fence_);
+  }
+  grpc::ClientContext context;
+  SetTimeout(&context, kRenewTimeout);
+  v1::RenewLeasesResponse response;
+  LATHE_RETURN_IF_ERROR(
+      FromGrpc(stub_->RenewLeases(&context, request, &response)));
+  return response;
+}
+
+absl::StatusOr<v1::CompleteTrialResponse> ServerLink::Complete(
+    int64_t fence, const v1::Outcome& outcome) {
+  v1::CompleteTrialRequest request;
+  request.set_session(session_);
+  request.set_fence(fence);
+  *request.mutable_outcome() = outcome;
+  grpc::ClientContext context;
+  SetTimeout(&context, kCallTimeout);
+  v1::CompleteTrialResponse response;
+  LATHE_RETURN_IF_ERROR(
+      FromGrpc(stub_->CompleteTrial(&context, request, &response)));
+  return response;
+}
+
+absl::Status ServerLink::Release(int64_t fence,
+                                 v1::ReleaseLeasesRequest::Reason reason) {
+  v1::ReleaseLeasesRequest request;
+  request.set_session(session_);
+  request.add_fences(fence);
+  request.set_reason(reason);
+  grpc::ClientContext context;
+  SetTimeout(&context, kReleaseTimeout);
+  google::protobuf::Empty response;
+  return FromGrpc(stub_->ReleaseLeases(&context, request, &response));
+}
+
+absl::Status ServerLink::AttachArtifact(int64_t fence,
+                                        const std::string& digest) {
+  v1::AttachArtifactRequest request;
+  request.set_session(session_);
+  request.set_fence(fence);
+  request.set_digest(digest);
+  grpc::ClientContext context;
+  SetTimeout(&context, kCallTimeout);
+  google::protobuf::Empty response;
+  return FromGrpc(stub_->AttachArtifact(&context, request, &response));
+}
+
+RenewTimes ServerLink::renew_times() const {
+  absl::MutexLock lock(&mu_);
+  return renew_times_;
+}
+
+}  // namespace lathe

@@ -1,0 +1,68 @@
+// A worker's side of the Workers service: one session, one lease at a time.
+#ifndef LATHE_CLIENT_WORKER_SERVER_LINK_H_
+#define LATHE_CLIENT_WORKER_SERVER_LINK_H_
+
+#include <grpcpp/channel.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "client/worker/worker_control.h"
+#include "proto/worker.grpc.pb.h"
+
+namespace lathe {
+
+// How often to renew, as the server says.
+struct RenewTimes {
+  absl::Duration interval = absl::Seconds(5);
+  absl::Duration give_up = absl::Seconds(20);
+};
+
+// Every method makes one attempt with a deadline. Thread-safe.
+class ServerLink {
+ public:
+  ServerLink(std::shared_ptr<grpc::Channel> channel,
+             v1::Capabilities capabilities);
+
+  // Opens the session, or opens it again after the server forgot it, with the
+  // lease in hand.
+  absl::Status Register() ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Waits for work; nothing when there is none, or `control` drains. The
+  // lease given is the one in hand until Drop.
+  absl::StatusOr<std::optional<v1::Lease>> WaitForLease(WorkerControl* control)
+      ABSL_LOCKS_EXCLUDED(mu_);
+  void Drop() ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Renews the lease in hand, if any; without one it only tells that the
+  // worker lives, and hears whether it is drained.
+  absl::StatusOr<v1::RenewLeasesResponse> Renew() ABSL_LOCKS_EXCLUDED(mu_);
+  absl::StatusOr<v1::CompleteTrialResponse> Complete(
+      int64_t fence, const v1::Outcome& outcome);
+  absl::Status Release(int64_t fence, v1::ReleaseLeasesRequest::Reason reason);
+  absl::Status AttachArtifact(int64_t fence, const std::string& digest);
+
+  RenewTimes renew_times() const ABSL_LOCKS_EXCLUDED(mu_);
+  const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
+
+ private:
+  const std::shared_ptr<grpc::Channel> channel_;
+  const std::unique_ptr<v1::Workers::Stub> stub_;
+  // Random: after a lost node the old process may live on beside its
+  // replacement.
+  const std::string session_;
+  const v1::Capabilities capabilities_;
+  mutable absl::Mutex mu_;
+  std::optional<int64_t> fence_ ABSL_GUARDED_BY(mu_);
+  RenewTimes renew_times_ ABSL_GUARDED_BY(mu_);
+};
+
+}  // namespace lathe
+
+#endif  // LATHE_CLIENT_WORKER_SERVER_LINK_H_
