@@ -1,0 +1,55 @@
+// The service of the server's own state.
+#ifndef LATHE_SERVER_ADMIN_SERVICE_H_
+#define LATHE_SERVER_ADMIN_SERVICE_H_
+
+#include <grpcpp/support/server_callback.h>
+
+#include "absl/status/statusor.h"
+#include "proto/artifact.grpc.pb.h"
+#include "server/lease_table.h"
+#include "server/signals.h"
+#include "server/work_pool.h"
+#include "server/worker_registry.h"
+#include "storage/store.h"
+
+namespace lathe {
+
+// What the service works with; all must outlive it.
+struct AdminServiceParts {
+  Store* store = nullptr;
+  LeaseTable* leases = nullptr;
+  WorkerRegistry* workers = nullptr;
+  WorkPool* pool = nullptr;
+  const Signals* signals = nullptr;
+};
+
+// See proto/artifact.proto for what each call promises. Thread-safe.
+class AdminService final : public v1::Admin::CallbackService {
+ public:
+  explicit AdminService(const AdminServiceParts& parts) : parts_(parts) {}
+
+  grpc::ServerUnaryReactor* ListWorkers(
+      grpc::CallbackServerContext* context,
+      const google::protobuf::Empty* request,
+      v1::ListWorkersResponse* response) override;
+  grpc::ServerUnaryReactor* DrainWorker(
+      grpc::CallbackServerContext* context,
+      const v1::DrainWorkerRequest* request,
+      google::protobuf::Empty* response) override;
+  grpc::ServerUnaryReactor* Backup(grpc::CallbackServerContext* context,
+                                   const v1::BackupRequest* request,
+                                   v1::BackupResponse* response) override;
+  grpc::ServerUnaryReactor* GetServerInfo(
+      grpc::CallbackServerContext* context,
+      const google::protobuf::Empty* request,
+      v1::ServerInfo* response) override;
+
+ private:
+  absl::StatusOr<int64_t> CountJobs();
+
+  const AdminServiceParts parts_;
+};
+
+}  // namespace lathe
+
+#endif  // LATHE_SERVER_ADMIN_SERVICE_H_

@@ -1,0 +1,105 @@
+#include "server/agent_driver.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "base/status.h"
+#include "proto/plan.h"
+
+namespace lathe {
+namespace {
+
+v1::Measurement WithoutReportSplit(v1::Measurement measurement) {
+  measurement.clear_report_accuracy();
+  measurement.clear_report_correct();
+  measurement.clear_report_samples();
+  return measurement;
+}
+
+bool IsAgentsOwn(const v1::Trial& trial) {
+  return trial.number() > 0 && trial.proposal().source() != kUserSource;
+}
+
+// Learned trials in learn order.
+std::vector<const v1::Trial*> LearnedTrials(
+    absl::Span<const v1::Trial> trials) {
+  std::vector<const v1::Trial*> learned;
+  for (const v1::Trial& trial : trials) {
+    if (trial.learn_sequence() > 0) learned.push_back(&trial);
+  }
+  std::sort(learned.begin(), learned.end(),
+            [](const v1::Trial* a, const v1::Trial* b) {
+              return a->learn_sequence() < b->learn_sequence();
+            });
+  return learned;
+}
+
+}  // namespace
+
+AgentContext MakeAgentContext(const v1::Job& job,
+                              const v1::Trial& baseline_trial) {
+  AgentContext context;
+  context.space = job.baseline().space();
+  context.latency_table = job.baseline().latency_table();
+  context.baseline = WithoutReportSplit(baseline_trial.measurement());
+  context.budget = job.spec().budget();
+  context.objectives.assign(job.spec().objectives().begin(),
+                            job.spec().objectives().end());
+  context.seed = static_cast<uint64_t>(job.spec().seed());
+  context.trials = job.spec().trials();
+  return context;
+}
+
+AgentDriver::AgentDriver(std::unique_ptr<Agent> agent, v1::SearchSpace space)
+    : agent_(std::move(agent)), space_(std::move(space)) {}
+
+int AgentDriver::Replay(absl::Span<const v1::Trial> trials) {
+  const std::vector<const v1::Trial*> results = LearnedTrials(trials);
+  size_t next = 0;
+  int differences = 0;
+  for (const v1::Trial& trial : trials) {
+    if (!IsAgentsOwn(trial)) continue;
+    while (next < results.size() &&
+           learned_ < trial.proposal().learned_before()) {
+      Learn(*results[next++]);
+    }
+    const absl::StatusOr<v1::Proposal> again = agent_->Propose();
+    if (!again.ok() || PlanDigest(again->plan()) != trial.plan_digest()) {
+      ++differences;
+    }
+  }
+  while (next < results.size()) Learn(*results[next++]);
+  return differences;
+}
+
+absl::StatusOr<v1::Proposal> AgentDriver::Propose() {
+  LATHE_ASSIGN_OR_RETURN(v1::Proposal proposal, agent_->Propose());
+  proposal.set_learned_before(learned_);
+  return proposal;
+}
+
+v1::Reward AgentDriver::Learn(const v1::Trial& trial) {
+  const v1::Trial seen = AsTheAgentSeesIt(trial);
+  v1::Reward reward = agent_->Evaluate(seen);
+  agent_->Learn(seen);
+  ++learned_;
+  return reward;
+}
+
+v1::Trial AgentDriver::AsTheAgentSeesIt(const v1::Trial& trial) const {
+  v1::Trial seen = trial;
+  // What was set after the trial ended would differ on replay.
+  seen.clear_reward();
+  seen.clear_learn_sequence();
+  seen.clear_artifact_digest();
+  if (seen.has_measurement()) {
+    *seen.mutable_measurement() = WithoutReportSplit(trial.measurement());
+  }
+  if (seen.number() == 0) {
+    *seen.mutable_proposal()->mutable_plan() = BaselinePlan(space_);
+  }
+  return seen;
+}
+
+}  // namespace lathe

@@ -1,0 +1,55 @@
+// An agent and the order of its calls, which can be replayed.
+#ifndef LATHE_SERVER_AGENT_DRIVER_H_
+#define LATHE_SERVER_AGENT_DRIVER_H_
+
+#include <cstdint>
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "agent/agent.h"
+#include "proto/types.pb.h"
+
+namespace lathe {
+
+// Who proposed a trial that no agent did.
+constexpr char kBaselineSource[] = "baseline";
+constexpr char kUserSource[] = "user";
+
+// What the agent of a job with a measured trial 0 may know.
+AgentContext MakeAgentContext(const v1::Job& job,
+                              const v1::Trial& baseline_trial);
+
+// Calls an agent and numbers the calls. Nothing of the report split reaches
+// it; trial 0 reaches it with the plan that changes nothing. Not thread-safe.
+class AgentDriver {
+ public:
+  AgentDriver(std::unique_ptr<Agent> agent, v1::SearchSpace space);
+
+  // Makes the calls that led to a job's stored trials: each agent's proposal
+  // after the results that it had learned, each result in learn order. Where
+  // the agent now proposes something else, the stored trial wins. Returns how
+  // often it did. REQUIRES: no other call came before.
+  int Replay(absl::Span<const v1::Trial> trials);
+
+  // The next proposal, with learned_before set.
+  // Errors: OutOfRange - nothing more to propose.
+  absl::StatusOr<v1::Proposal> Propose();
+
+  // The reward of an ended trial, which the agent then learns.
+  v1::Reward Learn(const v1::Trial& trial);
+
+  // Results learned so far: the learn sequence of the last one.
+  int64_t learned() const { return learned_; }
+
+ private:
+  v1::Trial AsTheAgentSeesIt(const v1::Trial& trial) const;
+
+  const std::unique_ptr<Agent> agent_;
+  const v1::SearchSpace space_;
+  int64_t learned_ = 0;
+};
+
+}  // namespace lathe
+
+#endif  // LATHE_SERVER_AGENT_DRIVER_H_

@@ -1,0 +1,74 @@
+// The server's side of one Write or Read of a blob.
+#ifndef LATHE_SERVER_BLOB_STREAMS_H_
+#define LATHE_SERVER_BLOB_STREAMS_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include <grpcpp/support/server_callback.h>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/digest.h"
+#include "proto/artifact.pb.h"
+#include "server/work_pool.h"
+#include "storage/blob_store.h"
+
+namespace lathe {
+
+// Stores the chunks of one blob; the disk is written in the pool. Deletes
+// itself when the call is over.
+class BlobWriteReactor : public grpc::ServerReadReactor<v1::WriteRequest> {
+ public:
+  // All must outlive the call.
+  BlobWriteReactor(BlobStore* blobs, WorkPool* pool,
+                   v1::WriteResponse* response);
+
+  void OnReadDone(bool is_ok) override;
+  void OnDone() override { delete this; }
+
+ private:
+  // Takes in the chunk in `request_`. False when the call is over.
+  bool TakeChunk();
+  absl::Status Append();
+  void Commit();
+  void End(const absl::Status& status);
+
+  BlobStore& blobs_;
+  WorkPool& pool_;
+  v1::WriteResponse& response_;
+  v1::WriteRequest request_;
+  std::string digest_;
+  int64_t bytes_ = 0;
+  std::unique_ptr<BlobWriter> writer_;
+};
+
+// Sends a blob from an offset on, one chunk in memory at a time; whole blobs
+// are verified on the way. Deletes itself when the call is over.
+class BlobReadReactor : public grpc::ServerWriteReactor<v1::ReadResponse> {
+ public:
+  // Both must outlive the call.
+  BlobReadReactor(BlobStore* blobs, WorkPool* pool,
+                  const v1::ReadRequest& request);
+
+  void OnWriteDone(bool is_ok) override;
+  void OnDone() override { delete this; }
+
+ private:
+  void SendChunk();
+  absl::Status ReadChunk();
+  absl::Status Verify();
+
+  BlobStore& blobs_;
+  WorkPool& pool_;
+  const std::string digest_;
+  const bool is_whole_;
+  int64_t offset_;
+  DigestBuilder builder_;
+  v1::ReadResponse chunk_;
+};
+
+}  // namespace lathe
+
+#endif  // LATHE_SERVER_BLOB_STREAMS_H_

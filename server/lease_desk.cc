@@ -1,0 +1,294 @@
+#include "server/lease_desk.h"
+
+#include <algorithm>
+#include <iterator>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "base/log.h"
+#include "base/status.h"
+#include "proto/names.h"
+#include "server/resource_names.h"
+
+namespace lathe {
+namespace {
+
+// A worker with less time left than this many of its longest evaluations gets
+// nothing more: the trial would be released unfinished.
+constexpr double kLeastLifetimeEvaluations = 1.2;
+
+bool HasTimeFor(const v1::LeaseTrialsRequest& request,
+                const WorkerRegistry::Session& session) {
+  return !request.has_remaining_lifetime_seconds() ||
+         request.remaining_lifetime_seconds() >
+             kLeastLifetimeEvaluations * session.longest_evaluation_seconds;
+}
+
+std::string ProfileKey(const v1::HardwareProfile& profile) {
+  return absl::StrCat(profile.cpu(), "\n", profile.isa(), "\n",
+                      profile.onednn());
+}
+
+}  // namespace
+
+LeaseDesk::LeaseDesk(Store* store, LeaseTable* leases, WorkerRegistry* workers,
+                     const Signals* signals, const LeaseTimes& times)
+    : store_(*store),
+      leases_(*leases),
+      workers_(*workers),
+      signals_(*signals),
+      times_(times),
+      thread_([this] { ServeParked(); }) {}
+
+LeaseDesk::~LeaseDesk() {
+  Close();
+  {
+    absl::MutexLock lock(&mu_);
+    is_stopping_ = true;
+  }
+  wakeup_.Set();
+  thread_.join();
+}
+
+int64_t LeaseDesk::generation() {
+  absl::MutexLock lock(&mu_);
+  return generation_;
+}
+
+void LeaseDesk::NotifyPending() {
+  {
+    absl::MutexLock lock(&mu_);
+    ++generation_;
+  }
+  wakeup_.Set();
+}
+
+void LeaseDesk::Lease(LeaseCall call) {
+  while (true) {
+    const int64_t before = generation();
+    absl::StatusOr<v1::LeaseTrialsResponse> response = TryGrant(call);
+    if (!response.ok() || response->leases_size() > 0) {
+      call.answer(std::move(response));
+      return;
+    }
+    if (Park(call, before)) return;
+  }
+}
+
+bool LeaseDesk::Park(LeaseCall& call, int64_t generation) {
+  // A session has one call at a time: the client gave up an older one.
+  std::vector<LeaseCall> replaced;
+  {
+    absl::MutexLock lock(&mu_);
+    if (generation_ != generation && !is_closed_) return false;
+    const auto same = std::stable_partition(
+        parked_.begin(), parked_.end(), [&call](const LeaseCall& other) {
+          return other.request.session() != call.request.session();
+        });
+    std::move(same, parked_.end(), std::back_inserter(replaced));
+    parked_.erase(same, parked_.end());
+    (is_closed_ ? replaced : parked_).push_back(std::move(call));
+  }
+  for (LeaseCall& old : replaced) old.answer(v1::LeaseTrialsResponse());
+  wakeup_.Set();
+  return true;
+}
+
+absl::StatusOr<v1::LeaseTrialsResponse> LeaseDesk::TryGrant(
+    const LeaseCall& call) {
+  const std::string& session = call.request.session();
+  LATHE_ASSIGN_OR_RETURN(const WorkerRegistry::Session worker,
+                         workers_.Hear(session, SteadyNow()));
+  if (worker.is_closed || !HasTimeFor(call.request, worker)) {
+    return v1::LeaseTrialsResponse();
+  }
+  LATHE_ASSIGN_OR_RETURN(
+      const std::vector<GrantedLease> granted,
+      store_.GrantLeases(session, worker.profile, call.request.slots(),
+                         absl::Now()));
+  LATHE_ASSIGN_OR_RETURN(v1::LeaseTrialsResponse response,
+                         Announce(granted, session));
+  if (granted.empty() || !call.is_gone()) return response;
+  std::vector<int64_t> fences;
+  for (const GrantedLease& lease : granted) fences.push_back(lease.fence);
+  LATHE_RETURN_IF_ERROR(Release(fences, "the worker left"));
+  return absl::CancelledError("the caller left");
+}
+
+absl::StatusOr<v1::LeaseTrialsResponse> LeaseDesk::Announce(
+    const std::vector<GrantedLease>& granted, const std::string& session) {
+  const absl::Time expires_at = SteadyNow() + times_.ttl;
+  for (const GrantedLease& lease : granted) {
+    leases_.Add(lease.fence, session, lease.trial.name(), expires_at);
+  }
+  v1::LeaseTrialsResponse response;
+  for (const GrantedLease& lease : granted) {
+    signals_.job_changed(JobOfTrial(lease.trial.name()));
+    // A lease that is not announced here expires.
+    LATHE_RETURN_IF_ERROR(FillLease(lease, *response.add_leases()));
+  }
+  return response;
+}
+
+absl::Status LeaseDesk::FillLease(const GrantedLease& granted,
+                                  v1::Lease& lease) {
+  const std::string job_name = JobOfTrial(granted.trial.name());
+  LATHE_ASSIGN_OR_RETURN(const v1::Job job, store_.GetJob(job_name));
+  // Ended between the grant and the table: its worker is told to stop.
+  if (IsFinal(job.state())) {
+    LATHE_RETURN_IF_ERROR(store_.EndAttempts(
+        leases_.Unwant(job_name), "the job has ended", absl::Now()));
+  }
+  lease.set_fence(granted.fence);
+  lease.set_trial(granted.trial.name());
+  *lease.mutable_spec() = job.spec();
+  *lease.mutable_plan() = granted.trial.proposal().plan();
+  lease.set_trial_number(granted.trial.number());
+  lease.set_activation_stats_digest(job.baseline().activation_stats_digest());
+  lease.set_ttl_seconds(absl::ToDoubleSeconds(times_.ttl));
+  return absl::OkStatus();
+}
+
+void LeaseDesk::ServeParked() {
+  absl::Time next_look = absl::InfiniteFuture();
+  while (true) {
+    wakeup_.WaitUntil(next_look);
+    {
+      absl::MutexLock lock(&mu_);
+      if (is_stopping_) return;
+    }
+    next_look = ServeOnce();
+  }
+}
+
+absl::Time LeaseDesk::ServeOnce() {
+  std::vector<LeaseCall> calls;
+  int64_t generation;
+  {
+    absl::MutexLock lock(&mu_);
+    calls.swap(parked_);
+    generation = generation_;
+  }
+  const bool has_news = generation != served_generation_;
+  served_generation_ = generation;
+  std::set<std::string> dry_profiles;
+  std::vector<LeaseCall> waiting;
+  absl::Time next_look = absl::InfiniteFuture();
+  for (LeaseCall& call : calls) {
+    if (AnswerIfOver(call)) continue;
+    if (has_news && AnswerIfGranted(call, dry_profiles)) continue;
+    next_look = std::min(next_look, call.deadline);
+    waiting.push_back(std::move(call));
+  }
+  ParkAgain(std::move(waiting));
+  return next_look;
+}
+
+bool LeaseDesk::AnswerIfOver(LeaseCall& call) {
+  if (call.is_gone()) {
+    call.answer(absl::CancelledError("the caller left"));
+    return true;
+  }
+  if (call.deadline > SteadyNow()) return false;
+  call.answer(v1::LeaseTrialsResponse());
+  return true;
+}
+
+bool LeaseDesk::AnswerIfGranted(LeaseCall& call,
+                                std::set<std::string>& dry_profiles) {
+  const absl::StatusOr<WorkerRegistry::Session> worker =
+      workers_.Hear(call.request.session(), SteadyNow());
+  const std::string profile = worker.ok() ? ProfileKey(worker->profile) : "";
+  if (dry_profiles.count(profile) > 0) return false;
+  absl::StatusOr<v1::LeaseTrialsResponse> response = TryGrant(call);
+  if (!response.ok() || response->leases_size() > 0) {
+    call.answer(std::move(response));
+    return true;
+  }
+  if (!worker->is_closed && HasTimeFor(call.request, *worker)) {
+    dry_profiles.insert(profile);
+  }
+  return false;
+}
+
+void LeaseDesk::ParkAgain(std::vector<LeaseCall> calls) {
+  {
+    absl::MutexLock lock(&mu_);
+    if (!is_closed_) {
+      // Before those that came meanwhile.
+      parked_.insert(parked_.begin(), std::make_move_iterator(calls.begin()),
+                     std::make_move_iterator(calls.end()));
+      return;
+    }
+  }
+  for (LeaseCall& call : calls) call.answer(v1::LeaseTrialsResponse());
+}
+
+absl::Status LeaseDesk::Restore() {
+  LATHE_ASSIGN_OR_RETURN(const std::vector<ActiveAttempt> attempts,
+                         store_.ActiveAttempts());
+  std::vector<int64_t> unwanted;
+  for (const ActiveAttempt& attempt : attempts) {
+    LATHE_ASSIGN_OR_RETURN(const v1::Job job,
+                           store_.GetJob(JobOfTrial(attempt.trial_name)));
+    if (IsFinal(job.state())) {
+      unwanted.push_back(attempt.fence);
+      continue;
+    }
+    leases_.Add(attempt.fence, attempt.session, attempt.trial_name,
+                SteadyNow() + times_.restart_ttl);
+  }
+  return store_.EndAttempts(unwanted, "the job has ended", absl::Now());
+}
+
+void LeaseDesk::Sweep(absl::Time now) {
+  const std::vector<HeldLease> expired = leases_.TakeExpired(now);
+  if (expired.empty()) return;
+  std::vector<int64_t> fences;
+  for (const HeldLease& lease : expired) {
+    LATHE_LOG(kInfo) << lease.trial << ": lease " << lease.fence << " expired";
+    fences.push_back(lease.fence);
+  }
+  const absl::Status ended = store_.EndAttempts(fences, "expired", absl::Now());
+  if (!ended.ok()) {
+    LATHE_LOG(kWarning) << "ending expired leases: " << ended;
+    // Taken again in the next sweep.
+    for (const HeldLease& lease : expired) {
+      leases_.Add(lease.fence, lease.session, lease.trial, now);
+    }
+    return;
+  }
+  for (const HeldLease& lease : expired) {
+    signals_.job_changed(JobOfTrial(lease.trial));
+  }
+  signals_.trials_pending();
+}
+
+absl::Status LeaseDesk::Release(absl::Span<const int64_t> fences,
+                                absl::string_view why) {
+  std::set<std::string> jobs;
+  for (const int64_t fence : fences) {
+    const std::optional<HeldLease> lease = leases_.Find(fence);
+    if (lease.has_value()) jobs.insert(JobOfTrial(lease->trial));
+  }
+  LATHE_RETURN_IF_ERROR(store_.EndAttempts(fences, why, absl::Now()));
+  for (const int64_t fence : fences) leases_.Remove(fence);
+  for (const std::string& job : jobs) signals_.job_changed(job);
+  signals_.trials_pending();
+  return absl::OkStatus();
+}
+
+void LeaseDesk::Close() {
+  std::vector<LeaseCall> calls;
+  {
+    absl::MutexLock lock(&mu_);
+    is_closed_ = true;
+    calls.swap(parked_);
+  }
+  for (LeaseCall& call : calls) call.answer(v1::LeaseTrialsResponse());
+}
+
+}  // namespace lathe

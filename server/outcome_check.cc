@@ -1,0 +1,162 @@
+#include "server/outcome_check.h"
+
+#include <cmath>
+#include <cstdint>
+#include <limits>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "base/digest.h"
+#include "base/status.h"
+#include "server/errors.h"
+
+namespace lathe {
+namespace {
+
+// Far above any network; keeps a hostile report from costing memory.
+constexpr int kMostLayers = 100'000;
+constexpr size_t kMostReasonBytes = 64 * 1024;
+// A divergence of equal outputs may come out as a rounding error below 0.
+constexpr double kLeastDivergence = -1e-6;
+
+absl::Status Invalid(absl::string_view message) {
+  return MakeError(absl::StatusCode::kInvalidArgument, "OUTCOME_INVALID",
+                   message);
+}
+
+struct Number {
+  const char* field;
+  double value;
+  double least;
+  double most;
+};
+
+absl::Status CheckNumber(const Number& number) {
+  // Written so that NaN fails.
+  if (number.value >= number.least && number.value <= number.most) {
+    return absl::OkStatus();
+  }
+  return Invalid(absl::StrCat(number.field, " = ", number.value, ", not in [",
+                              number.least, ", ", number.most, "]"));
+}
+
+absl::Status CheckCounts(absl::string_view field, int64_t correct,
+                         int64_t samples) {
+  if (correct >= 0 && correct <= samples) return absl::OkStatus();
+  return Invalid(absl::StrCat(field, " = ", correct, ", not in [0, ", samples,
+                              "], the samples"));
+}
+
+absl::Status CheckLayer(const v1::Layer& layer, int index) {
+  const auto invalid = [&](absl::string_view rule) {
+    return Invalid(absl::StrCat("baseline.space.layers[", index, "]: ", rule));
+  };
+  if (layer.precisions().empty() ||
+      layer.precisions(0).precision() != v1::F32) {
+    return invalid("the first precision is not F32");
+  }
+  if (layer.keep_ratios().empty() || layer.keep_ratios(0) != 1) {
+    return invalid("the first keep ratio is not 1");
+  }
+  for (const double ratio : layer.keep_ratios()) {
+    if (!(ratio > 0 && ratio <= 1)) {
+      return invalid(absl::StrCat("keep ratio ", ratio, ", not in (0, 1]"));
+    }
+  }
+  if (layer.group() < 0) {
+    return invalid(absl::StrCat("group ", layer.group(), " is negative"));
+  }
+  if (layer.in_channels() < 1 || layer.out_channels() < 1) {
+    return invalid("no channels");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckLatencyTable(const v1::LatencyTable& table, int layers) {
+  constexpr double kMost = std::numeric_limits<double>::max();
+  LATHE_RETURN_IF_ERROR(
+      CheckNumber({"latency_table.other_us", table.other_us(), 0, kMost}));
+  for (const v1::LatencyTable::Entry& entry : table.entries()) {
+    if (entry.layer() < 0 || entry.layer() >= layers) {
+      return Invalid(absl::StrCat("latency_table: layer ", entry.layer(),
+                                  ", not in [0, ", layers, ")"));
+    }
+    LATHE_RETURN_IF_ERROR(CheckNumber(
+        {"latency_table.latency_us", entry.latency_us(), 0, kMost}));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status CheckMeasurement(const v1::Measurement& m) {
+  constexpr double kMost = std::numeric_limits<double>::max();
+  constexpr double kLeastPositive = std::numeric_limits<double>::min();
+  const Number numbers[] = {
+      {"accuracy", m.accuracy(), 0, 1},
+      {"accuracy_low", m.accuracy_low(), 0, 1},
+      {"accuracy_high", m.accuracy_high(), 0, 1},
+      {"report_accuracy", m.report_accuracy(), 0, 1},
+      {"kl_divergence", m.kl_divergence(), kLeastDivergence, kMost},
+      {"latency_us", m.latency_us(), kLeastPositive, kMost},
+      {"latency_us_p05", m.latency_us_p05(), 0, kMost},
+      {"latency_us_p95", m.latency_us_p95(), 0, kMost},
+      {"latency_ratio", m.latency_ratio(), kLeastPositive, kMost},
+      {"latency_ratio_low", m.latency_ratio_low(), 0, kMost},
+      {"latency_ratio_high", m.latency_ratio_high(), 0, kMost},
+      {"baseline_latency_us", m.baseline_latency_us(), 0, kMost},
+      {"size_bytes", static_cast<double>(m.size_bytes()), 1, kMost},
+      {"packed_bytes", static_cast<double>(m.packed_bytes()), 0, kMost},
+      {"entropy_bytes", static_cast<double>(m.entropy_bytes()), 0, kMost},
+      {"macs", static_cast<double>(m.macs()), 0, kMost},
+      {"peak_activation_bytes",
+       static_cast<double>(m.peak_activation_bytes()), 0, kMost},
+      {"evaluation_seconds", m.evaluation_seconds(), 0, kMost}};
+  for (const Number& number : numbers) {
+    LATHE_RETURN_IF_ERROR(CheckNumber(number));
+  }
+  LATHE_RETURN_IF_ERROR(CheckCounts("correct", m.correct(), m.samples()));
+  return CheckCounts("report_correct", m.report_correct(),
+                     m.report_samples());
+}
+
+absl::Status CheckBaselineReport(const v1::BaselineReport& report) {
+  const int layers = report.space().layers_size();
+  if (layers > kMostLayers) {
+    return Invalid(absl::StrCat("baseline.space has ", layers,
+                                " layers, more than ", kMostLayers));
+  }
+  for (int i = 0; i < layers; ++i) {
+    LATHE_RETURN_IF_ERROR(CheckLayer(report.space().layers(i), i));
+  }
+  if (!report.activation_stats_digest().empty() &&
+      !IsSha256Hex(report.activation_stats_digest())) {
+    return Invalid("baseline.activation_stats_digest is not a digest");
+  }
+  return CheckLatencyTable(report.latency_table(), layers);
+}
+
+absl::Status CheckOutcome(const v1::Outcome& outcome, bool is_baseline) {
+  if (outcome.kind() == v1::OUTCOME_UNSPECIFIED ||
+      !v1::OutcomeKind_IsValid(outcome.kind())) {
+    return Invalid(absl::StrCat("outcome.kind = ", outcome.kind(),
+                                ", not a known kind"));
+  }
+  if (outcome.reason().size() > kMostReasonBytes) {
+    return Invalid(absl::StrCat("outcome.reason has ", outcome.reason().size(),
+                                " bytes, more than ", kMostReasonBytes));
+  }
+  if (outcome.kind() == v1::MEASURED && !outcome.has_measurement()) {
+    return Invalid("outcome.measurement is missing");
+  }
+  if (outcome.has_measurement()) {
+    LATHE_RETURN_IF_ERROR(CheckMeasurement(outcome.measurement()));
+  }
+  if (outcome.has_baseline()) return CheckBaselineReport(outcome.baseline());
+  if (is_baseline && outcome.has_measurement()) {
+    return Invalid("outcome.baseline is missing for trial 0");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace lathe

@@ -1,0 +1,100 @@
+// One job's search: proposes, learns, ends.
+#ifndef LATHE_SERVER_SEARCH_LOOP_H_
+#define LATHE_SERVER_SEARCH_LOOP_H_
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "server/agent_driver.h"
+#include "server/frontier_tracker.h"
+#include "server/job_control.h"
+#include "server/signals.h"
+#include "server/steady.h"
+#include "server/worker_registry.h"
+#include "storage/store.h"
+
+namespace lathe {
+
+// What a search loop works with; all must outlive it.
+struct SearchLoopParts {
+  Store* store = nullptr;
+  JobControl* control = nullptr;
+  FrontierTracker* frontiers = nullptr;
+  WorkerRegistry* workers = nullptr;
+  const Signals* signals = nullptr;
+};
+
+// Runs on a thread of its own, so that a thinking agent holds up nobody. All
+// it knows is in the store: after an error, or a restart, it rebuilds the
+// agent by replay and goes on.
+//
+// Trial 0 comes first. Once that is measured the loop keeps two trials per
+// active worker (at least two) pending until the job's trials are used, and
+// lets the agent learn every trial that ends, in the order of ending. A plan
+// that was measured before in the same circumstances is not measured again.
+//
+// The job ends DONE when its trials are final, or when the agent has nothing
+// more to propose; FAILED when trial 0 cannot be measured or the agent cannot
+// be made (an impossible budget).
+class SearchLoop {
+ public:
+  // Starts at once.
+  SearchLoop(std::string job, const SearchLoopParts& parts);
+  // Ends after the agent's current thought.
+  ~SearchLoop();
+  SearchLoop(const SearchLoop&) = delete;
+  SearchLoop& operator=(const SearchLoop&) = delete;
+
+  // Lets the destructor find the loop ended sooner. Thread-safe.
+  void RequestStop();
+  // Looks at the job again soon. Thread-safe.
+  void Wake() { wakeup_.Set(); }
+  // Whether the job has ended, or was deleted. Thread-safe.
+  bool has_ended() const { return has_ended_; }
+
+ private:
+  enum class Next { kGoOn, kWait, kEnd };
+
+  void Run();
+  void WaitAfterError();
+  // One small step of the search; nothing is lost when it fails.
+  absl::StatusOr<Next> Step();
+  absl::Status AddBaselineTrial();
+  absl::StatusOr<Next> StepBeforeBaseline();
+  // Makes the agent and replays it. False when the job failed by that.
+  absl::StatusOr<bool> MakeDriver(const v1::Job& job);
+  absl::Status Learn(const v1::Job& job,
+                     const std::vector<v1::Trial>& unlearned);
+  void AddToFrontier(const v1::Job& job, const v1::Trial& trial);
+  absl::StatusOr<Next> ProposeOrEnd(const v1::Job& job);
+  absl::StatusOr<Next> ProposeOne(const v1::Job& job);
+  absl::Status AddProposal(const v1::Job& job, const v1::Proposal& proposal);
+  absl::StatusOr<std::optional<v1::Trial>> FindReusable(
+      const v1::Job& job, const v1::Proposal& proposal);
+
+  const std::string job_;
+  const SearchLoopParts parts_;
+  Wakeup wakeup_;
+  std::atomic<bool> is_stopping_{false};
+  std::atomic<bool> has_ended_{false};
+
+  // Used by the thread only. All but `driver_` are set with it.
+  std::unique_ptr<AgentDriver> driver_;
+  v1::Measurement baseline_;
+  std::vector<v1::Trial> frontier_;  // Of the job's objectives.
+  // The agent had nothing to propose after this many results.
+  std::optional<int64_t> exhausted_after_;
+
+  std::thread thread_;  // Last: it uses all of the above.
+};
+
+}  // namespace lathe
+
+#endif  // LATHE_SERVER_SEARCH_LOOP_H_

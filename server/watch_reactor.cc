@@ -1,0 +1,109 @@
+#include "server/watch_reactor.h"
+
+#include <utility>
+
+#include "proto/names.h"
+#include "server/errors.h"
+
+namespace lathe {
+namespace {
+
+// Events held in memory per watcher.
+constexpr int kEventsPerPage = 64;
+
+}  // namespace
+
+WatchReactor::WatchReactor(const v1::WatchJobRequest& request,
+                           const Parts& parts)
+    : parts_(parts),
+      job_(request.name()),
+      sequence_(request.resume_sequence()) {
+  parts_.hub->Add(this, job_, [this] { Wake(); });
+  Wake();
+}
+
+void WatchReactor::Wake() {
+  {
+    absl::MutexLock lock(&mu_);
+    has_news_ = true;
+    if (is_busy_) return;
+    is_busy_ = true;
+  }
+  parts_.pool->Run([this] { Pump(); });
+}
+
+void WatchReactor::Pump() {
+  while (true) {
+    {
+      absl::MutexLock lock(&mu_);
+      has_news_ = false;
+    }
+    const Look look = LookForEvents();
+    if (look == Look::kFinished) return;
+    if (look == Look::kEvents) {
+      StartWrite(&page_[next_]);
+      return;
+    }
+    absl::MutexLock lock(&mu_);
+    if (has_news_) continue;
+    is_busy_ = false;
+    return;
+  }
+}
+
+WatchReactor::Look WatchReactor::End(const absl::Status& status) {
+  Finish(ToGrpc(status));
+  return Look::kFinished;
+}
+
+WatchReactor::Look WatchReactor::LookForEvents() {
+  {
+    absl::MutexLock lock(&mu_);
+    if (is_cancelled_) return End(absl::CancelledError("the caller left"));
+  }
+  if (next_ < page_.size()) return Look::kEvents;
+  // The state first: of a job that has ended then, all events are there.
+  const absl::StatusOr<v1::Job> job = parts_.store->GetJob(job_);
+  if (!job.ok()) {
+    return End(WithReasons(
+        job.status(), {{absl::StatusCode::kNotFound, "JOB_NOT_FOUND"}}));
+  }
+  absl::StatusOr<std::vector<v1::Event>> events =
+      parts_.store->EventsAfter(job_, sequence_, kEventsPerPage);
+  if (!events.ok()) return End(events.status());
+  page_ = *std::move(events);
+  next_ = 0;
+  if (!page_.empty()) return Look::kEvents;
+  if (IsFinal(job->state())) return End(absl::OkStatus());
+  if (parts_.hub->is_closed()) {
+    return End(MakeError(absl::StatusCode::kUnavailable, "SHUTTING_DOWN",
+                         "the server is shutting down; resume with the last "
+                         "sequence seen"));
+  }
+  return Look::kNothing;
+}
+
+void WatchReactor::OnWriteDone(bool is_ok) {
+  if (!is_ok) {
+    absl::MutexLock lock(&mu_);
+    is_cancelled_ = true;
+  } else {
+    sequence_ = page_[next_++].sequence();
+  }
+  parts_.pool->Run([this] { Pump(); });
+}
+
+void WatchReactor::OnCancel() {
+  {
+    absl::MutexLock lock(&mu_);
+    is_cancelled_ = true;
+  }
+  Wake();
+}
+
+void WatchReactor::OnDone() {
+  parts_.hub->Remove(this);
+  delete this;
+}
+
+}  // namespace lathe

@@ -1,0 +1,97 @@
+// The workers that were heard of lately.
+#ifndef LATHE_SERVER_WORKER_REGISTRY_H_
+#define LATHE_SERVER_WORKER_REGISTRY_H_
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "proto/artifact.pb.h"
+#include "proto/worker.pb.h"
+#include "storage/store.h"
+
+namespace lathe {
+
+// Sessions of worker processes, in memory: after a restart of the server the
+// workers register again. Time is SteadyNow's. Thread-safe.
+class WorkerRegistry {
+ public:
+  // A worker silent for longer is lost. Above the longest poll (30 s), between
+  // two of which an idle worker says nothing.
+  static constexpr absl::Duration kLostAfter = absl::Seconds(45);
+  // A worker silent for longer is forgotten.
+  static constexpr absl::Duration kForgottenAfter = absl::Hours(1);
+
+  // What the server needs to know to give a session work.
+  struct Session {
+    v1::HardwareProfile profile;
+    // No new leases: drained by an administrator, or cordoned.
+    bool is_closed = false;
+    // Of the evaluations so far; 0 before the first.
+    double longest_evaluation_seconds = 0;
+  };
+
+  // Opens or renews a session.
+  void Register(absl::string_view session, const WorkerRecord& record,
+                const v1::Capabilities& capabilities, absl::Time now)
+      ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Notes a sign of life.
+  // Errors: NotFound (SESSION_UNKNOWN).
+  absl::StatusOr<Session> Hear(absl::string_view session, absl::Time now)
+      ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Notes a trial that the session ended.
+  void NoteCompleted(absl::string_view session, double evaluation_seconds)
+      ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Errors: NotFound (WORKER_NOT_FOUND).
+  absl::Status Drain(absl::string_view worker) ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Notes that a trial which the session failed passed elsewhere. The third
+  // since the session's last completed trial cordons its worker: no new
+  // leases. Returns the worker's name when that happens now.
+  std::optional<std::string> NotePassedElsewhere(absl::string_view session)
+      ABSL_LOCKS_EXCLUDED(mu_);
+
+  bool IsDraining(absl::string_view session) const ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Workers that were heard of lately and may get leases.
+  int CountActive(absl::Time now) const ABSL_LOCKS_EXCLUDED(mu_);
+
+  // By name. `leases` are the active ones by session.
+  std::vector<v1::WorkerInfo> List(const std::map<std::string, int>& leases,
+                                   absl::Time now) const
+      ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Forgets workers that were silent for kForgottenAfter.
+  void Forget(absl::Time now) ABSL_LOCKS_EXCLUDED(mu_);
+
+ private:
+  struct Entry {
+    std::string name;
+    v1::Capabilities capabilities;
+    absl::Time heard;
+    bool is_draining = false;
+    bool is_cordoned = false;
+    int passed_elsewhere = 0;  // Since the last completed trial.
+    int64_t completed_trials = 0;
+    double longest_evaluation_seconds = 0;
+  };
+
+  mutable absl::Mutex mu_;
+  std::map<std::string, Entry, std::less<>> entries_
+      ABSL_GUARDED_BY(mu_);  // By session.
+};
+
+}  // namespace lathe
+
+#endif  // LATHE_SERVER_WORKER_REGISTRY_H_

@@ -1,0 +1,203 @@
+#include "server/worker_service.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "base/log.h"
+#include "base/status.h"
+#include "server/errors.h"
+#include "server/steady.h"
+#include "server/unary_call.h"
+
+namespace lathe {
+namespace {
+
+using grpc::CallbackServerContext;
+using grpc::ServerUnaryReactor;
+
+constexpr int kMostSlots = 64;
+constexpr double kMostWaitSeconds = 30;
+
+void RequireSession(const std::string& session, FieldChecks& checks) {
+  checks.Require(session.size() >= 16 && session.size() <= 64, "session",
+                 absl::StrCat(session.size(), " characters, not in [16, 64]"));
+}
+
+absl::Status CheckRegister(const v1::RegisterWorkerRequest& request) {
+  FieldChecks checks;
+  RequireSession(request.session(), checks);
+  const v1::HardwareProfile& profile = request.capabilities().profile();
+  checks.Require(!profile.cpu().empty() && !profile.isa().empty(),
+                 "capabilities.profile", "cpu or isa is empty");
+  return checks.ToStatus();
+}
+
+absl::Status CheckLease(const v1::LeaseTrialsRequest& request) {
+  FieldChecks checks;
+  RequireSession(request.session(), checks);
+  checks.Require(request.slots() >= 1 && request.slots() <= kMostSlots,
+                 "slots",
+                 absl::StrCat(request.slots(), ", not in [1, ", kMostSlots,
+                              "]"));
+  checks.Require(
+      request.wait_seconds() >= 0 && request.wait_seconds() <= kMostWaitSeconds,
+      "wait_seconds",
+      absl::StrCat(request.wait_seconds(), ", not in [0, ", kMostWaitSeconds,
+                   "]"));
+  return checks.ToStatus();
+}
+
+// A LeaseTrials call that may wait long; says when its caller leaves. Deletes
+// itself when the call is over.
+class LeaseReactor : public grpc::ServerUnaryReactor {
+ public:
+  // `desk` must outlive the call.
+  explicit LeaseReactor(LeaseDesk* desk) : desk_(*desk) {}
+
+  void OnCancel() override { desk_.NotifyGone(); }
+  void OnDone() override { delete this; }
+
+ private:
+  LeaseDesk& desk_;
+};
+
+absl::string_view ReasonName(v1::ReleaseLeasesRequest::Reason reason) {
+  switch (reason) {
+    case v1::ReleaseLeasesRequest::PREEMPTED:
+      return "released: preempted";
+    case v1::ReleaseLeasesRequest::DRAIN:
+      return "released: draining";
+    case v1::ReleaseLeasesRequest::TIME_LIMIT:
+      return "released: time limit";
+    default:
+      return "released";
+  }
+}
+
+}  // namespace
+
+ServerUnaryReactor* WorkerService::RegisterWorker(
+    CallbackServerContext* context, const v1::RegisterWorkerRequest* request,
+    v1::RegisterWorkerResponse* response) {
+  return RunUnary(context, *parts_.pool, [this, request, response] {
+    return Answer(Register(*request), response);
+  });
+}
+
+absl::StatusOr<v1::RegisterWorkerResponse> WorkerService::Register(
+    const v1::RegisterWorkerRequest& request) {
+  LATHE_RETURN_IF_ERROR(CheckRegister(request));
+  LATHE_ASSIGN_OR_RETURN(
+      const WorkerRecord record,
+      parts_.store->RecordWorker(request.session(), request.capabilities(),
+                                 absl::Now()));
+  const absl::Time now = SteadyNow();
+  parts_.workers->Register(request.session(), record, request.capabilities(),
+                           now);
+  for (const int64_t fence : request.fences()) {
+    parts_.leases->Renew(fence, request.session(), now + parts_.times.ttl);
+  }
+  LATHE_LOG(kInfo) << record.name << " registered from "
+                   << absl::CHexEscape(
+                          request.capabilities().host().substr(0, 80))
+                   << " pid " << request.capabilities().pid();
+  parts_.signals->workers_changed();
+  v1::RegisterWorkerResponse response;
+  response.set_name(record.name);
+  response.set_renew_interval_seconds(
+      absl::ToDoubleSeconds(parts_.times.renew_interval));
+  response.set_give_up_seconds(absl::ToDoubleSeconds(parts_.times.give_up));
+  return response;
+}
+
+ServerUnaryReactor* WorkerService::LeaseTrials(
+    CallbackServerContext* context, const v1::LeaseTrialsRequest* request,
+    v1::LeaseTrialsResponse* response) {
+  // Until Finish the reactor, the context and the messages live.
+  auto* reactor = new LeaseReactor(parts_.lease_desk);
+  parts_.pool->Run([this, context, reactor, request, response] {
+    const absl::Status check = CheckLease(*request);
+    if (!check.ok()) {
+      reactor->Finish(ToGrpc(check));
+      return;
+    }
+    LeaseCall call;
+    call.request = *request;
+    call.deadline = SteadyNow() + absl::Seconds(request->wait_seconds());
+    call.is_gone = [context] { return context->IsCancelled(); };
+    call.answer = [reactor,
+                   response](absl::StatusOr<v1::LeaseTrialsResponse> answer) {
+      reactor->Finish(ToGrpc(Answer(std::move(answer), response)));
+    };
+    parts_.lease_desk->Lease(std::move(call));
+  });
+  return reactor;
+}
+
+ServerUnaryReactor* WorkerService::RenewLeases(
+    CallbackServerContext* context, const v1::RenewLeasesRequest* request,
+    v1::RenewLeasesResponse* response) {
+  // Waits for nothing, so that a full disk or a full pool ends no lease.
+  *response = Renew(*request);
+  ServerUnaryReactor* reactor = context->DefaultReactor();
+  reactor->Finish(grpc::Status::OK);
+  return reactor;
+}
+
+v1::RenewLeasesResponse WorkerService::Renew(
+    const v1::RenewLeasesRequest& request) {
+  const absl::Time now = SteadyNow();
+  // Leases outlive the registry: a worker may renew before it registers again.
+  parts_.workers->Hear(request.session(), now).IgnoreError();
+  v1::RenewLeasesResponse response;
+  for (const int64_t fence : request.fences()) {
+    response.add_verdicts(parts_.leases->Renew(fence, request.session(),
+                                               now + parts_.times.ttl));
+  }
+  response.set_is_draining(parts_.workers->IsDraining(request.session()));
+  return response;
+}
+
+ServerUnaryReactor* WorkerService::CompleteTrial(
+    CallbackServerContext* context, const v1::CompleteTrialRequest* request,
+    v1::CompleteTrialResponse* response) {
+  return RunUnary(context, *parts_.pool, [this, request, response] {
+    parts_.workers->Hear(request->session(), SteadyNow()).IgnoreError();
+    return Answer(parts_.completion_desk->Complete(*request), response);
+  });
+}
+
+ServerUnaryReactor* WorkerService::ReleaseLeases(
+    CallbackServerContext* context, const v1::ReleaseLeasesRequest* request,
+    google::protobuf::Empty*) {
+  return RunUnary(context, *parts_.pool,
+                  [this, request] { return Release(*request); });
+}
+
+absl::Status WorkerService::Release(const v1::ReleaseLeasesRequest& request) {
+  std::vector<int64_t> fences;
+  for (const int64_t fence : request.fences()) {
+    const std::optional<HeldLease> lease = parts_.leases->Find(fence);
+    if (lease.has_value() && lease->session == request.session()) {
+      fences.push_back(fence);
+    }
+  }
+  if (fences.empty()) return absl::OkStatus();
+  return parts_.lease_desk->Release(fences, ReasonName(request.reason()));
+}
+
+ServerUnaryReactor* WorkerService::AttachArtifact(
+    CallbackServerContext* context, const v1::AttachArtifactRequest* request,
+    google::protobuf::Empty*) {
+  return RunUnary(context, *parts_.pool, [this, request] {
+    return parts_.completion_desk->Attach(*request);
+  });
+}
+
+}  // namespace lathe
