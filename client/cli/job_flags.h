@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "client/cli/data_flags.h"
+#include "data/data_flags.h"
 #include "proto/types.pb.h"
 
 namespace CLI {

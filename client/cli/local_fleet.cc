@@ -113,7 +113,6 @@ absl::Status LocalFleet::StartWorkers() {
   const std::vector<int> cpus = AllowedCpus();
   workers_.resize(options_.workers);
   for (int i = 0; i < options_.workers; ++i) {
-    const int cpu = cpus[(i * options_.threads) % cpus.size()];
     workers_[i].name = absl::StrCat("lathe-worker-", i);
     workers_[i].arguments = {program,
                              "--server",
@@ -122,9 +121,13 @@ absl::Status LocalFleet::StartWorkers() {
                              absl::StrCat(options_.threads),
                              "--cache",
                              absl::StrCat(options_.state, "/cache"),
-                             "--core",
-                             absl::StrCat(cpu),
                              "--exit-with-parent"};
+    // A call of several threads needs several cores.
+    if (options_.threads == 1) {
+      workers_[i].arguments.insert(
+          workers_[i].arguments.end(),
+          {"--core", absl::StrCat(cpus[i % cpus.size()])});
+    }
     LATHE_RETURN_IF_ERROR(StartMember(workers_[i]));
   }
   return absl::OkStatus();
