@@ -130,7 +130,9 @@ absl::Status EvaluatorProcess::Start() {
 absl::Status EvaluatorProcess::SendToLivingChild(
     const v1::EvaluationRequest& request) {
   if (pid_ != 0 && SendMessage(socket_, request).ok()) return absl::OkStatus();
-  if (pid_ != 0) LATHE_LOG(kWarning) << End() << " while idle; starting anew";
+  if (pid_ != 0) {
+    LATHE_LOG(kWarning) << End() << " while idle; starting anew";
+  }
   LATHE_RETURN_IF_ERROR(Start());
   // A child that dies at once is told by the end of its socket.
   (void)SendMessage(socket_, request);

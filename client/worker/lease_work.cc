@@ -162,8 +162,9 @@ class LeaseWork {
           place_.link->Complete(lease_.fence(), outcome);
       const absl::Status& status = answer.status();
       if (answer.ok() || absl::IsAborted(status)) {
-        if (!answer.ok())
+        if (!answer.ok()) {
           LATHE_LOG(kWarning) << lease_.trial() << ": " << status;
+        }
         return answer;
       }
       LATHE_LOG(kWarning) << lease_.trial() << ": completing: " << status;
