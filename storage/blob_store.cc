@@ -15,17 +15,10 @@
 #include "base/digest.h"
 #include "base/file.h"
 #include "base/status.h"
+#include "storage/sync_folder.h"
 
 namespace lathe {
 namespace {
-
-absl::Status SyncFolder(const std::string& folder) {
-  const int fd = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return ErrnoToStatus(errno, folder);
-  absl::Cleanup close_fd = [fd] { close(fd); };
-  if (fsync(fd) != 0) return ErrnoToStatus(errno, folder);
-  return absl::OkStatus();
-}
 
 // Where a blob is written and where it becomes visible.
 struct BlobPaths {
@@ -78,10 +71,9 @@ class FileBlobWriter : public BlobWriter {
     if (rename(paths_.partial.c_str(), paths_.blob.c_str()) != 0) {
       return ErrnoToStatus(errno, paths_.blob);
     }
-    LATHE_RETURN_IF_ERROR(SyncFolder(paths_.folder));
+    LATHE_RETURN_IF_ERROR(storage::SyncFolder(paths_.folder));
     // The sub-folder itself may be new.
-    return SyncFolder(
-        std::filesystem::path(paths_.folder).parent_path().string());
+    return storage::SyncFolder(storage::FolderOf(paths_.folder));
   }
 
  private:

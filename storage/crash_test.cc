@@ -4,11 +4,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <map>
-#include <set>
 #include <string>
+#include <vector>
 
 #include "gtest/gtest.h"
 #include "storage/testing/store_fixture.h"
@@ -21,45 +22,52 @@ namespace {
 constexpr char kProgram[] =
     LATHE_BIN_DIR "/../tests/lathe-acknowledging-writer";
 
-// What a killed writer had told: trial names by fence.
-using Acknowledged = std::map<int64_t, std::string>;
+// What a writer told before it ended, and how it ended.
+struct WriterRun {
+  std::map<int64_t, std::string> trial_by_fence;
+  int wait_status = 0;
+};
 
-// Runs the writer, kills it after `lines` answers, and returns all it told.
-Acknowledged RunAndKill(const std::string& folder, int lines) {
+// Runs the writer with `arguments` and reads what it tells until it ends; kills
+// it after `most_lines` answers.
+WriterRun RunWriter(std::vector<std::string> arguments, size_t most_lines) {
   int ends[2];
   EXPECT_EQ(pipe2(ends, O_CLOEXEC), 0);
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
-  std::string program = kProgram, argument = folder;
-  char* argv[] = {program.data(), argument.data(), nullptr};
+  arguments.insert(arguments.begin(), kProgram);
+  std::vector<char*> argv;
+  for (std::string& argument : arguments) argv.push_back(argument.data());
+  argv.push_back(nullptr);
   pid_t pid = 0;
-  EXPECT_EQ(posix_spawn(&pid, kProgram, &actions, nullptr, argv, environ), 0);
+  EXPECT_EQ(
+      posix_spawn(&pid, kProgram, &actions, nullptr, argv.data(), environ), 0);
   posix_spawn_file_actions_destroy(&actions);
   close(ends[1]);
   FILE* told = fdopen(ends[0], "r");
-  Acknowledged acknowledged;
+  WriterRun run;
   long fence = 0;
   char name[64];
   while (std::fscanf(told, "%ld %63s\n", &fence, name) == 2) {
-    EXPECT_TRUE(acknowledged.emplace(fence, name).second)
+    EXPECT_TRUE(run.trial_by_fence.emplace(fence, name).second)
         << "fence " << fence << " twice";
-    if (static_cast<int>(acknowledged.size()) == lines) kill(pid, SIGKILL);
+    if (run.trial_by_fence.size() == most_lines) kill(pid, SIGKILL);
   }
   std::fclose(told);
-  int status = 0;
-  waitpid(pid, &status, 0);
-  EXPECT_TRUE(WIFSIGNALED(status)) << "the writer ended by itself";
-  return acknowledged;
+  waitpid(pid, &run.wait_status, 0);
+  return run;
 }
 
 TEST(Crash, LosesNothingThatWasAnswered) {
   const std::string folder = FreshFolder();
   std::map<std::string, int64_t> fence_of;
   int64_t highest = 0;
-  for (const int lines : {1, 37, 150}) {
+  for (const size_t lines : {1, 37, 150}) {
     const int64_t highest_before = highest;
-    for (const auto& [fence, name] : RunAndKill(folder, lines)) {
+    const WriterRun run = RunWriter({folder}, lines);
+    ASSERT_TRUE(WIFSIGNALED(run.wait_status)) << "the writer ended by itself";
+    for (const auto& [fence, name] : run.trial_by_fence) {
       EXPECT_GT(fence, highest_before) << "a fence came back after the crash";
       EXPECT_TRUE(fence_of.emplace(name, fence).second) << name << " twice";
       highest = std::max(highest, fence);
@@ -82,6 +90,22 @@ TEST(Crash, LosesNothingThatWasAnswered) {
     for (const ActiveAttempt& attempt : active) {
       highest = std::max(highest, attempt.fence);
     }
+  }
+}
+
+// A failed sync may have thrown the written pages away, and the next one would
+// say that all is well.
+TEST(Crash, ARefusedSyncEndsTheProcessAndLosesNothingAnswered) {
+  const std::string folder = FreshFolder();
+  const WriterRun run =
+      RunWriter({folder, /*syncs=*/"60"}, /*most_lines=*/1 << 20);
+  ASSERT_TRUE(WIFEXITED(run.wait_status));
+  EXPECT_EQ(WEXITSTATUS(run.wait_status), 74);
+  EXPECT_FALSE(run.trial_by_fence.empty());
+  auto store = OpenStore({folder});
+  ASSERT_TRUE(store.ok()) << store.status();
+  for (const auto& [fence, name] : run.trial_by_fence) {
+    EXPECT_EQ((*store)->GetTrial(name).value().state(), v1::TRIAL_MEASURED);
   }
 }
 

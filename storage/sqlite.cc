@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/file.h"
 #include "base/status.h"
+#include "storage/sync_folder.h"
 
 namespace lathe::storage {
 namespace {
@@ -227,7 +228,7 @@ absl::Status Database::CopyTo(const std::string& path) {
   if (link(partial.c_str(), path.c_str()) != 0) {
     return ErrnoToStatus(errno, path);
   }
-  return absl::OkStatus();
+  return SyncFolder(FolderOf(path));
 }
 
 }  // namespace lathe::storage

@@ -1,9 +1,13 @@
 // Completes trials on several threads until it is killed, and tells each
-// completed fence on standard output only after the store answered. See
-// crash_test.cc.
+// completed fence on standard output only after the store answered. With a
+// number N the disk refuses every sync after the first N. See crash_test.cc.
+#include <dlfcn.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <string>
 #include <thread>
 #include <vector>
@@ -14,6 +18,17 @@
 namespace {
 
 constexpr int kThreads = 4;
+
+std::atomic<long> syncs_left{1L << 40};
+
+int SyncUnlessRefused(const char* real_name, int fd) {
+  if (syncs_left.fetch_sub(1) <= 0) {
+    errno = EIO;
+    return -1;
+  }
+  using Sync = int (*)(int);
+  return reinterpret_cast<Sync>(dlsym(RTLD_NEXT, real_name))(fd);
+}
 
 void Tell(const std::string& line) {
   // One write of a short line to a pipe is atomic.
@@ -41,11 +56,16 @@ void Work(lathe::Store* store, const std::string& job) {
 
 }  // namespace
 
+// In place of the C library's, for SQLite too.
+extern "C" int fsync(int fd) { return SyncUnlessRefused("fsync", fd); }
+extern "C" int fdatasync(int fd) { return SyncUnlessRefused("fdatasync", fd); }
+
 int main(int argc, char** argv) {
-  if (argc != 2) {
-    std::fprintf(stderr, "usage: %s FOLDER\n", argv[0]);
+  if (argc != 2 && argc != 3) {
+    std::fprintf(stderr, "usage: %s FOLDER [SYNCS]\n", argv[0]);
     return 2;
   }
+  if (argc == 3) syncs_left = std::atol(argv[2]);
   auto store = lathe::OpenStore({argv[1]});
   if (!store.ok()) return 1;
   auto job = (*store)->CreateJob({}, "crash-test", absl::UnixEpoch());
