@@ -49,7 +49,6 @@ TEST_P(SampleModel, ComputesInCanonicalFormWhatItComputedBefore) {
   const Graph parsed = ParseSample(GetParam());
   const auto canonical = Canonicalize(parsed);
   ASSERT_TRUE(canonical.ok()) << canonical.status();
-  if (std::getenv("DUMP")) std::cout << Describe(*canonical);
   const std::vector<Tensor> inputs = RandomInputs(parsed, /*batch=*/2, 1);
   const auto expected = EvaluateGraph(parsed, inputs);
   const auto actual = EvaluateGraph(*canonical, inputs);

@@ -224,5 +224,41 @@ TEST(ChannelGroups, AnInferredTargetSizeDoesNotPin) {
   EXPECT_FALSE(groups.groups[0].is_pinned);
 }
 
+TEST(ChannelGroups, ABatchSizeReadFromAShapeDoesNotPinButAChannelCountDoes) {
+  NetBuilder net(1);
+  const ValueId x = net.Conv(net.Input({kDynamic, 3, 4, 4}), 3, 16, 3);
+  const ValueId batch = net.Op("Gather", {net.Op("Shape", {x}), net.Ints({0})});
+  const ValueId target =
+      net.Op("Concat", {batch, net.Ints({-1})}, {{"axis", int64_t{0}}});
+  const ValueId flat = net.Op("Reshape", {x, target});
+  const ChannelGroups by_batch =
+      Find(net.Build({net.Gemm(flat, 256, 8, false)}));
+  EXPECT_FALSE(by_batch.groups[0].is_pinned);
+  EXPECT_EQ(by_batch.layers[1].in_symbols.size(), 256u);
+
+  NetBuilder other(1);
+  const ValueId y = other.Conv(other.Input({kDynamic, 3, 4, 4}), 3, 16, 3);
+  const ValueId channels =
+      other.Op("Gather", {other.Op("Shape", {y}), other.Ints({1})});
+  const ValueId mean = other.Op("GlobalAveragePool", {y});
+  const ValueId sizes =
+      other.Op("Concat", {other.Ints({-1}), channels}, {{"axis", int64_t{0}}});
+  const ValueId row = other.Op("Reshape", {mean, sizes});
+  const ChannelGroups by_channels =
+      Find(other.Build({other.Gemm(row, 16, 8, false)}));
+  EXPECT_TRUE(by_channels.groups[0].is_pinned);
+}
+
+TEST(ChannelGroups, LayerNormalizationPinsButStillTellsWhereChannelsComeFrom) {
+  NetBuilder net(1);
+  const ValueId in = net.Input({kDynamic, 4, 8});
+  const ValueId x = net.Op("MatMul", {in, net.Random({8, 16}, 1)});
+  const ValueId y = net.Op("LayerNormalization", {x, net.Random({16}, 1)});
+  const ChannelGroups groups =
+      Find(net.Build({net.Op("MatMul", {y, net.Random({16, 8}, 1)})}));
+  EXPECT_TRUE(groups.groups[0].is_pinned);
+  EXPECT_EQ(groups.layers[1].in_symbols, groups.layers[0].out_symbols);
+}
+
 }  // namespace
 }  // namespace lathe

@@ -84,19 +84,17 @@ Graph Quantised(const Graph& graph) {
   return *Graph::Create(std::move(parts));
 }
 
-class SampleModel : public testing::TestWithParam<std::string> {
+class SerializedModel : public testing::TestWithParam<std::string> {
  protected:
   void SetUp() override {
     if (!HasSampleData()) GTEST_SKIP() << kNoSampleData;
   }
 };
 
-TEST_P(SampleModel, ComputesTheSameAfterSerialiseAndParse) {
+TEST_P(SerializedModel, ComputesTheSameAfterSerialiseAndParse) {
   const Graph graph = CanonicalSample(GetParam());
   const std::string bytes = Serialize(graph);
-  Keep(testing::UnitTest::GetInstance()->current_test_info()->name() +
-           std::string("_") + std::to_string(bytes.size()),
-       bytes);
+  Keep("float_" + std::to_string(bytes.size()), bytes);
   const Graph read = Parse(bytes);
   const std::vector<Tensor> inputs = RandomInputs(graph, /*batch=*/1, 1);
   const std::vector<Tensor> expected = Evaluate(graph, inputs);
@@ -107,7 +105,7 @@ TEST_P(SampleModel, ComputesTheSameAfterSerialiseAndParse) {
   }
 }
 
-TEST_P(SampleModel, GivesTheSameBytesAgain) {
+TEST_P(SerializedModel, GivesTheSameBytesAgain) {
   const Graph graph = CanonicalSample(GetParam());
   const std::string bytes = Serialize(graph);
   EXPECT_EQ(Serialize(graph), bytes);
@@ -118,7 +116,7 @@ TEST_P(SampleModel, GivesTheSameBytesAgain) {
   EXPECT_EQ(Serialize(*third), Serialize(*again));
 }
 
-TEST_P(SampleModel, KeepsGridsAndIntegerWeights) {
+TEST_P(SerializedModel, KeepsGridsAndIntegerWeights) {
   const Graph graph = Quantised(CanonicalSample(GetParam()));
   const std::string bytes = Serialize(graph);
   Keep("quantised_" + std::to_string(bytes.size()), bytes);
@@ -131,7 +129,7 @@ TEST_P(SampleModel, KeepsGridsAndIntegerWeights) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, SampleModel, testing::ValuesIn(SampleModels()),
+INSTANTIATE_TEST_SUITE_P(All, SerializedModel, testing::ValuesIn(SampleModels()),
                          [](const auto& info) {
                            std::string name = info.param;
                            for (char& c : name) {
