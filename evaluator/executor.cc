@@ -9,6 +9,7 @@
 #include "base/status.h"
 #include "compressor/shape_inference.h"
 #include "evaluator/compile.h"
+#include "evaluator/denormals.h"
 #include "evaluator/lowering.h"
 #include "evaluator/memory_plan.h"
 #include "evaluator/program.h"
@@ -87,6 +88,7 @@ class OneDnnExecutor : public Executor {
   }
 
   absl::Status Run() override {
+    const DenormalsAsZero denormals;
     for (BoundStep& step : bound_) {
       LATHE_RETURN_IF_ERROR(RunStep(step));
     }
@@ -97,6 +99,7 @@ class OneDnnExecutor : public Executor {
 
   absl::Status RunTimed(std::vector<double>* seconds) override {
     using Clock = std::chrono::steady_clock;
+    const DenormalsAsZero denormals;
     Clock::time_point before = Clock::now();
     for (size_t i = 0; i < bound_.size(); ++i) {
       LATHE_RETURN_IF_ERROR(RunStep(bound_[i]));

@@ -8,6 +8,7 @@
 
 #include "compressor/reference_ops.h"
 #include "evaluator/compile.h"
+#include "evaluator/denormals.h"
 #include "evaluator/node_runner.h"
 #include "evaluator/testing/compare.h"
 #include "evaluator/testing/graph_builder.h"
@@ -390,6 +391,21 @@ TEST(Executor, TellsStepsTimesAndMemory) {
   const int64_t map_bytes = 16 * 16 * 16 * 4;
   EXPECT_GE((*executor)->peak_activation_bytes(), 2 * map_bytes);
   EXPECT_LE((*executor)->peak_activation_bytes(), 3 * map_bytes);
+}
+
+TEST(Executor, TakesDenormalNumbersForZeroWhileItRunsOnly) {
+  GraphBuilder b(1);
+  const ValueId x = b.Input({1, 16});
+  const Graph graph = b.Build({b.Add({"Relu", {x}})});
+  const auto executor = Executor::Compile(graph, {});
+  ASSERT_TRUE(executor.ok()) << executor.status();
+  volatile float tiny = 1e-40f;
+  static_cast<float*>((*executor)->input(0))[0] = tiny;
+  const unsigned before = _mm_getcsr();
+  ASSERT_TRUE((*executor)->Run().ok());
+  EXPECT_EQ(_mm_getcsr(), before);
+  const DenormalsAsZero denormals;
+  EXPECT_EQ(tiny * 1e30f, 0);
 }
 
 TEST(Executor, NamesTheNodeWhoseShapesDoNotFit) {

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "absl/strings/ascii.h"
+#include "evaluator/denormals.h"
 #include "evaluator/executor.h"
 #include "evaluator/onednn_adapter.h"
 
@@ -32,7 +33,15 @@ std::string CpuModel() {
 
 }  // namespace
 
-void SetThreads(int threads) { omp_set_num_threads(threads); }
+void SetThreads(int threads) {
+  omp_set_num_threads(threads);
+  // Runs look after the thread that they are called on; the others stay with
+  // oneDNN for good.
+#pragma omp parallel
+  {
+    if (omp_get_thread_num() != 0) DenormalsAsZero::SetForThread();
+  }
+}
 
 v1::HardwareProfile ProbeHardware(int threads) {
   v1::HardwareProfile profile;

@@ -1,12 +1,9 @@
-// The only place that knows which major version of oneDNN it is compiled with:
-// layouts, and primitives with what is fused into them, in terms that hold for
-// 2.x and 3.x alike. Exceptions of oneDNN become absl::Status here.
+// oneDNN's primitives with what is fused into them, in terms that hold for 2.x
+// and 3.x alike (see onednn_version.h).
 #ifndef LATHE_EVALUATOR_ONEDNN_ADAPTER_H_
 #define LATHE_EVALUATOR_ONEDNN_ADAPTER_H_
 
 #include <cstdint>
-#include <functional>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,63 +12,10 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "compressor/tensor.h"
+#include "evaluator/onednn_layout.h"
 #include "oneapi/dnnl/dnnl.hpp"
 
 namespace lathe {
-
-using MemoryDesc = dnnl::memory::desc;
-
-// Runs `body`, in which oneDNN may throw; the one place where its exceptions
-// end. `what` stands before the message.
-absl::Status GuardOneDnn(absl::string_view what,
-                         const std::function<void()>& body);
-
-// ------------------------------------------------------------------- layouts
-
-// oneDNN's CPU engine, one for the process.
-const dnnl::engine& CpuEngine();
-
-// REQUIRES: type is float32, bfloat16, uint8, int8 or int32.
-dnnl::memory::data_type ToDnnlType(DataType type);
-
-// Row-major. A scalar stands as [1]. REQUIRES: no dimension is 0.
-MemoryDesc PlainDesc(absl::Span<const int64_t> shape, DataType type);
-// The layout is left to the primitive.
-MemoryDesc AnyDesc(absl::Span<const int64_t> shape, DataType type);
-// Strides in elements.
-MemoryDesc StridedDesc(absl::Span<const int64_t> shape,
-                       absl::Span<const int64_t> strides, DataType type);
-// Channels (dimension 1) innermost; row-major for other than 3-5 dimensions.
-MemoryDesc ChannelsLastDesc(absl::Span<const int64_t> shape, DataType type);
-// Blocks of `channel_block` (8 or 16) channels, in 3-5 dimensions.
-MemoryDesc BlockedDesc(absl::Span<const int64_t> shape, int64_t channel_block,
-                       DataType type);
-// The region of `whole` that starts at `offsets`.
-//
-// Errors: Unimplemented, InvalidArgument - the region cuts a block.
-absl::StatusOr<MemoryDesc> RegionDesc(const MemoryDesc& whole,
-                                      absl::Span<const int64_t> shape,
-                                      absl::Span<const int64_t> offsets);
-// The same layout for elements of `type`.
-//
-// Errors: Unimplemented - a layout that cannot be restated.
-absl::StatusOr<MemoryDesc> WithType(const MemoryDesc& desc, DataType type);
-
-int64_t DescBytes(const MemoryDesc& desc);
-std::vector<int64_t> DescDims(const MemoryDesc& desc);
-
-// A layout in plain words: the element at `index` lies at the sum of
-// index[d] * strides[d], where for dimension 1 (c) the term is
-// (c / channel_block) * strides[1] + c % channel_block.
-struct Layout {
-  std::vector<int64_t> dims;
-  std::vector<int64_t> strides;
-  int64_t channel_block = 1;
-};
-// None where the layout is blocked in another way, or padded at the front.
-std::optional<Layout> DescribeLayout(const MemoryDesc& desc);
-
-// ---------------------------------------------------------------- primitives
 
 // What happens to a result before it is stored.
 struct FusedOp {
