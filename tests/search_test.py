@@ -1,0 +1,130 @@
+"""lathe search, from a model and data to a frontier and a deployable model."""
+import json
+import pathlib
+import shutil
+import subprocess
+import unittest
+
+import numpy as np
+
+import lathe_system as lathe
+
+POINT_FIELDS = {
+    "trial", "accuracy", "accuracy_low", "accuracy_high", "samples", "report_accuracy",
+    "report_samples", "latency_us", "latency_us_p95", "latency_ratio", "latency_ratio_low",
+    "latency_ratio_high", "size_bytes", "packed_bytes", "entropy_bytes", "macs", "profile",
+    "plan"}
+
+
+def search_arguments(folder, data, trials, out="out"):
+    return ["search", "--model", lathe.SAMPLE_MODEL, "--data", data, "--scale",
+            lathe.GLYPH_SCALE, "--trials", trials, "--workers", 2, "--seed", 3,
+            "--state", folder / "state", "--out", folder / out]
+
+
+class SearchTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.scratch = lathe.scratch_folder()
+        cls.folder = cls.scratch.__enter__()
+        cls.data = lathe.make_glyphs(cls.folder)
+        cls.found = lathe.run_json("lathe", *search_arguments(cls.folder, cls.data, 24))
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.scratch.__exit__(None, None, None)
+
+    def test_every_trial_counts_the_baseline_included(self):
+        self.assertEqual(self.found["trials"], 24)
+        self.assertEqual(self.found["baseline"]["trial"], 0)
+        self.assertEqual(self.found["baseline"]["latency_ratio"], 1)
+
+    def test_points_have_the_fields_of_the_contract(self):
+        for point in [self.found["baseline"], *self.found["frontier"]]:
+            self.assertLessEqual(POINT_FIELDS, point.keys())
+            self.assertEqual(set(point["profile"]), {"cpu", "isa", "threads", "onednn"})
+            for layer in point["plan"]["layers"]:
+                self.assertLessEqual(
+                    {"name", "precision", "weight_bits", "keep_ratio", "channels"},
+                    layer.keys())
+
+    def test_nothing_on_the_frontier_is_dominated(self):
+        frontier = self.found["frontier"]
+        self.assertTrue(frontier)
+        for a in frontier:
+            for b in frontier:
+                if a["trial"] != b["trial"]:
+                    self.assertFalse(b["accuracy"] >= a["accuracy"]
+                                     and b["latency_ratio"] < a["latency_ratio"])
+
+    def test_something_is_faster_than_the_original(self):
+        self.assertLess(min(p["latency_ratio"] for p in self.found["frontier"]), 0.8)
+        self.assertGreater(self.found["hypervolume"], 0)
+
+    def test_it_leaves_frontier_report_and_model(self):
+        out = self.folder / "out"
+        frontier = json.loads((out / "frontier.json").read_text())
+        self.assertEqual([p["trial"] for p in frontier["frontier"]],
+                         [p["trial"] for p in self.found["frontier"]])
+        report = (out / "report.html").read_text()
+        self.assertIn("glyph", report)
+        self.assertNotIn("src=\"http", report)
+        self.assertTrue((out / "best.onnx").stat().st_size)
+
+    def test_repeating_it_on_the_same_state_measures_nothing_anew(self):
+        again = lathe.run_json(
+            "lathe", *search_arguments(self.folder, self.data, 24, out="again"))
+        self.assertEqual(again["job"], self.found["job"])
+        self.assertEqual(again["frontier"], self.found["frontier"])
+
+    def test_the_model_measured_is_the_model_exported(self):
+        """The exported file, evaluated by itself, gives the recorded answers."""
+        with lathe.Service(self.folder) as service:
+            job = self.found["job"]
+            point = max((p for p in self.found["frontier"] if p["latency_ratio"] < 0.9),
+                        key=lambda p: p["accuracy"])
+            exported = self.folder / "exported.onnx"
+            done = service.lathe("export", job, "--trial", point["trial"], "--to", exported)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(exported.stat().st_size, point["size_bytes"])
+        checked = lathe.run_json("lathe-worker", "eval", exported, "--data", self.data,
+                                 "--scale", lathe.GLYPH_SCALE)
+        self.assertAlmostEqual(checked["value"], point["accuracy"], delta=0.03)
+
+    def test_best_answers_within_the_bound_or_says_what_is_nearest(self):
+        with lathe.Service(self.folder) as service:
+            job = self.found["job"]
+            best = service.lathe_json("best", job, "--max-latency", "0.8x")
+            self.assertLessEqual(best["latency_ratio"], 0.8)
+            none = service.lathe("best", job, "--max-latency", "0.001x")
+            self.assertEqual(none.returncode, 7)
+            self.assertIn("latency", none.stderr)
+
+    def test_onnx_runtime_gives_the_same_answers(self):
+        if not shutil.which("npm"):
+            self.skipTest("npm is not installed: no ONNX Runtime to compare with")
+        npm_folder = self.folder / "npm"
+        npm_folder.mkdir()
+        subprocess.run(["npm", "install", "--ignore-scripts", "--silent", "--prefix",
+                        npm_folder, "onnxruntime-node@1"], check=True, capture_output=True,
+                       stdin=subprocess.DEVNULL, timeout=300)
+        images = np.load(self.data)["x"].astype(np.float32) / np.float32(255)
+        np.save(self.folder / "x.npy", images)
+        images.tofile(self.folder / "x.bin")
+        model = self.folder / "out" / "best.onnx"
+        answers = subprocess.run(
+            ["node", pathlib.Path(__file__).parent / "onnxruntime_predict.cjs", npm_folder,
+             model, self.folder / "x.bin", ",".join(map(str, images.shape))],
+            check=True, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=300)
+        theirs = np.array(json.loads(answers.stdout)).reshape(len(images), -1).argmax(1)
+        done = lathe.run("lathe-worker", "run", model, "--input",
+                         f"x={self.folder / 'x.npy'}", "--output", self.folder / "ours")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        output = next((self.folder / "ours").glob("*.npy"))
+        ours = np.load(output).reshape(len(images), -1).argmax(1)
+        # Rounding ties of a grid may fall differently: a few in a thousand.
+        self.assertGreaterEqual((ours == theirs).mean(), 0.995)
+
+
+if __name__ == "__main__":
+    unittest.main()
