@@ -1,0 +1,199 @@
+// The whole worker, its evaluating child included, against a scripted server.
+#include "client/worker/worker_loop.h"
+
+#include <unistd.h>
+
+#include <csignal>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "base/digest.h"
+#include "base/file.h"
+#include "client/worker/testing/scripted_server.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace lathe {
+namespace {
+
+using testing::Contains;
+using testing::ElementsAre;
+using testing::Not;
+using Calls = std::vector<std::string>;
+
+class WorkerLoopTest : public testing::Test {
+ protected:
+  WorkerLoopTest()
+      : cache_(
+            absl::StrCat(testing::TempDir(), "/lathe_worker_loop_", getpid())) {
+    // As in a worker: before gRPC starts threads that would die of them.
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGUSR1);
+    pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+    std::filesystem::create_directories(cache_ + "/blobs");
+  }
+  ~WorkerLoopTest() override { std::filesystem::remove_all(cache_); }
+
+  // Puts a blob into the cache, so that it need not be fetched.
+  std::string Blob(const std::string& bytes) {
+    const std::string digest = Sha256Hex(bytes);
+    EXPECT_TRUE(WriteFileAtomically(cache_ + "/blobs/" + digest, bytes).ok());
+    return digest;
+  }
+
+  // A lease whose evaluation does what `name` says (misbehaving_evaluator.cc);
+  // "" is measured.
+  v1::Lease Lease(int64_t fence, const std::string& name = "") {
+    v1::Lease lease;
+    lease.set_fence(fence);
+    lease.set_trial(absl::StrCat("jobs/1/trials/", fence));
+    lease.set_trial_number(fence);
+    lease.mutable_spec()->set_display_name(name);
+    lease.mutable_spec()->set_model_digest(Blob("model"));
+    lease.mutable_spec()->mutable_dataset()->set_digest(Blob("data"));
+    lease.mutable_plan()->add_layers()->set_weight_bits(name.empty() ? 8 : 2);
+    return lease;
+  }
+
+  // Runs a worker until the script drains it; what the server was asked.
+  Calls Run(const Script& script) {
+    ScriptedServer server(script);
+    WorkerOptions options;
+    options.server = server.address();
+    options.cache_folder = cache_;
+    options.evaluator_command = {LATHE_BIN_DIR
+                                 "/../tests/lathe-misbehaving-evaluator"};
+    const absl::Status status = RunWorkerAs(options, {});
+    EXPECT_TRUE(status.ok()) << status;
+    return server.calls();
+  }
+
+  const std::string cache_;
+};
+
+TEST_F(WorkerLoopTest, CompletesOneLeaseAfterAnother) {
+  Script script;
+  script.leases = {Lease(1), Lease(2)};
+  EXPECT_THAT(Run(script), ElementsAre("register []", "complete 1 MEASURED",
+                                       "complete 2 MEASURED"));
+}
+
+TEST_F(WorkerLoopTest, StoresTheStatisticsOfTrial0BeforeItCompletesIt) {
+  Script script;
+  script.leases = {Lease(1)};
+  script.leases[0].set_trial_number(0);
+  EXPECT_THAT(Run(script),
+              ElementsAre("register []", "find " + Sha256Hex("stats"),
+                          "complete 1 MEASURED baseline"));
+}
+
+TEST_F(WorkerLoopTest, UploadsTheArtifactWhenAskedTo) {
+  Script script;
+  script.leases = {Lease(1)};
+  script.uploads_artifact = true;
+  const std::string digest = Sha256Hex("artifact");
+  EXPECT_THAT(Run(script), ElementsAre("register []", "complete 1 MEASURED",
+                                       "find " + digest, "attach 1 " + digest));
+}
+
+TEST_F(WorkerLoopTest, RepeatsACompletionUntilItIsAnswered) {
+  Script script;
+  script.leases = {Lease(1)};
+  script.completions = {absl::UnavailableError("restarting"),
+                        absl::DeadlineExceededError("slow")};
+  EXPECT_THAT(Run(script),
+              ElementsAre("register []", "complete 1 MEASURED",
+                          "complete 1 MEASURED", "complete 1 MEASURED"));
+}
+
+TEST_F(WorkerLoopTest, RegistersAnewWithItsFenceWhenTheServerForgotIt) {
+  Script script;
+  script.leases = {Lease(1)};
+  script.completions = {absl::NotFoundError("session unknown")};
+  EXPECT_THAT(Run(script), ElementsAre("register []", "complete 1 MEASURED",
+                                       "register [1]", "complete 1 MEASURED"));
+}
+
+TEST_F(WorkerLoopTest, LeavesATrialAloneOnceItsLeaseIsFenced) {
+  Script script;
+  script.leases = {Lease(1), Lease(2)};
+  script.completions = {absl::AbortedError("fenced")};
+  EXPECT_THAT(Run(script), ElementsAre("register []", "complete 1 MEASURED",
+                                       "complete 2 MEASURED"));
+}
+
+TEST_F(WorkerLoopTest, AnOutcomeThatIsRefusedEndsAsTransient) {
+  Script script;
+  script.leases = {Lease(1)};
+  script.completions = {absl::InvalidArgumentError("accuracy is NaN")};
+  EXPECT_THAT(Run(script), ElementsAre("register []", "complete 1 MEASURED",
+                                       "complete 1 TRANSIENT"));
+}
+
+TEST_F(WorkerLoopTest, TellsHowAnEvaluationFailed) {
+  Script script;
+  script.leases = {Lease(1, "abort"), Lease(2, "bad_alloc"),
+                   Lease(3, "infeasible"), Lease(4)};
+  EXPECT_THAT(
+      Run(script),
+      ElementsAre("register []", "complete 1 CRASH", "complete 2 OUT_OF_MEMORY",
+                  "complete 3 INFEASIBLE", "complete 4 MEASURED"));
+}
+
+TEST_F(WorkerLoopTest, GivesATrialBackThatIsNotWantedAnyMore) {
+  Script script;
+  script.leases = {Lease(1, "hang")};
+  script.verdict = v1::RenewLeasesResponse::STOP;
+  EXPECT_THAT(Run(script), ElementsAre("register []", "release 1 PREEMPTED"));
+}
+
+TEST_F(WorkerLoopTest, StopsSilentlyWhenTheLeaseIsLost) {
+  Script script;
+  script.leases = {Lease(1, "hang")};
+  script.verdict = v1::RenewLeasesResponse::LOST;
+  EXPECT_THAT(Run(script), ElementsAre("register []"));
+}
+
+TEST_F(WorkerLoopTest, StopsByItselfWhenNoRenewalGetsThrough) {
+  Script script;
+  script.leases = {Lease(1, "hang")};
+  script.renewal = absl::UnavailableError("partition");
+  script.give_up_seconds = 0.1;
+  EXPECT_THAT(Run(script), ElementsAre("register []"));
+}
+
+TEST_F(WorkerLoopTest, SigtermGivesTheLeaseBack) {
+  Script script;
+  script.leases = {Lease(1, "hang"), Lease(2)};
+  script.at_renewal = [] { kill(getpid(), SIGTERM); };
+  const Calls calls = Run(script);
+  EXPECT_THAT(calls, Contains("release 1 DRAIN"));
+  EXPECT_THAT(calls, Not(Contains("complete 2 MEASURED")));
+}
+
+TEST_F(WorkerLoopTest, LeavesNoFilesOfEvaluationsBehind) {
+  Script script;
+  script.leases = {Lease(1)};
+  Run(script);
+  for (const auto& entry : std::filesystem::directory_iterator(cache_)) {
+    EXPECT_EQ(entry.path().filename(), "blobs");
+  }
+}
+
+TEST_F(WorkerLoopTest, RefusesOptionsThatCannotBe) {
+  WorkerOptions options;
+  EXPECT_TRUE(absl::IsInvalidArgument(RunWorkerAs(options, {})));
+  options.server = "127.0.0.1:1";
+  EXPECT_TRUE(absl::IsInvalidArgument(RunWorkerAs(options, {})));
+  options.cache_folder = cache_;
+  options.threads = 0;
+  EXPECT_TRUE(absl::IsInvalidArgument(RunWorkerAs(options, {})));
+}
+
+}  // namespace
+}  // namespace lathe
