@@ -50,7 +50,9 @@ absl::StatusOr<Graph> LoadIn(const std::string& name, v1::Precision precision) {
     for (float& value : values) value = normal(random);
     inputs.push_back(Tensor::Of<float>(shape, values));
   }
-  return WithGrids(layered, inputs, GridOptions());
+  GridOptions options;
+  options.is_signed_where_negative = true;
+  return WithGrids(layered, inputs, options);
 }
 
 // The time outside of oneDNN's kernels and plain loops is what dispatching

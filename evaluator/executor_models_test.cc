@@ -70,8 +70,9 @@ TEST_P(Networks, InFloat32GiveTheReferencesOutputs) {
 // Executor and reference differ where two ways of rounding part, which happens
 // to few numbers; the grids themselves cost far more.
 TEST_P(Networks, InInt8DifferFromTheReferenceLessThanFromFloat32) {
-  const Graph graph =
-      WithGrids(InPrecision(v1::INT8), inputs_, GridOptions());
+  GridOptions options;
+  options.is_signed_where_negative = true;
+  const Graph graph = WithGrids(InPrecision(v1::INT8), inputs_, options);
   const auto exact = EvaluateGraph(*graph_, inputs_);
   const auto rounded = EvaluateGraph(graph, inputs_);
   ASSERT_TRUE(exact.ok() && rounded.ok());

@@ -33,7 +33,9 @@ ActivationGrid GridFor(const Tensor& tensor, const GridOptions& options) {
   const auto values = tensor.values<float>();
   const auto [low, high] = std::minmax_element(values.begin(), values.end());
   const float most = std::max(std::abs(*low), std::abs(*high)) + 1e-6f;
-  if (options.is_signed) return {true, most / 127, 0};
+  const bool is_signed =
+      options.is_signed || (options.is_signed_where_negative && *low < 0);
+  if (is_signed) return {true, most / 127, 0};
   if (*low >= 0 || !options.has_zero_points) return {false, most / 255, 0};
   const float scale = (std::max(0.f, *high) - *low + 1e-6f) / 255;
   return {false, scale, static_cast<int>(std::lround(-*low / scale))};

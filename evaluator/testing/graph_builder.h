@@ -52,8 +52,10 @@ std::vector<Tensor> RandomInputs(const Graph& graph, std::mt19937& random);
 
 struct GridOptions {
   bool is_signed = false;
+  // Values that are negative somewhere get a signed grid.
+  bool is_signed_where_negative = false;
   // Whether u8 grids of values that are negative somewhere get a zero point;
-  // otherwise negative numbers are cut off, unless is_signed.
+  // otherwise negative numbers are cut off, unless the grid is signed.
   bool has_zero_points = false;
   // Values that get a grid although no INT8 node asks for one.
   std::function<bool(ValueId)> also = nullptr;
