@@ -14,6 +14,19 @@ namespace {
 constexpr char kErrorInfoUrl[] = "type.googleapis.com/google.rpc.ErrorInfo";
 constexpr char kBadRequestUrl[] = "type.googleapis.com/google.rpc.BadRequest";
 
+// Errors travel as HTTP/2 headers, of which clients take 8 KiB in all; this
+// leaves room for escapes and details.
+constexpr size_t kMostMessageBytes = 1000;
+constexpr size_t kMostViolations = 10;
+
+// The beginning of `message`, cut between characters of UTF-8.
+absl::string_view Shortened(absl::string_view message) {
+  if (message.size() <= kMostMessageBytes) return message;
+  size_t size = kMostMessageBytes;
+  while (size > 0 && (message[size] & 0xC0) == 0x80) --size;
+  return message.substr(0, size);
+}
+
 }  // namespace
 
 absl::Status WithReason(const absl::Status& status, absl::string_view reason) {
@@ -47,7 +60,7 @@ grpc::Status ToGrpc(const absl::Status& status) {
       WithReason(status, absl::StatusCodeToString(status.code()));
   google::rpc::Status details;
   details.set_code(static_cast<int>(complete.code()));
-  details.set_message(std::string(complete.message()));
+  details.set_message(std::string(Shortened(complete.message())));
   complete.ForEachPayload(
       [&details](absl::string_view url, const absl::Cord& payload) {
         auto* detail = details.add_details();
@@ -55,13 +68,12 @@ grpc::Status ToGrpc(const absl::Status& status) {
         detail->set_value(std::string(payload));
       });
   return grpc::Status(static_cast<grpc::StatusCode>(complete.code()),
-                      std::string(complete.message()),
-                      details.SerializeAsString());
+                      details.message(), details.SerializeAsString());
 }
 
 void FieldChecks::Require(bool is_ok, absl::string_view field,
                           absl::string_view description) {
-  if (is_ok) return;
+  if (is_ok || violations_.size() >= kMostViolations) return;
   violations_.push_back({std::string(field), std::string(description)});
 }
 

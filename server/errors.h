@@ -32,10 +32,11 @@ absl::Status MakeError(absl::StatusCode code, absl::string_view reason,
                        absl::string_view message);
 
 // Code, message, and the details as a google.rpc.Status. An error without a
-// reason gets its code's: "NOT_FOUND", "UNAVAILABLE", ...
+// reason gets its code's: "NOT_FOUND", "UNAVAILABLE", ... Long messages are cut.
 grpc::Status ToGrpc(const absl::Status& status);
 
-// Collects what is wrong with a request, field by field. Not thread-safe.
+// Collects what is wrong with a request, field by field; the first ten. Not
+// thread-safe.
 class FieldChecks {
  public:
   // Unless `is_ok`, notes that `field` breaks a rule; `description` has the

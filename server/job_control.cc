@@ -91,6 +91,19 @@ absl::StatusOr<v1::Trial> JobControl::AddTrial(absl::string_view job,
   return Add(job, proposal);
 }
 
+absl::StatusOr<v1::Trial> JobControl::AddReusedTrial(
+    absl::string_view job, const v1::Proposal& proposal,
+    const v1::Trial& source) {
+  absl::MutexLock lock(&mu_);
+  absl::WriterMutexLock gate(&grant_gate_);
+  LATHE_ASSIGN_OR_RETURN(const v1::Trial added, Add(job, proposal));
+  LATHE_ASSIGN_OR_RETURN(
+      v1::Trial reused,
+      store_.ReuseMeasurement(added.name(), source, absl::Now()));
+  signals_.job_changed(std::string(job));
+  return reused;
+}
+
 absl::StatusOr<v1::Trial> JobControl::AddUserTrial(
     absl::string_view job, const v1::Proposal& proposal) {
   const std::string digest = PlanDigest(proposal.plan());

@@ -46,10 +46,19 @@ class JobControl {
   absl::Status Fail(absl::string_view job, absl::string_view reason)
       ABSL_LOCKS_EXCLUDED(mu_);
 
+  // Adds a trial that has the measurement of `source` from the start: no
+  // worker can lease it in between.
+  absl::StatusOr<v1::Trial> AddReusedTrial(absl::string_view job,
+                                           const v1::Proposal& proposal,
+                                           const v1::Trial& source)
+      ABSL_LOCKS_EXCLUDED(mu_, grant_gate_);
   // The job's first trial with the proposal's plan, added unless there is one.
   absl::StatusOr<v1::Trial> AddUserTrial(absl::string_view job,
                                          const v1::Proposal& proposal)
       ABSL_LOCKS_EXCLUDED(mu_);
+
+  // To be held by readers while leases are granted.
+  absl::Mutex& grant_gate() { return grant_gate_; }
 
  private:
   absl::StatusOr<v1::Trial> Add(absl::string_view job,
@@ -63,8 +72,10 @@ class JobControl {
   Store& store_;
   LeaseTable& leases_;
   const Signals& signals_;
-  // Held over transactions: changes of state are rare.
+  // Both are held over transactions: changes of state, and plans that were
+  // measured before, are rare.
   absl::Mutex mu_;
+  absl::Mutex grant_gate_ ABSL_ACQUIRED_AFTER(mu_);
 };
 
 }  // namespace lathe

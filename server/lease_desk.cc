@@ -35,10 +35,12 @@ std::string ProfileKey(const v1::HardwareProfile& profile) {
 }  // namespace
 
 LeaseDesk::LeaseDesk(Store* store, LeaseTable* leases, WorkerRegistry* workers,
-                     const Signals* signals, const LeaseTimes& times)
+                     JobControl* control, const Signals* signals,
+                     const LeaseTimes& times)
     : store_(*store),
       leases_(*leases),
       workers_(*workers),
+      control_(*control),
       signals_(*signals),
       times_(times),
       thread_([this] { ServeParked(); }) {}
@@ -97,6 +99,13 @@ bool LeaseDesk::Park(LeaseCall& call, int64_t generation) {
   return true;
 }
 
+absl::StatusOr<std::vector<GrantedLease>> LeaseDesk::Grant(
+    const LeaseCall& call, const v1::HardwareProfile& profile) {
+  absl::ReaderMutexLock gate(&control_.grant_gate());
+  return store_.GrantLeases(call.request.session(), profile,
+                            call.request.slots(), absl::Now());
+}
+
 absl::StatusOr<v1::LeaseTrialsResponse> LeaseDesk::TryGrant(
     const LeaseCall& call) {
   const std::string& session = call.request.session();
@@ -105,10 +114,8 @@ absl::StatusOr<v1::LeaseTrialsResponse> LeaseDesk::TryGrant(
   if (worker.is_closed || !HasTimeFor(call.request, worker)) {
     return v1::LeaseTrialsResponse();
   }
-  LATHE_ASSIGN_OR_RETURN(
-      const std::vector<GrantedLease> granted,
-      store_.GrantLeases(session, worker.profile, call.request.slots(),
-                         absl::Now()));
+  LATHE_ASSIGN_OR_RETURN(const std::vector<GrantedLease> granted,
+                         Grant(call, worker.profile));
   LATHE_ASSIGN_OR_RETURN(v1::LeaseTrialsResponse response,
                          Announce(granted, session));
   if (granted.empty() || !call.is_gone()) return response;

@@ -16,6 +16,7 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "proto/worker.pb.h"
+#include "server/job_control.h"
 #include "server/lease_table.h"
 #include "server/signals.h"
 #include "server/steady.h"
@@ -43,7 +44,8 @@ class LeaseDesk {
  public:
   // All must outlive this.
   LeaseDesk(Store* store, LeaseTable* leases, WorkerRegistry* workers,
-            const Signals* signals, const LeaseTimes& times);
+            JobControl* control, const Signals* signals,
+            const LeaseTimes& times);
   ~LeaseDesk();
   LeaseDesk(const LeaseDesk&) = delete;
   LeaseDesk& operator=(const LeaseDesk&) = delete;
@@ -68,6 +70,8 @@ class LeaseDesk {
   void Close() ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
+  absl::StatusOr<std::vector<GrantedLease>> Grant(
+      const LeaseCall& call, const v1::HardwareProfile& profile);
   // The leases that the call can have now; none is not an error.
   absl::StatusOr<v1::LeaseTrialsResponse> TryGrant(const LeaseCall& call);
   absl::StatusOr<v1::LeaseTrialsResponse> Announce(
@@ -90,6 +94,7 @@ class LeaseDesk {
   Store& store_;
   LeaseTable& leases_;
   WorkerRegistry& workers_;
+  JobControl& control_;
   const Signals& signals_;
   const LeaseTimes times_;
   Wakeup wakeup_;

@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "agent/agent.h"
 #include "agent/frontier.h"
 #include "base/log.h"
@@ -220,19 +219,13 @@ absl::Status SearchLoop::AddProposal(const v1::Job& job,
                                      const v1::Proposal& proposal) {
   LATHE_ASSIGN_OR_RETURN(const std::optional<v1::Trial> source,
                          FindReusable(job, proposal));
-  LATHE_ASSIGN_OR_RETURN(const v1::Trial added,
-                         parts_.control->AddTrial(job_, proposal));
   if (source.has_value()) {
-    const absl::StatusOr<v1::Trial> reused =
-        parts_.store->ReuseMeasurement(added.name(), *source, absl::Now());
-    // A worker was quicker: then it is measured.
-    if (!absl::IsFailedPrecondition(reused.status())) {
-      LATHE_RETURN_IF_ERROR(reused.status());
-      LATHE_RETURN_IF_ERROR(parts_.frontiers->Add(job, *reused).status());
-      parts_.signals->job_changed(job_);
-      return absl::OkStatus();
-    }
+    LATHE_ASSIGN_OR_RETURN(
+        const v1::Trial reused,
+        parts_.control->AddReusedTrial(job_, proposal, *source));
+    return parts_.frontiers->Add(job, reused).status();
   }
+  LATHE_RETURN_IF_ERROR(parts_.control->AddTrial(job_, proposal).status());
   parts_.signals->trials_pending();
   return absl::OkStatus();
 }

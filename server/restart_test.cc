@@ -1,0 +1,179 @@
+// The server ends and starts again in mid-search.
+#include <filesystem>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "absl/strings/str_cat.h"
+#include "agent/agent.h"
+#include "base/file.h"
+#include "server/agent_driver.h"
+#include "server/testing/server_fixture.h"
+#include "server/testing/simulated_network.h"
+#include "storage/sqlite_store.h"
+
+namespace lathe::testing {
+namespace {
+
+using Restart = ServerTest;
+
+// Rebuilds the agent of a job from what is stored; how many stored proposals
+// it would not have made.
+int CountReplayDifferences(const std::string& folder, const std::string& job) {
+  StoreOptions options;
+  options.folder = folder;
+  const auto store = *OpenStore(options);
+  const v1::Job stored = *store->GetJob(job);
+  const std::vector<v1::Trial> trials = *store->AllTrials(job);
+  AgentDriver driver(
+      *MakeAgent(stored.spec().agent(), MakeAgentContext(stored, trials[0])),
+      stored.baseline().space());
+  return driver.Replay(trials);
+}
+
+TEST_F(Restart, WorkInFlightCompletesUnderItsFence) {
+  StartServer();
+  const std::string job = CreateJob(Spec(/*trials=*/6));
+  ScriptedWorker before = NewWorker();
+  RunTrials(before, 2);
+  const std::vector<v1::Lease> leases = before.Lease();
+  ASSERT_EQ(leases.size(), 1u);
+  StopServer();
+  StartServer();
+  ScriptedWorker after = NewWorker(before.session());
+  EXPECT_EQ(after.name(), before.name());
+  EXPECT_EQ(after.Renew({leases[0].fence()}).verdicts(0),
+            v1::RenewLeasesResponse::GO_ON);
+  EXPECT_TRUE(after.Complete(leases[0]).ok());
+  EXPECT_EQ(GetTrial(job, leases[0].trial_number()).attempts(), 1);
+  const v1::Job done = RunToEnd(after, job);
+  EXPECT_EQ(done.state(), v1::DONE);
+  EXPECT_EQ(done.counts().measured(), 6);
+}
+
+TEST_F(Restart, ACompletionAnsweredBeforeIsAnsweredTheSameAfter) {
+  StartServer();
+  CreateJob(Spec(/*trials=*/3));
+  ScriptedWorker before = NewWorker();
+  const std::vector<v1::Lease> leases = before.Lease();
+  ASSERT_EQ(leases.size(), 1u);
+  v1::CompleteTrialResponse first;
+  ASSERT_TRUE(before.Complete(leases[0], &first).ok());
+  StopServer();
+  StartServer();
+  ScriptedWorker after = NewWorker(before.session());
+  v1::CompleteTrialResponse again;
+  ASSERT_TRUE(after.Complete(leases[0], &again).ok());
+  EXPECT_EQ(first.upload_artifact(), again.upload_artifact());
+}
+
+class RestartOfAgent : public ServerTest,
+                       public ::testing::WithParamInterface<std::string> {};
+
+TEST_P(RestartOfAgent, GivesTheSearchThatWouldHaveBeenWithoutRestarts) {
+  constexpr int kTrials = 24;
+  StartServer();
+  const std::string job = CreateJob(Spec(kTrials, GetParam()));
+  for (int round = 0; round < 4; ++round) {
+    ScriptedWorker worker = NewWorker();
+    RunTrials(worker, 6);
+    StopServer();
+    EXPECT_EQ(CountReplayDifferences(folder_, job), 0)
+        << "after round " << round;
+    StartServer();
+  }
+  ASSERT_TRUE(Eventually([&] { return GetJob(job).state() == v1::DONE; }));
+  EXPECT_EQ(GetJob(job).counts().measured(), kTrials);
+}
+
+INSTANTIATE_TEST_SUITE_P(Agents, RestartOfAgent,
+                         ::testing::Values("random", "greedy"));
+
+TEST_F(Restart, AWatcherIsToldToComeBackAndMissesNothing) {
+  StartServer();
+  const std::string job = CreateJob(Spec(/*trials=*/5));
+  ScriptedWorker worker = NewWorker();
+  RunTrials(worker, 2);
+  std::vector<v1::Event> events;
+  grpc::Status status;
+  std::thread watcher([&] { events = Watch(job, 0, &status); });
+  ASSERT_TRUE(Eventually([&] { return GetJob(job).counts().measured() == 2; }));
+  server_->Shutdown(absl::Seconds(5));
+  watcher.join();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
+  StopServer();
+  StartServer();
+  ScriptedWorker again = NewWorker(worker.session());
+  RunToEnd(again, job);
+  int64_t last = events.empty() ? 0 : events.back().sequence();
+  for (const v1::Event& event : Watch(job, last)) {
+    EXPECT_EQ(event.sequence(), ++last);
+  }
+  EXPECT_EQ(GetJob(job).state(), v1::DONE);
+}
+
+TEST_F(Restart, APausedJobStaysPaused) {
+  StartServer();
+  const std::string job = CreateJob(Spec(/*trials=*/5));
+  ScriptedWorker worker = NewWorker();
+  RunTrials(worker, 1);
+  v1::GetJobRequest request;
+  request.set_name(job);
+  v1::Job paused;
+  ASSERT_TRUE(search_->PauseJob(NewContext().get(), request, &paused).ok());
+  StopServer();
+  StartServer();
+  EXPECT_EQ(GetJob(job).state(), v1::PAUSED);
+  ScriptedWorker again = NewWorker(worker.session());
+  EXPECT_TRUE(again.Lease(1, absl::ZeroDuration()).empty());
+  ASSERT_TRUE(search_->ResumeJob(NewContext().get(), request, &paused).ok());
+  EXPECT_EQ(RunToEnd(again, job).state(), v1::DONE);
+}
+
+TEST_F(Restart, ASecondServerOnTheSameFolderIsRefused) {
+  StartServer();
+  ServerOptions options;
+  options.state_folder = folder_;
+  EXPECT_EQ(Server::Start(options).status().code(),
+            absl::StatusCode::kFailedPrecondition);
+}
+
+TEST_F(Restart, ShutdownEndsLongPollsAtOnce) {
+  StartServer();
+  ScriptedWorker worker = NewWorker();
+  v1::LeaseTrialsRequest request;
+  request.set_session(worker.session());
+  request.set_slots(1);
+  request.set_wait_seconds(30);
+  const absl::Time start = absl::Now();
+  std::thread parked([&] {
+    v1::LeaseTrialsResponse response;
+    worker.TryLease(request, &response);
+  });
+  server_->Shutdown(absl::Seconds(20));
+  parked.join();
+  EXPECT_LT(absl::Now() - start, absl::Seconds(10));
+}
+
+TEST_F(Restart, TheAddressServedIsWritten) {
+  StartServer();
+  EXPECT_EQ(*ReadFile(absl::StrCat(folder_, "/address")), server_->address());
+}
+
+TEST(ServerStart, RefusesPlaintextBeyondThisMachine) {
+  ServerOptions options;
+  options.state_folder =
+      (std::filesystem::temp_directory_path() / "lathe-never-made").string();
+  for (const char* listen : {"0.0.0.0:0", "[::]:0", "192.0.2.1:0", "host:1"}) {
+    options.listen = listen;
+    EXPECT_EQ(Server::Start(options).status().code(),
+              absl::StatusCode::kInvalidArgument)
+        << listen;
+  }
+  EXPECT_FALSE(FileExists(options.state_folder));
+}
+
+}  // namespace
+}  // namespace lathe::testing
