@@ -5,17 +5,33 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "client/channel.h"
 #include "client/json_text.h"
 
 namespace lathe {
+namespace {
+
+constexpr absl::Duration kConnectPatience = absl::Seconds(5);
+
+}  // namespace
 
 absl::StatusOr<std::shared_ptr<grpc::Channel>> Cli::Connect() const {
   if (server.empty()) {
     return absl::InvalidArgumentError(
         "no server named: give --server HOST:PORT or set LATHE_SERVER");
   }
-  return MakeChannel(server);
+  auto channel = MakeChannel(server);
+  // Calls would wait for a server that restarts; a person who mistyped the
+  // address is told sooner.
+  const absl::Time deadline = absl::Now() + kConnectPatience;
+  if (!channel->WaitForConnected(absl::ToChronoTime(deadline))) {
+    return absl::UnavailableError(
+        absl::StrCat("no server answers at ", server,
+                     "; is lathe-server running there?"));
+  }
+  return channel;
 }
 
 void PrintText(const std::string& text) {

@@ -30,7 +30,9 @@ struct Cli {
 
   bool is_json() const { return output == "json"; }
 
-  // Errors: InvalidArgument - no server was named.
+  // A channel that is connected.
+  // Errors: InvalidArgument - no server was named; Unavailable - it does not
+  // answer.
   absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect() const;
 };
 

@@ -13,6 +13,7 @@
 #include "compressor/canonical.h"
 #include "compressor/onnx.h"
 #include "compressor/shape_inference.h"
+#include "data/split.h"
 
 namespace lathe {
 namespace {
@@ -98,6 +99,11 @@ absl::StatusOr<JobInputs> ReadJobInputs(const JobFlags& flags) {
     return WithExitCode(Annotate(form.status(), flags.model_path), kExitFailed);
   }
   LATHE_ASSIGN_OR_RETURN(inputs.data, LoadData(flags.data));
+  const Dataset& whole = inputs.data.datasets.at(inputs.data.spec.digest());
+  LATHE_RETURN_IF_ERROR(Annotate(
+      SplitDataset(whole.SampleCount(), whole.labels, inputs.data.spec)
+          .status(),
+      "--data"));
   for (const auto& [digest, dataset] : inputs.data.datasets) {
     LATHE_RETURN_IF_ERROR(
         Annotate(CheckData(dataset, *form, inputs.data.spec), "--data"));

@@ -9,8 +9,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "data/data_flags.h"
 #include "client/cli/job_flags.h"
+#include "data/data_flags.h"
 #include "proto/types.pb.h"
 
 namespace lathe {

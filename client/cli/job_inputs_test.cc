@@ -109,7 +109,11 @@ TEST_F(JobInputsTest, ErrorsLeadToTheDocumentedExitCodes) {
   scaled = Flags(scaled.data.path);
   scaled.data.mean = {1, 2};
   EXPECT_EQ(ExitCode(ReadJobInputs(scaled).status()), kExitUsage);
-  scaled = Flags(scaled.data.path);
+  EXPECT_EQ(ExitCode(ReadJobInputs(Flags(WriteData(49, 32, 9))).status()),
+            kExitUsage);
+  scaled = Flags(WriteData(60, 32, 9));
+  scaled.data.splits["search"] = "61";
+  EXPECT_EQ(ExitCode(ReadJobInputs(scaled).status()), kExitUsage);
   scaled.data.splits["search"] = "0";
   EXPECT_EQ(ExitCode(ReadJobInputs(scaled).status()), kExitUsage);
 }

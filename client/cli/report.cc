@@ -20,6 +20,10 @@
 namespace lathe {
 namespace {
 
+constexpr char kShowAll[] =
+    "<label><input type=\"checkbox\" id=\"show-all\"> also those below 80 % "
+    "of the original's accuracy</label>\n";
+
 const v1::Measurement& Baseline(const ReportInput& input) {
   return input.frontier.baseline().measurement();
 }
@@ -99,7 +103,8 @@ std::string Charts(const ReportInput& input) {
       Section("Accuracy and latency",
               "Every measured trial; the line is the frontier, which nothing "
               "measured dominates.",
-              Canvas("chart-frontier", /*is_wide=*/true)),
+              absl::StrCat(kShowAll,
+                           Canvas("chart-frontier", /*is_wide=*/true))),
       Section("What holds on samples that the search never saw", splits_note,
               Canvas("chart-splits", /*is_wide=*/false)),
       Section("Progress", "", absl::StrCat(

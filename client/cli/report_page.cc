@@ -4,7 +4,7 @@ namespace lathe {
 
 const char kReportStyle[] = R"css(
 body { font: 15px/1.5 system-ui, sans-serif; color: #1c2430; margin: 0 auto;
-  max-width: 1080px; padding: 24px; background: #fff; }
+  max-width: 1240px; padding: 24px; background: #fff; }
 h1 { font-size: 24px; margin: 0 0 4px; overflow-wrap: anywhere; }
 h2 { font-size: 18px; margin: 36px 0 8px; border-bottom: 1px solid #dde3ea; }
 p.note { color: #5a6675; margin: 4px 0 12px; max-width: 75ch; }
@@ -22,7 +22,7 @@ th { border-bottom: 2px solid #dde3ea; }
 td { border-bottom: 1px solid #eef1f5; font-variant-numeric: tabular-nums; }
 .text { text-align: left; }
 td.text { white-space: normal; overflow-wrap: anywhere; }
-.no-charts .chart { display: none; }
+.no-charts .chart, .no-charts label { display: none; }
 @media (max-width: 800px) { .charts { display: block; }
   .chart { margin-bottom: 24px; } }
 )css";
@@ -41,7 +41,7 @@ const char kReportScript[] = R"js(
   Chart.defaults.maintainAspectRatio = false;
   function make(id, config) {
     var canvas = document.getElementById(id);
-    if (canvas) { new Chart(canvas, config); }
+    return canvas ? new Chart(canvas, config) : null;
   }
   function axis(title) { return { title: { display: true, text: title } }; }
   function describe(context) {
@@ -69,11 +69,19 @@ const char kReportScript[] = R"js(
       backgroundColor: colors[i % colors.length],
       data: data.trials.filter(function (t) { return t.s === source; }) });
   });
-  make('chart-frontier', { type: 'scatter', data: { datasets: sets },
+  // Useless configurations would press the useful ones together.
+  var least = 0.8 * data.baseline.y;
+  var yAxis = axis('accuracy on the search split, %');
+  yAxis.min = least;
+  var chart = make('chart-frontier', { type: 'scatter',
+    data: { datasets: sets },
     options: {
-      scales: { x: axis('latency / original\u2019s'),
-                y: axis('accuracy on the search split, %') },
+      scales: { x: axis('latency / original\u2019s'), y: yAxis },
       plugins: { tooltip: { callbacks: { label: describe } } } } });
+  document.getElementById('show-all').addEventListener('change', function () {
+    chart.options.scales.y.min = this.checked ? undefined : least;
+    chart.update();
+  });
 
   make('chart-splits', { type: 'bar',
     data: { labels: data.splits.map(function (s) { return 'trial ' + s.n; }),

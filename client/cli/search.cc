@@ -204,17 +204,24 @@ FleetOptions MakeFleetOptions(const SearchFlags& flags,
   return options;
 }
 
-absl::Status SearchIn(const Cli& cli, const SearchFlags& flags,
-                      const JobInputs& inputs, const std::string& state) {
+// The connection is gone when it returns: a server that ends waits for it.
+absl::Status SearchOn(LocalFleet& fleet, const Cli& cli,
+                      const SearchFlags& flags, const JobInputs& inputs,
+                      const std::string& state) {
   const absl::Time start = absl::Now();
-  LATHE_ASSIGN_OR_RETURN(const std::unique_ptr<LocalFleet> fleet,
-                         LocalFleet::Start(MakeFleetOptions(flags, state)));
-  const auto channel = MakeChannel(fleet->address());
+  const auto channel = MakeChannel(fleet.address());
   LATHE_ASSIGN_OR_RETURN(const v1::Job job,
                          CreateOrFindJob(channel, inputs, state));
-  LATHE_RETURN_IF_ERROR(fleet->StartWorkers());
-  absl::Status status = RunToEnd(*fleet, channel, job, state);
-  if (status.ok()) status = Finish(cli, channel, job.name(), start, flags.out);
+  LATHE_RETURN_IF_ERROR(fleet.StartWorkers());
+  LATHE_RETURN_IF_ERROR(RunToEnd(fleet, channel, job, state));
+  return Finish(cli, channel, job.name(), start, flags.out);
+}
+
+absl::Status SearchIn(const Cli& cli, const SearchFlags& flags,
+                      const JobInputs& inputs, const std::string& state) {
+  LATHE_ASSIGN_OR_RETURN(const std::unique_ptr<LocalFleet> fleet,
+                         LocalFleet::Start(MakeFleetOptions(flags, state)));
+  const absl::Status status = SearchOn(*fleet, cli, flags, inputs, state);
   fleet->Stop();
   return status;
 }

@@ -1,5 +1,6 @@
 #include "client/worker/evaluator_process.h"
 
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -161,10 +162,9 @@ TEST_F(EvaluatorProcessTest, AChildKilledWhileIdleIsReplacedUnnoticed) {
   EXPECT_EQ(Evaluate(process, Request("", 8)).kind(), v1::MEASURED);
   const pid_t first = process.pid();
   kill(first, SIGKILL);
-  // Dead for sure once its end of the socket is closed.
-  while (std::filesystem::exists(absl::StrCat("/proc/", first, "/exe"))) {
-    std::this_thread::yield();
-  }
+  // Waits until it is dead, and leaves it to the process to find out.
+  siginfo_t info;
+  ASSERT_EQ(waitid(P_PID, first, &info, WEXITED | WNOWAIT), 0);
   EXPECT_EQ(Evaluate(process, Request("", 8)).kind(), v1::MEASURED);
   EXPECT_NE(process.pid(), first);
 }
