@@ -33,8 +33,8 @@ absl::StatusOr<Graph> Canonicalize(const Graph& parsed) {
     LATHE_ASSIGN_OR_RETURN(graph, std::move(draft).Finish());
     if (!is_changed) return graph;
   }
-  return absl::InternalError(absl::StrCat(
-      "the network still changes after ", kMostRounds, " rounds"));
+  return absl::InternalError(
+      absl::StrCat("the network still changes after ", kMostRounds, " rounds"));
 }
 
 }  // namespace lathe

@@ -96,14 +96,12 @@ bool FoldIntoLayerBefore(Draft& draft, int index) {
     const Node layer = draft.node(*host);
     if (!CanTakeAffine(draft, layer)) continue;
     const int64_t channels = OutChannels(draft, layer);
-    const auto affine =
-        AsAffine(draft, node, OutRank(draft, layer), channels);
+    const auto affine = AsAffine(draft, node, OutRank(draft, layer), channels);
     if (!affine.has_value()) continue;
     const Tensor weights = *draft.value(layer.inputs[1]).constant;
     const std::vector<float> zeros(channels, 0.0f);
-    const Tensor bias = HasBias(layer)
-                            ? *draft.value(layer.inputs[2]).constant
-                            : Tensor::Of<float>({channels}, zeros);
+    const Tensor bias = HasBias(layer) ? *draft.value(layer.inputs[2]).constant
+                                       : Tensor::Of<float>({channels}, zeros);
     SetConstant(draft, *host, 1, ".weight",
                 MapValues(weights, [&](int64_t i, double w) {
                   return w *
@@ -120,22 +118,16 @@ bool FoldIntoLayerBefore(Draft& draft, int index) {
   return false;
 }
 
-// The only Conv that reads `id`; none when others do.
+// The Conv with constant weights that alone reads `id`, as its input.
 std::optional<int> OnlyConvReader(Draft& draft, ValueId id) {
   if (!draft.IsPrivate(id)) return std::nullopt;
-  for (int i = 0; i < draft.NodeCount(); ++i) {
-    if (draft.IsRemoved(i) || draft.node(i).inputs.empty() ||
-        draft.node(i).inputs[0] != id) {
-      continue;
-    }
-    const Node& node = draft.node(i);
-    if (node.op_type != "Conv" || node.quantized_weights.has_value() ||
-        !draft.IsConstant(node.inputs[1])) {
-      return std::nullopt;
-    }
-    return i;
+  const int reader = draft.Readers(id)[0];
+  const Node& node = draft.node(reader);
+  if (node.op_type != "Conv" || node.inputs[0] != id ||
+      node.quantized_weights.has_value() || !draft.IsConstant(node.inputs[1])) {
+    return std::nullopt;
   }
-  return std::nullopt;
+  return reader;
 }
 
 // Folds a Mul or Div into the Conv that reads it: zero padding stays zero.
@@ -150,9 +142,8 @@ bool FoldIntoConvAfter(Draft& draft, const Probes& probes, int index) {
   const Node conv = draft.node(*reader);
   const Tensor weights = *draft.value(conv.inputs[1]).constant;
   const int64_t channels = weights.shape()[1] * conv.IntOr("group", 1);
-  const auto affine = AsAffine(draft, node,
-                               static_cast<int64_t>(weights.shape().size()),
-                               channels);
+  const auto affine = AsAffine(
+      draft, node, static_cast<int64_t>(weights.shape().size()), channels);
   if (!affine.has_value() || !probes.IsKnown(affine->x) ||
       probes.Rank(affine->x) != static_cast<int64_t>(weights.shape().size()) ||
       probes.Size(affine->x, 1) != channels) {
@@ -160,8 +151,7 @@ bool FoldIntoConvAfter(Draft& draft, const Probes& probes, int index) {
   }
   SetConstant(draft, *reader, 1, ".weight",
               MapValues(weights, [&](int64_t i, double w) {
-                return w *
-                       affine->scale[InChannelOf(conv, weights.shape(), i)];
+                return w * affine->scale[InChannelOf(conv, weights.shape(), i)];
               }));
   std::vector<ValueId> inputs = draft.node(*reader).inputs;
   inputs[0] = affine->x;
@@ -178,16 +168,16 @@ bool FoldAffine(Draft& draft, const Probes& probes) {
   // those are looked at first.
   std::vector<int> order(draft.NodeCount());
   for (int i = 0; i < draft.NodeCount(); ++i) order[i] = i;
-  std::sort(order.begin(), order.end(), [&draft](int a, int b) {
-    return draft.RunsBefore(a, b);
-  });
+  std::sort(order.begin(), order.end(),
+            [&draft](int a, int b) { return draft.RunsBefore(a, b); });
   for (const int i : order) {
     if (draft.IsRemoved(i)) continue;
     is_changed |= FoldIntoLayerBefore(draft, i);
   }
-  for (const int i : order) {
-    if (draft.IsRemoved(i)) continue;
-    is_changed |= FoldIntoConvAfter(draft, probes, i);
+  // The last of several scales meets the Conv first.
+  for (auto i = order.rbegin(); i != order.rend(); ++i) {
+    if (draft.IsRemoved(*i)) continue;
+    is_changed |= FoldIntoConvAfter(draft, probes, *i);
   }
   return is_changed;
 }

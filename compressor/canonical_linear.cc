@@ -43,9 +43,9 @@ bool ExpandBatchNorm(Draft& draft, const Probes& probes, int index) {
                                                 ChannelTensor(scale, rank))};
   mul.outputs = {scaled};
   draft.InsertBefore(index, std::move(mul));
-  draft.SetInputs(index, {scaled, draft.AddConstant(
-                                      bn.name + "/shift",
-                                      ChannelTensor(shift, rank))});
+  draft.SetInputs(index,
+                  {scaled, draft.AddConstant(bn.name + "/shift",
+                                             ChannelTensor(shift, rank))});
   draft.SetOutputs(index, {bn.outputs[0]});
   draft.node(index).op_type = "Add";
   draft.node(index).attributes.clear();
@@ -74,10 +74,9 @@ bool FoldFactor(Draft& draft, int index, const std::string& attribute,
   if (node.attributes.count(attribute) == 0) return false;
   if (has_input && factor != 1) {
     if (!draft.IsConstant(node.inputs[input])) return false;
-    const Tensor scaled = MapValues(*draft.value(node.inputs[input]).constant,
-                                    [factor](int64_t, double x) {
-                                      return x * factor;
-                                    });
+    const Tensor scaled =
+        MapValues(*draft.value(node.inputs[input]).constant,
+                  [factor](int64_t, double x) { return x * factor; });
     SetConstant(draft, index, input, suffix, scaled);
   }
   draft.node(index).attributes.erase(attribute);
@@ -101,9 +100,8 @@ bool NormalizeGemm(Draft& draft, int index) {
   const auto vector = ChannelValues(bias, /*rank=*/2, channels);
   if (!vector.has_value()) return is_changed;
   SetConstant(draft, index, 2, ".bias",
-              Tensor::Of<float>({channels},
-                                std::vector<float>(vector->begin(),
-                                                   vector->end())));
+              Tensor::Of<float>({channels}, std::vector<float>(vector->begin(),
+                                                               vector->end())));
   return true;
 }
 

@@ -69,9 +69,9 @@ TEST(Canonicalize, FoldsABatchNormIntoAGemmOfEitherLayout) {
 TEST(Canonicalize, FoldsABatchNormIntoAGroupedConvTranspose) {
   NetBuilder net(1);
   const ValueId x = net.Input({kDynamic, 4, 3, 3});
-  const ValueId up = net.Op("ConvTranspose", {x, net.Random({4, 3, 2, 2}, 1)},
-                            {{"group", int64_t{2}},
-                             {"strides", std::vector<int64_t>{2, 2}}});
+  const ValueId up =
+      net.Op("ConvTranspose", {x, net.Random({4, 3, 2, 2}, 1)},
+             {{"group", int64_t{2}}, {"strides", std::vector<int64_t>{2, 2}}});
   EXPECT_EQ(Ops(Canonical(net.Build({BatchNorm(net, up, 6)}))),
             "ConvTranspose");
 }
@@ -96,8 +96,8 @@ TEST(Canonicalize, FoldsArithmeticWithConstantsIntoTheConvBefore) {
   for (const char* op : {"Add", "Sub", "Mul", "Div"}) {
     NetBuilder net(3);
     const ValueId x = net.Input({kDynamic, 4, 5, 5});
-    const ValueId y = net.Op(op, {net.Conv(x, 4, 6, 3, 1, 2),
-                                  net.Random({6, 1, 1}, 2)});
+    const ValueId y =
+        net.Op(op, {net.Conv(x, 4, 6, 3, 1, 2), net.Random({6, 1, 1}, 2)});
     EXPECT_EQ(Ops(Canonical(net.Build({y}))), "Conv") << op;
   }
 }
@@ -105,8 +105,8 @@ TEST(Canonicalize, FoldsArithmeticWithConstantsIntoTheConvBefore) {
 TEST(Canonicalize, FoldsAConstantMinusTheConv) {
   NetBuilder net(3);
   const ValueId x = net.Input({kDynamic, 4, 5, 5});
-  const ValueId y = net.Op("Sub", {net.Random({1, 6, 1, 1}, 2),
-                                   net.Conv(x, 4, 6, 3)});
+  const ValueId y =
+      net.Op("Sub", {net.Random({1, 6, 1, 1}, 2), net.Conv(x, 4, 6, 3)});
   EXPECT_EQ(Ops(Canonical(net.Build({y}))), "Conv");
 }
 
@@ -138,16 +138,16 @@ TEST(Canonicalize, DoesNotSpoilWeightsThatAnotherNodeReads) {
   const ValueId x = net.Input({kDynamic, 4, 5, 5});
   const ValueId weights = net.Random({4, 4, 1, 1}, 1);
   const ValueId first = net.Op("Conv", {x, weights});
-  const ValueId second =
-      net.Op("Conv", {BatchNorm(net, first, 4), weights});
+  const ValueId second = net.Op("Conv", {BatchNorm(net, first, 4), weights});
   EXPECT_EQ(Ops(Canonical(net.Build({second}))), "Conv Conv");
 }
 
 TEST(Canonicalize, MakesAGemmOfMatMulAndAdd) {
   NetBuilder net(3);
   const ValueId x = net.Input({kDynamic, 4});
-  const ValueId y = net.Op("Add", {net.Random({6}, 1),
-                                   net.Op("MatMul", {x, net.Random({4, 6}, 1)})});
+  const ValueId y = net.Op(
+      "Add",
+      {net.Random({6}, 1), net.Op("MatMul", {x, net.Random({4, 6}, 1)})});
   const Graph graph = Canonical(net.Build({net.Op("Sigmoid", {y})}));
   EXPECT_EQ(Ops(graph), "Gemm+1");
   EXPECT_EQ(graph.nodes()[0].name, "MatMul0");
@@ -156,9 +156,9 @@ TEST(Canonicalize, MakesAGemmOfMatMulAndAdd) {
 TEST(Canonicalize, TakesAlphaAndBetaOutOfAGemm) {
   NetBuilder net(3);
   const ValueId x = net.Input({kDynamic, 4});
-  const ValueId y = net.Op(
-      "Gemm", {x, net.Random({4, 6}, 1), net.Random({1, 6}, 1)},
-      {{"alpha", 0.5f}, {"beta", 3.0f}});
+  const ValueId y =
+      net.Op("Gemm", {x, net.Random({4, 6}, 1), net.Random({1, 6}, 1)},
+             {{"alpha", 0.5f}, {"beta", 3.0f}});
   const Graph graph = Canonical(net.Build({y}));
   EXPECT_TRUE(graph.nodes()[0].attributes.empty());
   EXPECT_EQ(graph.value(graph.nodes()[0].inputs[2]).constant->shape(),
@@ -176,8 +176,7 @@ TEST(Canonicalize, FusesAResidualIntoTheLaterConv) {
   const Node& host = graph.nodes()[1];
   EXPECT_EQ(host.name, "Conv1");
   EXPECT_EQ(host.post_ops[0].kind, PostOp::Kind::kAdd);
-  EXPECT_EQ(host.inputs[host.post_ops[0].input],
-            graph.nodes()[0].outputs[0]);
+  EXPECT_EQ(host.inputs[host.post_ops[0].input], graph.nodes()[0].outputs[0]);
   EXPECT_EQ(graph.value(host.outputs[0]).name, "Relu3_out");
 }
 
@@ -188,8 +187,7 @@ TEST(Canonicalize, GivesAConvWithoutBiasAnEmptyBiasSlot) {
   const Graph graph = Canonical(net.Build({net.Op("Add", {conv, x})}));
   ASSERT_EQ(Ops(graph), "Conv+1");
   EXPECT_THAT(graph.nodes()[0].inputs,
-              ElementsAre(testing::_, testing::_, kNoValue,
-                          graph.inputs()[0]));
+              ElementsAre(testing::_, testing::_, kNoValue, graph.inputs()[0]));
 }
 
 TEST(Canonicalize, LeavesAnAddWhoseConvOthersRead) {
@@ -284,10 +282,9 @@ TEST(Canonicalize, RemovesWhatNoOutputNeeds) {
 TEST(Canonicalize, FoldsShapeArithmeticForAnyBatch) {
   NetBuilder net(3);
   const ValueId x = net.Input({kDynamic, 4, 6});
-  const ValueId batch =
-      net.Op("Gather", {net.Op("Shape", {x}), net.Ints({0})});
-  const ValueId target = net.Op("Concat", {batch, net.Ints({2, 12})},
-                                {{"axis", int64_t{0}}});
+  const ValueId batch = net.Op("Gather", {net.Op("Shape", {x}), net.Ints({0})});
+  const ValueId target =
+      net.Op("Concat", {batch, net.Ints({2, 12})}, {{"axis", int64_t{0}}});
   const Graph parsed = net.Build({net.Op("Reshape", {x, target})});
   for (const int64_t size : {1, 2, 5}) {
     const Graph graph = Canonical(parsed, size);
@@ -329,11 +326,13 @@ TEST(Canonicalize, BringsOldFormsToOneOpset) {
   const ValueId x = net.Input({kDynamic, 4, 6});
   ValueId y = net.Op("Clip", {x}, {{"min", -1.0f}, {"max", 0.5f}});
   y = net.Op("Unsqueeze", {y}, {{"axes", std::vector<int64_t>{1}}});
-  y = net.Op("Pad", {y}, {{"pads", std::vector<int64_t>{0, 0, 1, 0, 0, 0, 0, 2}},
-                          {"value", 0.25f}});
-  y = net.Op("Slice", {y}, {{"axes", std::vector<int64_t>{3}},
-                            {"starts", std::vector<int64_t>{1}},
-                            {"ends", std::vector<int64_t>{-1}}});
+  y = net.Op("Pad", {y},
+             {{"pads", std::vector<int64_t>{0, 0, 1, 0, 0, 0, 0, 2}},
+              {"value", 0.25f}});
+  y = net.Op("Slice", {y},
+             {{"axes", std::vector<int64_t>{3}},
+              {"starts", std::vector<int64_t>{1}},
+              {"ends", std::vector<int64_t>{-1}}});
   y = net.Op("Softmax", {y}, {{"axis", int64_t{2}}});
   y = net.Op("Upsample", {y, net.Constant(Tensor::Of<float>(
                                  {4}, std::vector<float>{1, 1, 2, 2}))});
@@ -360,7 +359,8 @@ TEST(Canonicalize, BringsNewFormsToOneOpset) {
 TEST(Canonicalize, KeepsANewerOpsetThatAnOperatorNeeds) {
   NetBuilder net(3);
   const ValueId x = net.Input({kDynamic, 5, 6});
-  const ValueId mean = net.Op("ReduceMean", {net.Op("Gelu", {x}), net.Ints({-1})});
+  const ValueId mean =
+      net.Op("ReduceMean", {net.Op("Gelu", {x}), net.Ints({-1})});
   const Graph graph = Canonical(WithOpset(net.Build({mean}), 20));
   EXPECT_EQ(graph.parts().opset, 20);
   EXPECT_EQ(Ops(graph), "Gelu ReduceMean");

@@ -53,7 +53,9 @@ Draft::Draft(const Graph& graph)
       is_removed_(graph.nodes().size(), false),
       position_(graph.nodes().size()),
       producer_(graph.values().size(), kNoProducer),
-      uses_(graph.values().size(), 0) {
+      readers_(graph.values().size()),
+      is_output_(graph.values().size(), false) {
+  for (const ValueId id : parts_.outputs) is_output_[id] = true;
   for (const Value& value : parts_.values) value_names_.insert(value.name);
   for (int i = 0; i < NodeCount(); ++i) {
     position_[i].original = i;
@@ -62,14 +64,9 @@ Draft::Draft(const Graph& graph)
       if (id != kNoValue) producer_[id] = i;
     }
     for (const ValueId id : parts_.nodes[i].inputs) {
-      if (id != kNoValue) ++uses_[id];
+      if (id != kNoValue) readers_[id].push_back(i);
     }
   }
-}
-
-bool Draft::IsOutput(ValueId id) const {
-  return std::find(parts_.outputs.begin(), parts_.outputs.end(), id) !=
-         parts_.outputs.end();
 }
 
 std::optional<int> Draft::Producer(ValueId id) const {
@@ -78,7 +75,7 @@ std::optional<int> Draft::Producer(ValueId id) const {
 }
 
 bool Draft::IsPrivate(ValueId id) const {
-  return id != kNoValue && uses_[id] == 1 && !IsOutput(id) &&
+  return id != kNoValue && readers_[id].size() == 1 && !IsOutput(id) &&
          !value(id).grid.has_value();
 }
 
@@ -89,7 +86,8 @@ ValueId Draft::AddValue(const std::string& name, DataType type) {
   value_names_.insert(value.name);
   parts_.values.push_back(std::move(value));
   producer_.push_back(kNoProducer);
-  uses_.push_back(0);
+  readers_.emplace_back();
+  is_output_.push_back(false);
   return static_cast<ValueId>(parts_.values.size()) - 1;
 }
 
@@ -129,10 +127,12 @@ int Draft::InsertBefore(int next, Node node) {
 
 void Draft::SetInputs(int index, std::vector<ValueId> inputs) {
   for (const ValueId id : parts_.nodes[index].inputs) {
-    if (id != kNoValue) --uses_[id];
+    if (id == kNoValue) continue;
+    readers_[id].erase(
+        std::find(readers_[id].begin(), readers_[id].end(), index));
   }
   for (const ValueId id : inputs) {
-    if (id != kNoValue) ++uses_[id];
+    if (id != kNoValue) readers_[id].push_back(index);
   }
   parts_.nodes[index].inputs = std::move(inputs);
 }
@@ -148,15 +148,18 @@ void Draft::SetOutputs(int index, std::vector<ValueId> outputs) {
 }
 
 void Draft::ReplaceUses(ValueId from, ValueId to) {
-  for (Node& node : parts_.nodes) {
-    for (ValueId& id : node.inputs) {
-      if (id != from) continue;
-      id = to;
-      --uses_[from];
-      ++uses_[to];
-    }
+  if (from == to) return;
+  for (const int reader : readers_[from]) {
+    // A node that reads it twice stands twice among the readers.
+    std::vector<ValueId>& inputs = parts_.nodes[reader].inputs;
+    *std::find(inputs.begin(), inputs.end(), from) = to;
+    readers_[to].push_back(reader);
   }
+  readers_[from].clear();
+  if (!is_output_[from]) return;
   std::replace(parts_.outputs.begin(), parts_.outputs.end(), from, to);
+  is_output_[from] = false;
+  is_output_[to] = true;
 }
 
 void Draft::Remove(int index) {

@@ -29,11 +29,15 @@ class Draft {
   bool IsConstant(ValueId id) const {
     return id != kNoValue && value(id).constant.has_value();
   }
-  bool IsOutput(ValueId id) const;
+  bool IsOutput(ValueId id) const { return is_output_[id]; }
   // Index of the node that makes `id`, if one does.
   std::optional<int> Producer(ValueId id) const;
   // How often nodes read `id`.
-  int UseCount(ValueId id) const { return uses_[id]; }
+  int UseCount(ValueId id) const {
+    return static_cast<int>(readers_[id].size());
+  }
+  // The nodes that read `id`, as often as they do.
+  const std::vector<int>& Readers(ValueId id) const { return readers_[id]; }
   // Whether one node reads `id`, once, and nobody else sees it: it is no graph
   // output and is not rounded to a grid.
   bool IsPrivate(ValueId id) const;
@@ -78,8 +82,9 @@ class Draft {
   GraphParts parts_;
   std::vector<bool> is_removed_;
   std::vector<Position> position_;
-  std::vector<int> producer_;  // By value; -1 for none.
-  std::vector<int> uses_;      // By value.
+  std::vector<int> producer_;              // By value; -1 for none.
+  std::vector<std::vector<int>> readers_;  // By value.
+  std::vector<bool> is_output_;            // By value.
   absl::flat_hash_set<std::string> node_names_;
   absl::flat_hash_set<std::string> value_names_;
 };

@@ -42,9 +42,9 @@ absl::Status CheckPostOps(const Node& node) {
     if (post_op.input < 1 ||
         post_op.input >= static_cast<int>(node.inputs.size()) ||
         node.inputs[post_op.input] == kNoValue) {
-      return NodeError(node, absl::StrCat("a post-op adds input ",
-                                          post_op.input,
-                                          ", which the node does not have"));
+      return NodeError(node,
+                       absl::StrCat("a post-op adds input ", post_op.input,
+                                    ", which the node does not have"));
     }
   }
   return absl::OkStatus();

@@ -80,16 +80,19 @@ TEST(Graph, RefusesPartsThatDoNotFit) {
        [](GraphParts& p) { p.values[2].constant = Tensor(); }, "\"b\""},
       {"an input that is constant",
        [](GraphParts& p) { p.values[0].constant = Tensor(); }, "\"x\""},
-      {"an input that stands twice", [](GraphParts& p) { p.inputs = {0, 0}; },
+      {"an input that stands twice",
+       [](GraphParts& p) {
+         p.inputs = {0, 0};
+       },
        "\"x\""},
-      {"two nodes of one name",
-       [](GraphParts& p) { p.nodes[1].name = "a"; }, "\"a\""},
+      {"two nodes of one name", [](GraphParts& p) { p.nodes[1].name = "a"; },
+       "\"a\""},
       {"a node without outputs",
        [](GraphParts& p) { p.nodes[1].outputs.clear(); }, "\"b\""},
       {"an output that nothing makes",
        [](GraphParts& p) { p.nodes.pop_back(); }, "\"z\""},
-      {"an output id out of range",
-       [](GraphParts& p) { p.outputs = {9}; }, "output"},
+      {"an output id out of range", [](GraphParts& p) { p.outputs = {9}; },
+       "output"},
       {"a post-op that adds an input that is not there",
        [](GraphParts& p) {
          p.nodes[1].post_ops = {PostOp{PostOp::Kind::kAdd}};
@@ -173,8 +176,8 @@ TEST(InferShapes, ComputesWhatFollowsFromShapesAlone) {
   const ValueId x = net.Input({kDynamic, 4, 6});
   const ValueId shape = net.Op("Shape", {x});
   const ValueId batch = net.Op("Gather", {shape, net.Ints({0})});
-  const ValueId target = net.Op("Concat", {batch, net.Ints({-1})},
-                                {{"axis", int64_t{0}}});
+  const ValueId target =
+      net.Op("Concat", {batch, net.Ints({-1})}, {{"axis", int64_t{0}}});
   const ValueId y = net.Op("Reshape", {x, target});
   const Graph graph = net.Build({y});
   const auto infos = InferShapes(graph, {{5, 4, 6}});
@@ -211,8 +214,7 @@ TEST(InferShapes, RefusesATensorThatIsTooLargeToHold) {
 TEST(InferShapes, SaysThatALengthDependsOnTheData) {
   NetBuilder net(1);
   const ValueId x = net.Input({1, 4});
-  const ValueId target =
-      net.Op("Cast", {x}, {{"to", int64_t{7}}});  // int64.
+  const ValueId target = net.Op("Cast", {x}, {{"to", int64_t{7}}});  // int64.
   const Graph graph = net.Build({net.Op("Reshape", {x, target})});
   EXPECT_TRUE(absl::IsUnimplemented(InferShapes(graph, {{1, 4}}).status()));
 }

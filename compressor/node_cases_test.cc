@@ -28,7 +28,8 @@ std::vector<std::string> CaseNames() {
   std::vector<std::string> names;
   std::string line;
   std::getline(file, line);  // The heading.
-  while (std::getline(file, line)) names.push_back(line.substr(0, line.find('\t')));
+  while (std::getline(file, line))
+    names.push_back(line.substr(0, line.find('\t')));
   return names;
 }
 
@@ -58,8 +59,7 @@ std::string Difference(const Tensor& actual, const Tensor& stored) {
     for (int64_t i = 0; i < actual.size(); ++i) {
       const double a = static_cast<double>(actual.values<T>()[i]);
       const double e = static_cast<double>(expected.values<T>()[i]);
-      const double tolerance =
-          1e-5 + (is_half ? 2e-3 : 1e-3) * std::abs(e);
+      const double tolerance = 1e-5 + (is_half ? 2e-3 : 1e-3) * std::abs(e);
       const bool is_equal = a == e || (std::isnan(a) && std::isnan(e)) ||
                             std::abs(a - e) <= tolerance;
       if (is_equal || !difference.empty()) continue;
@@ -87,9 +87,9 @@ absl::Status CheckInference(const Graph& graph,
     if (info.shape == outputs[i].shape() && info.type == outputs[i].type()) {
       continue;
     }
-    return absl::InternalError(absl::StrCat(
-        "inferred ", ShapeToString(info.shape), ", got ",
-        ShapeToString(outputs[i].shape())));
+    return absl::InternalError(absl::StrCat("inferred ",
+                                            ShapeToString(info.shape), ", got ",
+                                            ShapeToString(outputs[i].shape())));
   }
   return absl::OkStatus();
 }

@@ -11,8 +11,10 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "compressor/onnx.h"
+#include "compressor/onnx_attribute.h"
 #include "compressor/onnx_tensor.h"
 #include "compressor/reference_ops.h"
+#include "compressor/utf8.h"
 #include "onnx/onnx_pb.h"
 
 namespace lathe {
@@ -21,30 +23,6 @@ namespace {
 constexpr int64_t kLeastOpset = 7;
 constexpr int64_t kMostOpset = 25;
 constexpr int64_t kMostDimension = std::numeric_limits<int32_t>::max();
-
-// Whether `text` is well-formed UTF-8 (names end up in protos and JSON).
-bool IsUtf8(absl::string_view text) {
-  for (size_t i = 0; i < text.size();) {
-    const unsigned char lead = text[i++];
-    int following = lead < 0x80                    ? 0
-                    : lead >= 0xC2 && lead <= 0xDF ? 1
-                    : lead >= 0xE0 && lead <= 0xEF ? 2
-                    : lead >= 0xF0 && lead <= 0xF4 ? 3
-                                                   : -1;
-    if (following < 0) return false;
-    if (i < text.size() && following > 0) {
-      const unsigned char second = text[i];
-      if ((lead == 0xE0 && second < 0xA0) || (lead == 0xED && second > 0x9F) ||
-          (lead == 0xF0 && second < 0x90) || (lead == 0xF4 && second > 0x8F)) {
-        return false;
-      }
-    }
-    for (; following > 0; --following, ++i) {
-      if (i >= text.size() || (text[i] & 0xC0) != 0x80) return false;
-    }
-  }
-  return true;
-}
 
 bool IsHalf(DataType type) {
   return type == DataType::kFloat16 || type == DataType::kBfloat16;
@@ -56,44 +34,10 @@ DataType WidenedType(DataType type) {
 
 std::string DescribeNode(const onnx::NodeProto& node, int index) {
   return absl::StrCat("node ",
-                      node.name().empty() ? absl::StrCat("#", index)
-                                          : absl::StrCat("\"", node.name(),
-                                                         "\""),
+                      node.name().empty()
+                          ? absl::StrCat("#", index)
+                          : absl::StrCat("\"", node.name(), "\""),
                       " (", node.op_type(), ")");
-}
-
-absl::StatusOr<Attribute> ParseAttribute(const onnx::AttributeProto& proto) {
-  if (!proto.ref_attr_name().empty()) {
-    return absl::UnimplementedError("attributes of functions are not supported");
-  }
-  switch (proto.type()) {
-    case onnx::AttributeProto::FLOAT:
-      return Attribute(proto.f());
-    case onnx::AttributeProto::INT:
-      return Attribute(static_cast<int64_t>(proto.i()));
-    case onnx::AttributeProto::STRING:
-      return Attribute(proto.s());
-    case onnx::AttributeProto::FLOATS:
-      return Attribute(
-          std::vector<float>(proto.floats().begin(), proto.floats().end()));
-    case onnx::AttributeProto::INTS:
-      return Attribute(
-          std::vector<int64_t>(proto.ints().begin(), proto.ints().end()));
-    case onnx::AttributeProto::STRINGS:
-      return Attribute(std::vector<std::string>(proto.strings().begin(),
-                                                proto.strings().end()));
-    case onnx::AttributeProto::TENSOR: {
-      LATHE_ASSIGN_OR_RETURN(const Tensor tensor, TensorFromOnnx(proto.t()));
-      return Attribute(WidenHalf(tensor));
-    }
-    case onnx::AttributeProto::GRAPH:
-    case onnx::AttributeProto::GRAPHS:
-      return absl::UnimplementedError(
-          "operators with subgraphs (If, Loop, Scan) are not supported; "
-          "export the model without control flow");
-    default:
-      return absl::InvalidArgumentError("has no type that is understood");
-  }
 }
 
 class Parser {
@@ -131,9 +75,9 @@ class Parser {
           "the model names no ONNX opset; export it anew");
     }
     if (*opset < kLeastOpset || *opset > kMostOpset) {
-      return absl::UnimplementedError(absl::StrCat(
-          "opset ", *opset, ", not in [", kLeastOpset, ", ", kMostOpset,
-          "]; convert the model to opset 17"));
+      return absl::UnimplementedError(
+          absl::StrCat("opset ", *opset, ", not in [", kLeastOpset, ", ",
+                       kMostOpset, "]; convert the model to opset 17"));
     }
     parts_.opset = *opset;
     return absl::OkStatus();
@@ -150,9 +94,9 @@ class Parser {
       const std::string domain =
           IsOnnxDomain(node.domain()) ? "" : node.domain();
       if (IsSupportedOperator(domain, node.op_type())) continue;
-      const std::string op =
-          domain.empty() ? node.op_type()
-                         : absl::StrCat(domain, ".", node.op_type());
+      const std::string op = domain.empty()
+                                 ? node.op_type()
+                                 : absl::StrCat(domain, ".", node.op_type());
       const std::string name =
           node.name().empty() ? absl::StrCat("#", i) : node.name();
       return absl::UnimplementedError(absl::StrCat(
@@ -255,7 +199,8 @@ class Parser {
   // A Constant node's tensor.
   absl::StatusOr<Tensor> ConstantTensor(const onnx::NodeProto& node) {
     for (const onnx::AttributeProto& attribute : node.attribute()) {
-      LATHE_ASSIGN_OR_RETURN(const Attribute value, ParseAttribute(attribute));
+      LATHE_ASSIGN_OR_RETURN(const Attribute value,
+                             AttributeFromOnnx(attribute));
       if (const auto* tensor = std::get_if<Tensor>(&value)) return *tensor;
       if (const auto* real = std::get_if<float>(&value)) {
         return Tensor::Of<float>({}, std::vector<float>{*real});
@@ -270,8 +215,7 @@ class Parser {
         return Tensor::Of<int64_t>({static_cast<int64_t>(integers->size())},
                                    *integers);
       }
-      return absl::UnimplementedError(
-          "constants of strings are not supported");
+      return absl::UnimplementedError("constants of strings are not supported");
     }
     return absl::InvalidArgumentError("has no value");
   }
@@ -346,6 +290,10 @@ class Parser {
       }
     }
     if (static_cast<int>(order.size()) == waiting) return order;
+    return CycleError(waits_for);
+  }
+
+  absl::Status CycleError(const std::vector<int>& waits_for) const {
     const auto stuck = std::find_if(waits_for.begin(), waits_for.end(),
                                     [](int n) { return n > 0; });
     const int index = static_cast<int>(stuck - waits_for.begin());
@@ -370,12 +318,11 @@ class Parser {
     for (const onnx::AttributeProto& attribute : proto.attribute()) {
       const std::string what = absl::StrCat(
           DescribeNode(proto, index), " attribute \"", attribute.name(), "\"");
-      absl::StatusOr<Attribute> value = ParseAttribute(attribute);
+      absl::StatusOr<Attribute> value = AttributeFromOnnx(attribute);
       if (!value.ok()) return Annotate(value.status(), what);
       if (!IsUtf8(attribute.name())) {
-        return absl::InvalidArgumentError(
-            absl::StrCat(DescribeNode(proto, index),
-                         ": an attribute's name is not UTF-8"));
+        return absl::InvalidArgumentError(absl::StrCat(
+            DescribeNode(proto, index), ": an attribute's name is not UTF-8"));
       }
       if (!node.attributes.emplace(attribute.name(), *std::move(value))
                .second) {

@@ -9,6 +9,7 @@
 #include "base/status.h"
 #include "compressor/canonical_passes.h"
 #include "compressor/onnx.h"
+#include "compressor/onnx_attribute.h"
 #include "compressor/onnx_tensor.h"
 #include "compressor/opset.h"
 #include "google/protobuf/io/coded_stream.h"
@@ -26,35 +27,6 @@ int64_t IrVersion(int64_t opset) {
   if (opset >= 21) return 10;
   if (opset >= 19) return 9;
   return 8;
-}
-
-void SetAttribute(const std::string& name, const Attribute& value,
-                  onnx::NodeProto* node) {
-  onnx::AttributeProto* proto = node->add_attribute();
-  proto->set_name(name);
-  if (const auto* integer = std::get_if<int64_t>(&value)) {
-    proto->set_type(onnx::AttributeProto::INT);
-    proto->set_i(*integer);
-  } else if (const auto* real = std::get_if<float>(&value)) {
-    proto->set_type(onnx::AttributeProto::FLOAT);
-    proto->set_f(*real);
-  } else if (const auto* text = std::get_if<std::string>(&value)) {
-    proto->set_type(onnx::AttributeProto::STRING);
-    proto->set_s(*text);
-  } else if (const auto* integers = std::get_if<std::vector<int64_t>>(&value)) {
-    proto->set_type(onnx::AttributeProto::INTS);
-    for (const int64_t i : *integers) proto->add_ints(i);
-  } else if (const auto* reals = std::get_if<std::vector<float>>(&value)) {
-    proto->set_type(onnx::AttributeProto::FLOATS);
-    for (const float f : *reals) proto->add_floats(f);
-  } else if (const auto* texts =
-                 std::get_if<std::vector<std::string>>(&value)) {
-    proto->set_type(onnx::AttributeProto::STRINGS);
-    for (const std::string& s : *texts) proto->add_strings(s);
-  } else if (const auto* tensor = std::get_if<Tensor>(&value)) {
-    proto->set_type(onnx::AttributeProto::TENSOR);
-    TensorToOnnx(*tensor, proto->mutable_t());
-  }
 }
 
 // The axis of a weight tensor that its scales run along; none when there is
@@ -144,8 +116,7 @@ class Serializer {
       if (size.has_value()) {
         shape->add_dim()->set_dim_value(*size);
       } else {
-        shape->add_dim()->set_dim_param(d == 0 ? "N"
-                                               : absl::StrCat("N_", d));
+        shape->add_dim()->set_dim_param(d == 0 ? "N" : absl::StrCat("N_", d));
       }
     }
   }
@@ -157,8 +128,8 @@ class Serializer {
       if (!IsRounded(id)) continue;
       const std::string& name = graph_.value(id).name;
       if (graph_.IsOutput(id)) {
-        return absl::UnimplementedError(absl::StrCat(
-            "input \"", name, "\" is an output and has a grid"));
+        return absl::UnimplementedError(
+            absl::StrCat("input \"", name, "\" is an output and has a grid"));
       }
       read_names_[id] = Unused(value_names_, name + "/dequantized");
       WriteRounding(id, name, read_names_[id]);
@@ -224,16 +195,15 @@ class Serializer {
     const Shape scale_shape = is_per_channel ? Shape{count} : Shape{};
     const std::string levels = AddInitializer(
         value.name + "/levels", Tensor::Of<int8_t>(shape, weights.levels));
-    const std::string scale =
-        AddInitializer(value.name + "/scale",
-                       Tensor::Of<float>(scale_shape, weights.scales));
+    const std::string scale = AddInitializer(
+        value.name + "/scale", Tensor::Of<float>(scale_shape, weights.scales));
     const std::string zero_point = AddInitializer(
         value.name + "/zero_point",
         Tensor::Of<int8_t>(scale_shape, std::vector<int8_t>(count, 0)));
     onnx::NodeProto* proto =
         AddNode(Unused(node_names_, value.name + "/dequantize"),
                 "DequantizeLinear", {levels, scale, zero_point}, value.name);
-    if (is_per_channel) SetAttribute("axis", Attribute(*axis), proto);
+    if (is_per_channel) AttributeToOnnx("axis", Attribute(*axis), proto);
   }
 
   // The operator itself writes to `outputs`.
@@ -246,12 +216,12 @@ class Serializer {
     int count = node.OperatorInputs();
     while (count > 0 && node.inputs[count - 1] == kNoValue) --count;
     for (int i = 0; i < count; ++i) {
-      proto->add_input(node.inputs[i] == kNoValue ? ""
-                                                  : read_names_[node.inputs[i]]);
+      proto->add_input(
+          node.inputs[i] == kNoValue ? "" : read_names_[node.inputs[i]]);
     }
     for (const std::string& output : outputs) proto->add_output(output);
     for (const auto& attribute : node.attributes) {
-      SetAttribute(attribute.first, attribute.second, proto);
+      AttributeToOnnx(attribute.first, attribute.second, proto);
     }
   }
 
@@ -290,8 +260,8 @@ class Serializer {
         WriteClip(post_op, named("clip"), in, out);
         return;
       case PostOp::Kind::kLeakyRelu:
-        SetAttribute("alpha", Attribute(post_op.alpha),
-                     AddNode(named("leaky_relu"), "LeakyRelu", {in}, out));
+        AttributeToOnnx("alpha", Attribute(post_op.alpha),
+                        AddNode(named("leaky_relu"), "LeakyRelu", {in}, out));
         return;
       case PostOp::Kind::kSigmoid:
         AddNode(named("sigmoid"), "Sigmoid", {in}, out);
@@ -302,8 +272,8 @@ class Serializer {
       case PostOp::Kind::kHardSigmoid: {
         onnx::NodeProto* proto =
             AddNode(named("hard_sigmoid"), "HardSigmoid", {in}, out);
-        SetAttribute("alpha", Attribute(post_op.alpha), proto);
-        SetAttribute("beta", Attribute(post_op.beta), proto);
+        AttributeToOnnx("alpha", Attribute(post_op.alpha), proto);
+        AttributeToOnnx("beta", Attribute(post_op.beta), proto);
         return;
       }
       case PostOp::Kind::kHardSwish:
@@ -330,9 +300,9 @@ class Serializer {
     const size_t steps = node.post_ops.size();
     std::vector<std::string> chain;
     for (size_t i = 0; i < steps; ++i) {
-      chain.push_back(Unused(value_names_,
-                             absl::StrCat(graph_.value(node.outputs[0]).name,
-                                          "/step_", i)));
+      chain.push_back(Unused(
+          value_names_,
+          absl::StrCat(graph_.value(node.outputs[0]).name, "/step_", i)));
     }
     chain.push_back(raw[0]);
     outputs[0] = chain[0];

@@ -70,8 +70,8 @@ Graph Quantised(const Graph& graph) {
     for (size_t i = 0; i < values.size(); ++i) {
       const int64_t c = is_outer ? i / inner : i % channels;
       const float level = std::min(
-          127.0f, std::max(-127.0f, std::nearbyint(values[i] /
-                                                   quantized.scales[c])));
+          127.0f,
+          std::max(-127.0f, std::nearbyint(values[i] / quantized.scales[c])));
       quantized.levels.push_back(static_cast<int8_t>(level));
       rounded.push_back(quantized.scales[c] * level);
     }
@@ -129,7 +129,8 @@ TEST_P(SerializedModel, KeepsGridsAndIntegerWeights) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, SerializedModel, testing::ValuesIn(SampleModels()),
+INSTANTIATE_TEST_SUITE_P(All, SerializedModel,
+                         testing::ValuesIn(SampleModels()),
                          [](const auto& info) {
                            std::string name = info.param;
                            for (char& c : name) {

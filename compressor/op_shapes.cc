@@ -16,8 +16,7 @@ absl::StatusOr<Shape> BroadcastShapes(const OpCall& call,
     const int64_t size_b = back <= b.size() ? b[b.size() - back] : 1;
     if (size_a != size_b && size_a != 1 && size_b != 1) {
       return call.Invalid(absl::StrCat("shapes ", ShapeToString(a), " and ",
-                                       ShapeToString(b),
-                                       " do not broadcast"));
+                                       ShapeToString(b), " do not broadcast"));
     }
     out[out.size() - back] = size_a == 1 ? size_b : size_a;
   }

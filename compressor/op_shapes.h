@@ -89,7 +89,8 @@ void WalkStrided(absl::Span<const int64_t> shape,
         for (size_t i = 0; i < N; ++i) offsets[i] += strides[i][d];
         break;
       }
-      for (size_t i = 0; i < N; ++i) offsets[i] -= strides[i][d] * (shape[d] - 1);
+      for (size_t i = 0; i < N; ++i)
+        offsets[i] -= strides[i][d] * (shape[d] - 1);
       index[d] = 0;
     }
   }

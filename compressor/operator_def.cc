@@ -16,10 +16,11 @@ const Operators& AllOperators() {
     auto* all = new Operators;
     for (const auto family :
          {ConvOperators(), PoolOperators(), UnaryOperators(),
-          BinaryOperators(), MovementOperators(), IndexOperators(),
-          ReshapeOperators(), ShapeOperators(), MatMulOperators(),
-          ReduceOperators(), NormOperators(), ResizeOperators(),
-          QuantizeOperators(), RecurrentOperators()}) {
+          ConvertOperators(), BinaryOperators(), MovementOperators(),
+          PadOperators(), IndexOperators(), ReshapeOperators(),
+          ShapeOperators(), MatMulOperators(), ReduceOperators(),
+          NormOperators(), ResizeOperators(), QuantizeOperators(),
+          RecurrentOperators()}) {
       for (const OperatorDef& def : family) all->emplace(def.op_type, &def);
     }
     return all;
@@ -43,16 +44,15 @@ absl::Status CheckInputs(const OperatorDef& def, const OpCall& call) {
     const bool is_half = call.TypeOf(i) == DataType::kFloat16 ||
                          call.TypeOf(i) == DataType::kBfloat16;
     if (is_half && absl::string_view(def.op_type) != "Cast") {
-      return call.Unsupported(absl::StrCat("input ", i,
-                                           " has 16-bit floats; widen them"));
-    }
-    const bool must_be_float =
-        def.types == OpTypes::kFloat32 ||
-        (def.types == OpTypes::kFirstFloat32 && i == 0);
-    if (must_be_float && call.TypeOf(i) != DataType::kFloat32) {
       return call.Unsupported(
-          absl::StrCat("input ", i, " is ", DataTypeName(call.TypeOf(i)),
-                       ", only float32 is supported"));
+          absl::StrCat("input ", i, " has 16-bit floats; widen them"));
+    }
+    const bool must_be_float = def.types == OpTypes::kFloat32 ||
+                               (def.types == OpTypes::kFirstFloat32 && i == 0);
+    if (must_be_float && call.TypeOf(i) != DataType::kFloat32) {
+      return call.Unsupported(absl::StrCat("input ", i, " is ",
+                                           DataTypeName(call.TypeOf(i)),
+                                           ", only float32 is supported"));
     }
   }
   return absl::OkStatus();
@@ -62,8 +62,8 @@ absl::Status CheckSize(const OpCall& call, const Shape& shape) {
   int64_t count = 1;
   for (const int64_t size : shape) {
     if (size < 0) {
-      return call.Invalid(absl::StrCat("an output would have shape ",
-                                       ShapeToString(shape)));
+      return call.Invalid(
+          absl::StrCat("an output would have shape ", ShapeToString(shape)));
     }
     if (size == 0) return absl::OkStatus();
     if (count > kMostElements / size) {
@@ -120,13 +120,13 @@ absl::StatusOr<float> OpCall::ScalarOr(int i, float fallback) const {
 }
 
 absl::Status OpCall::Invalid(absl::string_view what) const {
-  return absl::InvalidArgumentError(absl::StrCat(
-      "node \"", node_.name, "\" (", node_.op_type, "): ", what));
+  return absl::InvalidArgumentError(
+      absl::StrCat("node \"", node_.name, "\" (", node_.op_type, "): ", what));
 }
 
 absl::Status OpCall::Unsupported(absl::string_view what) const {
-  return absl::UnimplementedError(absl::StrCat(
-      "node \"", node_.name, "\" (", node_.op_type, "): ", what));
+  return absl::UnimplementedError(
+      absl::StrCat("node \"", node_.name, "\" (", node_.op_type, "): ", what));
 }
 
 const OperatorDef* FindOperator(absl::string_view domain,

@@ -130,8 +130,10 @@ absl::StatusOr<std::vector<OpValue>> ApplyRule(const OperatorDef& def,
 absl::Span<const OperatorDef> ConvOperators();
 absl::Span<const OperatorDef> PoolOperators();
 absl::Span<const OperatorDef> UnaryOperators();
+absl::Span<const OperatorDef> ConvertOperators();
 absl::Span<const OperatorDef> BinaryOperators();
 absl::Span<const OperatorDef> MovementOperators();
+absl::Span<const OperatorDef> PadOperators();
 absl::Span<const OperatorDef> IndexOperators();
 absl::Span<const OperatorDef> ReshapeOperators();
 absl::Span<const OperatorDef> ShapeOperators();

@@ -1,6 +1,7 @@
 #include "compressor/opset.h"
 
-#include <functional>
+#include <map>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -50,13 +51,28 @@ bool HasInput(const Node& node, size_t input) {
 
 // ------------------------------------------------------- from older opsets
 
+// A node before node `index` that makes a new value from `in`; returns it.
+ValueId InsertStep(Draft& draft, int index, const std::string& op,
+                   const char* suffix, DataType type, ValueId in,
+                   std::map<std::string, Attribute> attributes) {
+  Node step;
+  step.name = draft.node(index).name + suffix;
+  step.op_type = op;
+  step.attributes = std::move(attributes);
+  step.inputs = {in};
+  const ValueId out = draft.AddValue(step.name, type);
+  step.outputs = {out};
+  draft.InsertBefore(index, std::move(step));
+  return out;
+}
+
 // Softmax over everything from the axis on, as one row: Flatten, Softmax,
 // Reshape back, unless one axis says the same.
 void UpgradeSoftmax(Draft& draft, const Probes& probes, int index) {
-  const Node node = draft.node(index);
-  const ValueId x = node.inputs[0];
+  const std::string op = draft.node(index).op_type;
+  const ValueId x = draft.node(index).inputs[0];
   const int64_t rank = probes.Rank(x);
-  int64_t axis = node.IntOr("axis", 1);
+  int64_t axis = draft.node(index).IntOr("axis", 1);
   if (axis < 0) axis += rank;
   bool is_one_axis = axis < rank;
   for (int64_t d = axis + 1; d < rank; ++d) {
@@ -66,28 +82,12 @@ void UpgradeSoftmax(Draft& draft, const Probes& probes, int index) {
     draft.node(index).attributes["axis"] = axis;
     return;
   }
-  Node flatten;
-  flatten.name = node.name + "/flatten";
-  flatten.op_type = "Flatten";
-  flatten.attributes["axis"] = axis;
-  flatten.inputs = {x};
-  const ValueId flat = draft.AddValue(flatten.name, DataType::kFloat32);
-  flatten.outputs = {flat};
-  draft.InsertBefore(index, std::move(flatten));
-  Node softmax = node;
-  softmax.name = node.name + "/rows";
-  softmax.attributes["axis"] = int64_t{1};
-  softmax.inputs = {flat};
-  const ValueId rows = draft.AddValue(softmax.name, DataType::kFloat32);
-  softmax.outputs = {rows};
-  draft.InsertBefore(index, std::move(softmax));
-  Node shape;
-  shape.name = node.name + "/shape";
-  shape.op_type = "Shape";
-  shape.inputs = {x};
-  const ValueId sizes = draft.AddValue(shape.name, DataType::kInt64);
-  shape.outputs = {sizes};
-  draft.InsertBefore(index, std::move(shape));
+  const ValueId flat = InsertStep(draft, index, "Flatten", "/flatten",
+                                  DataType::kFloat32, x, {{"axis", axis}});
+  const ValueId rows = InsertStep(draft, index, op, "/rows", DataType::kFloat32,
+                                  flat, {{"axis", int64_t{1}}});
+  const ValueId sizes =
+      InsertStep(draft, index, "Shape", "/shape", DataType::kInt64, x, {});
   draft.node(index).op_type = "Reshape";
   draft.node(index).attributes.clear();
   draft.SetInputs(index, {rows, sizes});
@@ -120,8 +120,7 @@ void UpgradeSlice(Draft& draft, int index) {
   IntsToInput(draft, index, "axes", 3);
 }
 
-void UpgradeNode(Draft& draft, const Probes& probes, int index,
-                 int64_t opset) {
+void UpgradeNode(Draft& draft, const Probes& probes, int index, int64_t opset) {
   const std::string op = draft.node(index).op_type;
   auto& attributes = draft.node(index).attributes;
   if (op == "Softmax" || op == "LogSoftmax") {

@@ -104,9 +104,8 @@ class Evaluation {
     for (const ValueId id : node.inputs) {
       inputs.push_back(id == kNoValue ? Tensor() : Get(id));
     }
-    LATHE_ASSIGN_OR_RETURN(
-        std::vector<Tensor> outputs,
-        EvaluateNode(node, graph_.parts().opset, inputs));
+    LATHE_ASSIGN_OR_RETURN(std::vector<Tensor> outputs,
+                           EvaluateNode(node, graph_.parts().opset, inputs));
     for (size_t i = 0; i < outputs.size(); ++i) {
       if (node.outputs[i] == kNoValue) continue;
       Set(node.outputs[i], std::move(outputs[i]));
@@ -130,8 +129,8 @@ class Evaluation {
 
 absl::Status CheckGraphInput(const Value& value, const Tensor& tensor) {
   const Shape& declared = value.shape;
-  bool fits = tensor.type() == value.type &&
-              tensor.shape().size() == declared.size();
+  bool fits =
+      tensor.type() == value.type && tensor.shape().size() == declared.size();
   for (size_t d = 0; fits && d < declared.size(); ++d) {
     fits = declared[d] == kDynamic || declared[d] == tensor.shape()[d];
   }
@@ -157,7 +156,8 @@ absl::StatusOr<std::vector<Tensor>> EvaluateNode(
   }
   LATHE_ASSIGN_OR_RETURN(const std::vector<OpValue> values,
                          ApplyRule(*def, call));
-  LATHE_ASSIGN_OR_RETURN(std::vector<Tensor> outputs, def->kernel(call, values));
+  LATHE_ASSIGN_OR_RETURN(std::vector<Tensor> outputs,
+                         def->kernel(call, values));
   if (outputs.size() > node.outputs.size()) outputs.resize(node.outputs.size());
   for (const PostOp& post_op : node.post_ops) {
     if (outputs[0].type() != DataType::kFloat32) {
@@ -172,9 +172,8 @@ absl::StatusOr<std::vector<Tensor>> EvaluateNode(
 absl::StatusOr<std::vector<Tensor>> EvaluateGraph(
     const Graph& graph, absl::Span<const Tensor> inputs) {
   if (inputs.size() != graph.inputs().size()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(inputs.size(), " inputs for a graph with ",
-                     graph.inputs().size()));
+    return absl::InvalidArgumentError(absl::StrCat(
+        inputs.size(), " inputs for a graph with ", graph.inputs().size()));
   }
   Evaluation evaluation(graph);
   for (size_t i = 0; i < inputs.size(); ++i) {
@@ -186,7 +185,8 @@ absl::StatusOr<std::vector<Tensor>> EvaluateGraph(
     LATHE_RETURN_IF_ERROR(evaluation.Run(static_cast<int>(i)));
   }
   std::vector<Tensor> outputs;
-  for (const ValueId id : graph.outputs()) outputs.push_back(evaluation.Get(id));
+  for (const ValueId id : graph.outputs())
+    outputs.push_back(evaluation.Get(id));
   return outputs;
 }
 

@@ -20,7 +20,8 @@ using Tensors = std::vector<Tensor>;
 absl::StatusOr<Values> BroadcastRule(const OpCall& call) {
   OpValue out = call.In(0);
   for (int i = 1; i < call.InputCount(); ++i) {
-    if (!call.Has(i)) return call.Invalid(absl::StrCat("input ", i, " is missing"));
+    if (!call.Has(i))
+      return call.Invalid(absl::StrCat("input ", i, " is missing"));
     if (call.TypeOf(i) != out.type) {
       return call.Invalid(absl::StrCat("inputs are ", DataTypeName(out.type),
                                        " and ", DataTypeName(call.TypeOf(i))));
@@ -46,7 +47,8 @@ absl::StatusOr<Values> CompareRule(const OpCall& call) {
 }
 
 absl::StatusOr<Values> LogicRule(const OpCall& call) {
-  if (call.TypeOf(0) != DataType::kBool) return call.Invalid("inputs are no bool");
+  if (call.TypeOf(0) != DataType::kBool)
+    return call.Invalid("inputs are no bool");
   return BroadcastRule(call);
 }
 
@@ -108,7 +110,8 @@ struct DivOf {
   }
 };
 
-// With the sign of the divisor, as in Python. REQUIRES: b is not 0 for integers.
+// With the sign of the divisor, as in Python. REQUIRES: b is not 0 for
+// integers.
 struct ModOf {
   template <typename T>
   T operator()(T a, T b) const {
@@ -166,8 +169,8 @@ absl::StatusOr<Tensors> NumberKernel(const OpCall& call,
                                      const Values& outputs) {
   return VisitType(call.TypeOf(0), [&](auto zero) {
     using T = decltype(zero);
-    return Only(Combine<T, T>(call.TensorOf(0), call.TensorOf(1), outputs[0],
-                              F()));
+    return Only(
+        Combine<T, T>(call.TensorOf(0), call.TensorOf(1), outputs[0], F()));
   });
 }
 
@@ -220,11 +223,10 @@ absl::StatusOr<Tensors> MeanKernel(const OpCall& call, const Values& outputs) {
   LATHE_ASSIGN_OR_RETURN(const Tensors sum, FoldKernel<AddOf>(call, outputs));
   return VisitType(call.TypeOf(0), [&](auto zero) {
     using T = decltype(zero);
-    const Tensor count = Tensor(
-        call.TypeOf(0), {}, [&] {
-          const T value = static_cast<T>(call.InputCount());
-          return std::string(reinterpret_cast<const char*>(&value), sizeof(T));
-        }());
+    const Tensor count = Tensor(call.TypeOf(0), {}, [&] {
+      const T value = static_cast<T>(call.InputCount());
+      return std::string(reinterpret_cast<const char*>(&value), sizeof(T));
+    }());
     return Only(Combine<T, T>(sum[0], count, outputs[0], DivOf()));
   });
 }
@@ -317,16 +319,16 @@ absl::StatusOr<Tensors> LogicKernel(const OpCall& call, const Values& outputs) {
 absl::StatusOr<Values> PReluRule(const OpCall& call) {
   LATHE_ASSIGN_OR_RETURN(Values out, NumberRule(call));
   if (out[0].shape != call.ShapeOf(0)) {
-    return call.Invalid(absl::StrCat("slope of shape ",
-                                     ShapeToString(call.ShapeOf(1)),
-                                     " does not fit ",
-                                     ShapeToString(call.ShapeOf(0))));
+    return call.Invalid(
+        absl::StrCat("slope of shape ", ShapeToString(call.ShapeOf(1)),
+                     " does not fit ", ShapeToString(call.ShapeOf(0))));
   }
   return out;
 }
 
 absl::StatusOr<Values> WhereRule(const OpCall& call) {
-  if (call.TypeOf(0) != DataType::kBool) return call.Invalid("input 0 is no bool");
+  if (call.TypeOf(0) != DataType::kBool)
+    return call.Invalid("input 0 is no bool");
   if (call.TypeOf(1) != call.TypeOf(2)) {
     return call.Invalid("inputs 1 and 2 have different types");
   }

@@ -27,14 +27,14 @@ absl::Status CheckConvShapes(const OpCall& call, int64_t out_channels) {
                      "; only 1 or 2 spatial dimensions are supported"));
   }
   if (call.Rank(1) != call.Rank(0)) {
-    return call.Invalid(absl::StrCat(
-        "weights of shape ", ShapeToString(call.ShapeOf(1)),
-        " do not fit the input ", ShapeToString(call.ShapeOf(0))));
+    return call.Invalid(
+        absl::StrCat("weights of shape ", ShapeToString(call.ShapeOf(1)),
+                     " do not fit the input ", ShapeToString(call.ShapeOf(0))));
   }
   if (call.Has(2) && call.ShapeOf(2) != Shape{out_channels}) {
-    return call.Invalid(
-        absl::StrCat("bias of shape ", ShapeToString(call.ShapeOf(2)),
-                     ", not [", out_channels, "]"));
+    return call.Invalid(absl::StrCat("bias of shape ",
+                                     ShapeToString(call.ShapeOf(2)), ", not [",
+                                     out_channels, "]"));
   }
   return absl::OkStatus();
 }
@@ -64,10 +64,10 @@ absl::StatusOr<Values> ConvRule(const OpCall& call) {
   LATHE_RETURN_IF_ERROR(CheckGroups(call, groups, in[1]));
   LATHE_RETURN_IF_ERROR(CheckGroups(call, groups, out_channels));
   if (weights[1] != in[1] / groups) {
-    return call.Invalid(absl::StrCat(
-        "weights of shape ", ShapeToString(weights), " read ", weights[1],
-        " channels a group, the input ", ShapeToString(in), " has ",
-        in[1] / groups));
+    return call.Invalid(
+        absl::StrCat("weights of shape ", ShapeToString(weights), " read ",
+                     weights[1], " channels a group, the input ",
+                     ShapeToString(in), " has ", in[1] / groups));
   }
   return MakeOutput(call, out_channels,
                     ResolveWindow(call.node(), Spatial(in), Spatial(weights)));
@@ -99,8 +99,7 @@ Columns InsideColumns(const Window& w, int64_t k) {
   Columns columns;
   columns.first = shift >= 0 ? 0 : (-shift + stride - 1) / stride;
   const int64_t room = w.in[1] - 1 - shift;
-  columns.last =
-      room < 0 ? 0 : std::min<int64_t>(w.out[1], room / stride + 1);
+  columns.last = room < 0 ? 0 : std::min<int64_t>(w.out[1], room / stride + 1);
   return columns;
 }
 
@@ -177,10 +176,10 @@ absl::StatusOr<Values> ConvTransposeRule(const OpCall& call) {
   const Shape& in = call.ShapeOf(0);
   LATHE_RETURN_IF_ERROR(CheckGroups(call, groups, in[1]));
   if (call.ShapeOf(1)[0] != in[1]) {
-    return call.Invalid(absl::StrCat(
-        "weights of shape ", ShapeToString(call.ShapeOf(1)), " read ",
-        call.ShapeOf(1)[0], " channels, the input ", ShapeToString(in),
-        " has ", in[1]));
+    return call.Invalid(
+        absl::StrCat("weights of shape ", ShapeToString(call.ShapeOf(1)),
+                     " read ", call.ShapeOf(1)[0], " channels, the input ",
+                     ShapeToString(in), " has ", in[1]));
   }
   return MakeOutput(call, per_group * groups,
                     ResolveTransposedWindow(call.node(), Spatial(in),
@@ -212,10 +211,9 @@ void SpreadPlane(const Window& w, const float* in, const float* kernel,
 absl::StatusOr<Tensors> ConvTransposeKernel(const OpCall& call,
                                             const Values& outputs) {
   const Shape& in_shape = call.ShapeOf(0);
-  LATHE_ASSIGN_OR_RETURN(
-      Window resolved,
-      ResolveTransposedWindow(call.node(), Spatial(in_shape),
-                              Spatial(call.ShapeOf(1))));
+  LATHE_ASSIGN_OR_RETURN(Window resolved,
+                         ResolveTransposedWindow(call.node(), Spatial(in_shape),
+                                                 Spatial(call.ShapeOf(1))));
   const Window w = AsPlane(std::move(resolved));
   const int64_t groups = call.node().IntOr("group", 1);
   const int64_t per_group = call.ShapeOf(1)[1];

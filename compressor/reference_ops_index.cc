@@ -19,8 +19,8 @@ absl::Status CheckIndexType(const OpCall& call) {
   if (type == DataType::kInt64 || type == DataType::kInt32) {
     return absl::OkStatus();
   }
-  return call.Invalid(absl::StrCat("indices are ", DataTypeName(type),
-                                   ", not int64 or int32"));
+  return call.Invalid(
+      absl::StrCat("indices are ", DataTypeName(type), ", not int64 or int32"));
 }
 
 // The indices counted from the front.
@@ -59,8 +59,8 @@ absl::StatusOr<Tensors> GatherKernel(const OpCall& call,
   const Shape& in = call.ShapeOf(0);
   LATHE_ASSIGN_OR_RETURN(const auto indices, ResolveIndices(call, in[axis]));
   const int64_t outer = CountRange(in, 0, axis);
-  const size_t piece = CountRange(in, axis + 1, in.size()) *
-                       ElementBytes(outputs[0].type);
+  const size_t piece =
+      CountRange(in, axis + 1, in.size()) * ElementBytes(outputs[0].type);
   std::string bytes;
   bytes.reserve(outer * indices.size() * piece);
   for (int64_t o = 0; o < outer; ++o) {
@@ -83,8 +83,8 @@ absl::StatusOr<Values> GatherElementsRule(const OpCall& call) {
   }
   if (!fits) {
     return call.Invalid(absl::StrCat("indices of shape ",
-                                     ShapeToString(indices),
-                                     " do not fit ", ShapeToString(in)));
+                                     ShapeToString(indices), " do not fit ",
+                                     ShapeToString(in)));
   }
   return Values{{call.TypeOf(0), indices}};
 }
@@ -134,22 +134,21 @@ absl::StatusOr<Tensors> SpaceToDepthKernel(const OpCall& call,
   LATHE_ASSIGN_OR_RETURN(const int64_t b, BlockOf(call));
   const std::vector<int64_t> s = Strides(call.ShapeOf(0));
   const Shape& in = call.ShapeOf(0);
-  return Only(StridedCopy(call.TensorOf(0), 0,
-                          {in[0], b, b, in[1], in[2] / b, in[3] / b},
-                          {s[0], s[2], s[3], s[1], s[2] * b, s[3] * b},
-                          outputs[0]));
+  return Only(StridedCopy(
+      call.TensorOf(0), 0, {in[0], b, b, in[1], in[2] / b, in[3] / b},
+      {s[0], s[2], s[3], s[1], s[2] * b, s[3] * b}, outputs[0]));
 }
 
 absl::StatusOr<Values> DepthToSpaceRule(const OpCall& call) {
   LATHE_ASSIGN_OR_RETURN(const int64_t block, BlockOf(call));
   const Shape& in = call.ShapeOf(0);
   if (in[1] % (block * block) != 0) {
-    return call.Invalid(absl::StrCat("blocksize ", block, " does not fit ",
-                                     ShapeToString(in)));
+    return call.Invalid(
+        absl::StrCat("blocksize ", block, " does not fit ", ShapeToString(in)));
   }
-  return Values{{call.TypeOf(0),
-                 {in[0], in[1] / (block * block), in[2] * block,
-                  in[3] * block}}};
+  return Values{
+      {call.TypeOf(0),
+       {in[0], in[1] / (block * block), in[2] * block, in[3] * block}}};
 }
 
 absl::StatusOr<Tensors> DepthToSpaceKernel(const OpCall& call,
@@ -164,10 +163,9 @@ absl::StatusOr<Tensors> DepthToSpaceKernel(const OpCall& call,
   const int64_t row = is_crd ? b * s[1] : b * channels * s[1];
   const int64_t column = is_crd ? s[1] : channels * s[1];
   const int64_t channel = is_crd ? b * b * s[1] : s[1];
-  return Only(StridedCopy(call.TensorOf(0), 0,
-                          {in[0], channels, in[2], b, in[3], b},
-                          {s[0], channel, s[2], row, s[3], column},
-                          outputs[0]));
+  return Only(
+      StridedCopy(call.TensorOf(0), 0, {in[0], channels, in[2], b, in[3], b},
+                  {s[0], channel, s[2], row, s[3], column}, outputs[0]));
 }
 
 constexpr OpTypes kAny = OpTypes::kAny;

@@ -122,9 +122,9 @@ absl::StatusOr<MatMulShapes> ResolveMatMul(const OpCall& call) {
   const Shape& a = shapes.a;
   const Shape& b = shapes.b;
   if (a.back() != b[b.size() - 2]) {
-    return call.Invalid(absl::StrCat(
-        "matrices ", ShapeToString(call.ShapeOf(0)), " and ",
-        ShapeToString(call.ShapeOf(1)), " do not fit"));
+    return call.Invalid(
+        absl::StrCat("matrices ", ShapeToString(call.ShapeOf(0)), " and ",
+                     ShapeToString(call.ShapeOf(1)), " do not fit"));
   }
   LATHE_ASSIGN_OR_RETURN(
       shapes.batch,
@@ -160,13 +160,12 @@ absl::StatusOr<Tensors> MatMulKernel(const OpCall& call,
       shapes.batch,
       {BatchStrides(a, shapes.batch), BatchStrides(b, shapes.batch)},
       [&](int64_t i, const std::array<int64_t, 2>& at) {
-        Multiply(MakeMatrix(
-                     call.ValuesOf<float>(0).data() + at[0] * rows * inner,
-                     rows, inner, false),
-                 MakeMatrix(
-                     call.ValuesOf<float>(1).data() + at[1] * inner * columns,
-                     inner, columns, false),
-                 out.data() + i * rows * columns);
+        Multiply(
+            MakeMatrix(call.ValuesOf<float>(0).data() + at[0] * rows * inner,
+                       rows, inner, false),
+            MakeMatrix(call.ValuesOf<float>(1).data() + at[1] * inner * columns,
+                       inner, columns, false),
+            out.data() + i * rows * columns);
       });
   return Only(std::move(out).Build());
 }

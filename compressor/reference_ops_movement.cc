@@ -24,7 +24,8 @@ absl::StatusOr<Values> ConcatRule(const OpCall& call) {
       const int64_t axis,
       NormalizeAxis(call, call.node().IntOr("axis", 0), call.Rank(0)));
   for (int i = 1; i < call.InputCount(); ++i) {
-    if (!call.Has(i)) return call.Invalid(absl::StrCat("input ", i, " is missing"));
+    if (!call.Has(i))
+      return call.Invalid(absl::StrCat("input ", i, " is missing"));
     Shape expected = out.shape;
     if (call.Rank(i) == call.Rank(0)) expected[axis] = call.ShapeOf(i)[axis];
     if (call.TypeOf(i) != out.type || call.ShapeOf(i) != expected) {
@@ -63,8 +64,7 @@ absl::StatusOr<std::vector<int64_t>> SplitSizes(const OpCall& call,
   LATHE_ASSIGN_OR_RETURN(const auto given,
                          call.IntsOfAttributeOrInput("split", 1));
   if (given.has_value()) return *given;
-  const int64_t pieces =
-      call.node().IntOr("num_outputs", call.OutputCount());
+  const int64_t pieces = call.node().IntOr("num_outputs", call.OutputCount());
   if (pieces != call.OutputCount() || pieces < 1) {
     return call.Invalid(absl::StrCat("num_outputs = ", pieces, ", but it has ",
                                      call.OutputCount(), " outputs"));
@@ -86,15 +86,14 @@ absl::StatusOr<Values> SplitRule(const OpCall& call) {
   int64_t total = 0;
   for (const int64_t piece : sizes) {
     if (piece < 0 || piece > size) {
-      return call.Invalid(absl::StrCat("a piece of ", piece,
-                                       " does not fit into ", size));
+      return call.Invalid(
+          absl::StrCat("a piece of ", piece, " does not fit into ", size));
     }
     total += piece;
     outputs.push_back(call.In(0));
     outputs.back().shape[axis] = piece;
   }
-  if (total != size ||
-      static_cast<int>(sizes.size()) != call.OutputCount()) {
+  if (total != size || static_cast<int>(sizes.size()) != call.OutputCount()) {
     return call.Invalid(absl::StrCat(
         "pieces ", ShapeToString(sizes), " do not make up dimension ", axis,
         " of ", size, " in ", call.OutputCount(), " outputs"));
@@ -194,126 +193,6 @@ absl::StatusOr<Tensors> SliceKernel(const OpCall& call, const Values& outputs) {
                           outputs[0]));
 }
 
-// ---------------------------------------------------------------------- Pad
-
-struct Padding {
-  std::vector<int64_t> begin;
-  std::vector<int64_t> end;
-};
-
-absl::StatusOr<Padding> ResolvePadding(const OpCall& call) {
-  const int64_t rank = call.Rank(0);
-  LATHE_ASSIGN_OR_RETURN(const auto pads,
-                         call.IntsOfAttributeOrInput("pads", 1));
-  std::vector<int64_t> axes;
-  for (int64_t d = 0; d < rank; ++d) axes.push_back(d);
-  if (call.Has(3)) {
-    LATHE_ASSIGN_OR_RETURN(axes, call.IntsOf(3, "axes"));
-    LATHE_RETURN_IF_ERROR(NormalizeAxes(call, axes, rank).status());
-  }
-  if (!pads.has_value() || pads->size() != 2 * axes.size()) {
-    return call.Invalid("pads does not have two numbers for each axis");
-  }
-  Padding padding{std::vector<int64_t>(rank, 0), std::vector<int64_t>(rank, 0)};
-  for (size_t i = 0; i < axes.size(); ++i) {
-    LATHE_ASSIGN_OR_RETURN(const int64_t d, NormalizeAxis(call, axes[i], rank));
-    padding.begin[d] = (*pads)[i];
-    padding.end[d] = (*pads)[i + axes.size()];
-    for (const int64_t pad : {padding.begin[d], padding.end[d]}) {
-      if (pad < -kMostSize || pad > kMostSize) {
-        return call.Invalid(absl::StrCat("a padding of ", pad));
-      }
-    }
-  }
-  return padding;
-}
-
-absl::StatusOr<Values> PadRule(const OpCall& call) {
-  LATHE_ASSIGN_OR_RETURN(const Padding padding, ResolvePadding(call));
-  const std::string mode = call.node().StringOr("mode", "constant");
-  if (mode != "constant" && mode != "reflect" && mode != "edge" &&
-      mode != "wrap") {
-    return call.Unsupported(absl::StrCat("mode = \"", mode, "\""));
-  }
-  if (call.Has(2) && (call.TypeOf(2) != call.TypeOf(0) ||
-                      ElementCount(call.ShapeOf(2)) != 1)) {
-    return call.Invalid("the padding value is not one number of its type");
-  }
-  OpValue out = call.In(0);
-  for (size_t d = 0; d < out.shape.size(); ++d) {
-    const int64_t size = out.shape[d];
-    if (mode != "constant" && size == 0) {
-      return call.Invalid(absl::StrCat("dimension ", d, " is empty"));
-    }
-    out.shape[d] += padding.begin[d] + padding.end[d];
-    if (out.shape[d] < 0) {
-      return call.Invalid(absl::StrCat("dimension ", d, " would be ",
-                                       out.shape[d]));
-    }
-  }
-  return Values{out};
-}
-
-constexpr int64_t kOutside = -1;
-
-int64_t PadSource(const std::string& mode, int64_t at, int64_t size) {
-  if (at >= 0 && at < size) return at;
-  if (mode == "constant") return kOutside;
-  if (mode == "edge") return at < 0 ? 0 : size - 1;
-  if (mode == "wrap") return (at % size + size) % size;
-  if (size == 1) return 0;
-  const int64_t period = 2 * (size - 1);
-  const int64_t phase = (at % period + period) % period;
-  return phase < size ? phase : period - phase;
-}
-
-// For every dimension and output index the input's offset, or kOutside.
-std::vector<std::vector<int64_t>> PadSources(const OpCall& call,
-                                             const Padding& padding,
-                                             const Shape& out) {
-  const std::string mode = call.node().StringOr("mode", "constant");
-  const std::vector<int64_t> strides = Strides(call.ShapeOf(0));
-  std::vector<std::vector<int64_t>> sources(out.size());
-  for (size_t d = 0; d < out.size(); ++d) {
-    for (int64_t i = 0; i < out[d]; ++i) {
-      const int64_t source =
-          PadSource(mode, i - padding.begin[d], call.ShapeOf(0)[d]);
-      sources[d].push_back(source == kOutside ? kOutside
-                                              : source * strides[d]);
-    }
-  }
-  return sources;
-}
-
-template <typename T>
-T PadValue(const OpCall& call) {
-  if (call.Has(2)) return *Elements<T>(call.TensorOf(2));
-  return static_cast<T>(call.node().FloatOr("value", 0));
-}
-
-absl::StatusOr<Tensors> PadKernel(const OpCall& call, const Values& outputs) {
-  LATHE_ASSIGN_OR_RETURN(const Padding padding, ResolvePadding(call));
-  const Shape& shape = outputs[0].shape;
-  const auto sources = PadSources(call, padding, shape);
-  return VisitType(outputs[0].type, [&](auto zero) {
-    using T = decltype(zero);
-    TensorBuilder<T> out(outputs[0]);
-    const T* in = Elements<T>(call.TensorOf(0));
-    const T value = PadValue<T>(call);
-    for (int64_t i = 0; i < out.size(); ++i) {
-      int64_t rest = i;
-      int64_t offset = 0;
-      for (size_t d = shape.size(); d-- > 0 && offset != kOutside;) {
-        const int64_t source = sources[d][rest % shape[d]];
-        offset = source == kOutside ? kOutside : offset + source;
-        rest /= shape[d];
-      }
-      out.data()[i] = offset == kOutside ? value : in[offset];
-    }
-    return Only(std::move(out).Build());
-  });
-}
-
 // --------------------------------------------------- Transpose, Expand, Tile
 
 absl::StatusOr<std::vector<int64_t>> Permutation(const OpCall& call) {
@@ -345,8 +224,8 @@ absl::StatusOr<Tensors> TransposeKernel(const OpCall& call,
   const std::vector<int64_t> own = Strides(call.ShapeOf(0));
   std::vector<int64_t> strides;
   for (const int64_t d : permutation) strides.push_back(own[d]);
-  return Only(StridedCopy(call.TensorOf(0), 0, outputs[0].shape, strides,
-                          outputs[0]));
+  return Only(
+      StridedCopy(call.TensorOf(0), 0, outputs[0].shape, strides, outputs[0]));
 }
 
 absl::StatusOr<Values> ExpandRule(const OpCall& call) {
@@ -358,9 +237,9 @@ absl::StatusOr<Values> ExpandRule(const OpCall& call) {
 
 absl::StatusOr<Tensors> ExpandKernel(const OpCall& call,
                                      const Values& outputs) {
-  return Only(StridedCopy(
-      call.TensorOf(0), 0, outputs[0].shape,
-      BroadcastStrides(call.ShapeOf(0), outputs[0].shape), outputs[0]));
+  return Only(StridedCopy(call.TensorOf(0), 0, outputs[0].shape,
+                          BroadcastStrides(call.ShapeOf(0), outputs[0].shape),
+                          outputs[0]));
 }
 
 absl::StatusOr<Values> TileRule(const OpCall& call) {
@@ -399,7 +278,6 @@ constexpr OperatorDef kOperators[] = {
     {"Concat", 1, kAnyCount, kAny, ConcatRule, ConcatKernel},
     {"Split", 1, 2, kAny, SplitRule, SplitKernel},
     {"Slice", 1, 5, kAny, SliceRule, SliceKernel},
-    {"Pad", 1, 4, kAny, PadRule, PadKernel},
     {"Transpose", 1, 1, kAny, TransposeRule, TransposeKernel},
     {"Expand", 2, 2, kAny, ExpandRule, ExpandKernel},
     {"Tile", 2, 2, kAny, TileRule, TileKernel},

@@ -56,8 +56,8 @@ void SoftmaxRow(const float* row, const SoftmaxAxis& axis, bool is_log,
   }
   for (int64_t k = 0; k < axis.count; ++k) {
     const double shifted = static_cast<double>(row[k * axis.step]) - largest;
-    out[k * axis.step] = static_cast<float>(
-        is_log ? shifted - std::log(sum) : std::exp(shifted) / sum);
+    out[k * axis.step] = static_cast<float>(is_log ? shifted - std::log(sum)
+                                                   : std::exp(shifted) / sum);
   }
 }
 
@@ -128,11 +128,11 @@ absl::StatusOr<Tensors> BatchNormKernel(const OpCall& call,
     const double scale =
         call.ValuesOf<float>(1)[c] /
         std::sqrt(static_cast<double>(call.ValuesOf<float>(4)[c]) + epsilon);
-    out.data()[i] = static_cast<float>(
-        (static_cast<double>(call.ValuesOf<float>(0)[i]) -
-         call.ValuesOf<float>(3)[c]) *
-            scale +
-        call.ValuesOf<float>(2)[c]);
+    out.data()[i] =
+        static_cast<float>((static_cast<double>(call.ValuesOf<float>(0)[i]) -
+                            call.ValuesOf<float>(3)[c]) *
+                               scale +
+                           call.ValuesOf<float>(2)[c]);
   }
   return Only(std::move(out).Build());
 }
@@ -150,9 +150,9 @@ absl::StatusOr<Values> TrailingNormRule(const OpCall& call) {
     LATHE_ASSIGN_OR_RETURN(const Shape common,
                            BroadcastShapes(call, call.ShapeOf(i), in));
     if (common != in) {
-      return call.Invalid(absl::StrCat(
-          "input ", i, " of shape ", ShapeToString(call.ShapeOf(i)),
-          " does not fit ", ShapeToString(in)));
+      return call.Invalid(absl::StrCat("input ", i, " of shape ",
+                                       ShapeToString(call.ShapeOf(i)),
+                                       " does not fit ", ShapeToString(in)));
     }
   }
   if (CountRange(in, axis, in.size()) == 0) {
@@ -160,9 +160,8 @@ absl::StatusOr<Values> TrailingNormRule(const OpCall& call) {
   }
   Shape moments = in;
   std::fill(moments.begin() + axis, moments.end(), 1);
-  return Values{call.In(0),
-                {DataType::kFloat32, moments},
-                {DataType::kFloat32, moments}};
+  return Values{
+      call.In(0), {DataType::kFloat32, moments}, {DataType::kFloat32, moments}};
 }
 
 absl::StatusOr<Values> RmsNormRule(const OpCall& call) {
@@ -246,8 +245,8 @@ absl::StatusOr<Values> GroupNormRule(const OpCall& call) {
   const int64_t groups = call.node().IntOr("num_groups", 0);
   if (in.size() < 2 || groups < 1 || in[1] < 1 || in[1] % groups != 0 ||
       CountRange(in, 2, in.size()) == 0) {
-    return call.Invalid(absl::StrCat("num_groups = ", groups, " on ",
-                                     ShapeToString(in)));
+    return call.Invalid(
+        absl::StrCat("num_groups = ", groups, " on ", ShapeToString(in)));
   }
   for (const int i : {1, 2}) {
     LATHE_RETURN_IF_ERROR(
@@ -259,8 +258,7 @@ absl::StatusOr<Values> GroupNormRule(const OpCall& call) {
 // Normalises groups of neighbouring channels of each sample; scale and bias
 // have one number for each channel or one for each group.
 absl::StatusOr<Tensors> NormalizeGroups(const OpCall& call,
-                                        const Values& outputs,
-                                        int64_t groups) {
+                                        const Values& outputs, int64_t groups) {
   const float epsilon = call.node().FloatOr("epsilon", 1e-5f);
   const Shape& in = call.ShapeOf(0);
   const int64_t plane = CountRange(in, 2, in.size());
@@ -273,10 +271,9 @@ absl::StatusOr<Tensors> NormalizeGroups(const OpCall& call,
     const double scale = 1 / std::sqrt(moments.variance + epsilon);
     for (int64_t k = 0; k < count; ++k) {
       const int64_t c = (first + k) / plane % in[1] / per_number;
-      out.data()[first + k] =
-          static_cast<float>((values[k] - moments.mean) * scale *
-                                 call.ValuesOf<float>(1)[c] +
-                             call.ValuesOf<float>(2)[c]);
+      out.data()[first + k] = static_cast<float>(
+          (values[k] - moments.mean) * scale * call.ValuesOf<float>(1)[c] +
+          call.ValuesOf<float>(2)[c]);
     }
   }
   return Only(std::move(out).Build());
@@ -295,8 +292,8 @@ absl::StatusOr<Tensors> GroupNormKernel(const OpCall& call,
 absl::StatusOr<Values> LrnRule(const OpCall& call) {
   const int64_t size = call.node().IntOr("size", 0);
   if (call.Rank(0) < 2 || size < 1 || size > int64_t{1} << 31) {
-    return call.Invalid(absl::StrCat("size = ", size, " on ",
-                                     ShapeToString(call.ShapeOf(0))));
+    return call.Invalid(
+        absl::StrCat("size = ", size, " on ", ShapeToString(call.ShapeOf(0))));
   }
   return LikeInput(call);
 }

@@ -100,24 +100,24 @@ Tensor PoolPlanes(const OpCall& call, const OpValue& output, const Window& w,
 template <typename T>
 Tensor MaxPool(const OpCall& call, const OpValue& output, const Window& w) {
   const std::vector<int64_t> in_strides = Strides(w.in);
-  return PoolPlanes<T>(
-      call, output, w, [&](const T* in, const std::vector<int64_t>& index) {
-        T largest = std::numeric_limits<T>::lowest();
-        if (std::numeric_limits<T>::has_infinity) {
-          largest = -std::numeric_limits<T>::infinity();
-        }
-        VisitTaps(w, in_strides, index, [&](const Tap& tap) {
-          if (tap.is_inside) largest = std::max(largest, in[tap.offset]);
-        });
-        return largest;
-      });
+  return PoolPlanes<T>(call, output, w,
+                       [&](const T* in, const std::vector<int64_t>& index) {
+                         T largest = std::numeric_limits<T>::lowest();
+                         if (std::numeric_limits<T>::has_infinity) {
+                           largest = -std::numeric_limits<T>::infinity();
+                         }
+                         VisitTaps(w, in_strides, index, [&](const Tap& tap) {
+                           if (tap.is_inside)
+                             largest = std::max(largest, in[tap.offset]);
+                         });
+                         return largest;
+                       });
 }
 
 absl::StatusOr<Tensors> MaxPoolKernel(const OpCall& call,
                                       const Values& outputs) {
   LATHE_ASSIGN_OR_RETURN(
-      const Window w,
-      ResolveWindow(call.node(), Spatial(call.ShapeOf(0)), {}));
+      const Window w, ResolveWindow(call.node(), Spatial(call.ShapeOf(0)), {}));
   switch (call.TypeOf(0)) {
     case DataType::kInt8:
       return Only(MaxPool<int8_t>(call, outputs[0], w));
@@ -131,8 +131,7 @@ absl::StatusOr<Tensors> MaxPoolKernel(const OpCall& call,
 absl::StatusOr<Tensors> AveragePoolKernel(const OpCall& call,
                                           const Values& outputs) {
   LATHE_ASSIGN_OR_RETURN(
-      const Window w,
-      ResolveWindow(call.node(), Spatial(call.ShapeOf(0)), {}));
+      const Window w, ResolveWindow(call.node(), Spatial(call.ShapeOf(0)), {}));
   const bool counts_padding = call.node().IntOr("count_include_pad", 0) != 0;
   const std::vector<int64_t> in_strides = Strides(w.in);
   return Only(PoolPlanes<float>(
@@ -190,8 +189,7 @@ absl::StatusOr<Tensors> GlobalMaxPoolKernel(const OpCall& call,
 
 constexpr OperatorDef kOperators[] = {
     {"MaxPool", 1, 1, OpTypes::kAny, MaxPoolRule, MaxPoolKernel, true},
-    {"AveragePool", 1, 1, OpTypes::kFloat32, PoolRule, AveragePoolKernel,
-     true},
+    {"AveragePool", 1, 1, OpTypes::kFloat32, PoolRule, AveragePoolKernel, true},
     {"GlobalAveragePool", 1, 1, OpTypes::kFloat32, GlobalPoolRule,
      GlobalAveragePoolKernel, true},
     {"GlobalMaxPool", 1, 1, OpTypes::kFloat32, GlobalPoolRule,

@@ -33,9 +33,9 @@ absl::Status CheckScale(const OpCall& call) {
       const int64_t axis,
       NormalizeAxis(call, call.node().IntOr("axis", 1), call.Rank(0)));
   if (scale != Shape{call.ShapeOf(0)[axis]}) {
-    return call.Invalid(absl::StrCat(
-        "scale of shape ", ShapeToString(scale), " does not fit axis ", axis,
-        " of ", ShapeToString(call.ShapeOf(0))));
+    return call.Invalid(absl::StrCat("scale of shape ", ShapeToString(scale),
+                                     " does not fit axis ", axis, " of ",
+                                     ShapeToString(call.ShapeOf(0))));
   }
   return absl::OkStatus();
 }
@@ -91,10 +91,9 @@ absl::StatusOr<Tensors> QuantizeKernel(const OpCall& call,
       const int64_t c = channels.Of(i);
       const double offset =
           call.Has(2) ? static_cast<double>(call.ValuesOf<T>(2)[c]) : 0.0;
-      const double level =
-          std::nearbyint(call.ValuesOf<float>(0)[i] /
-                         call.ValuesOf<float>(1)[c]) +
-          offset;
+      const double level = std::nearbyint(call.ValuesOf<float>(0)[i] /
+                                          call.ValuesOf<float>(1)[c]) +
+                           offset;
       // NaN becomes the zero point.
       out.data()[i] = static_cast<T>(
           std::isnan(level) ? offset : std::min(std::max(level, least), most));
@@ -136,8 +135,7 @@ absl::StatusOr<Tensors> DequantizeKernel(const OpCall& call,
 constexpr OperatorDef kOperators[] = {
     {"QuantizeLinear", 2, 3, OpTypes::kFirstFloat32, QuantizeRule,
      QuantizeKernel},
-    {"DequantizeLinear", 2, 3, OpTypes::kAny, DequantizeRule,
-     DequantizeKernel},
+    {"DequantizeLinear", 2, 3, OpTypes::kAny, DequantizeRule, DequantizeKernel},
 };
 
 }  // namespace

@@ -111,9 +111,9 @@ absl::StatusOr<Values> RecurrentRule(const OpCall& call) {
     const DataType expected =
         i == kLengths ? DataType::kInt32 : DataType::kFloat32;
     if (call.Has(i) && call.TypeOf(i) != expected) {
-      return call.Unsupported(absl::StrCat(
-          "input ", i, " is ", DataTypeName(call.TypeOf(i)), ", not ",
-          DataTypeName(expected)));
+      return call.Unsupported(absl::StrCat("input ", i, " is ",
+                                           DataTypeName(call.TypeOf(i)),
+                                           ", not ", DataTypeName(expected)));
     }
   }
   const int64_t rows = s.gates * s.hidden;
@@ -206,11 +206,10 @@ void StepGru(const Cell& cell, bool linear_before_reset, const float* x,
   }
   for (int64_t k = 0; k < n; ++k) {
     const double update = Sigmoid(cell.FromInput(x, k) + cell.FromState(h, k));
-    const double recurrence =
-        linear_before_reset ? reset[k] * cell.FromState(h, 2 * n + k)
-                            : cell.FromState(reset_h, 2 * n + k);
-    const double fresh =
-        std::tanh(cell.FromInput(x, 2 * n + k) + recurrence);
+    const double recurrence = linear_before_reset
+                                  ? reset[k] * cell.FromState(h, 2 * n + k)
+                                  : cell.FromState(reset_h, 2 * n + k);
+    const double fresh = std::tanh(cell.FromInput(x, 2 * n + k) + recurrence);
     state.h[k] = (1 - update) * fresh + update * h[k];
   }
 }
@@ -257,7 +256,10 @@ std::vector<double> InitialState(const OpCall& call, const Sizes& s, int input,
 class Runner {
  public:
   Runner(const OpCall& call, const Sizes& sizes, const Values& outputs)
-      : call_(call), s_(sizes), all_(outputs[0]), last_(outputs[1]),
+      : call_(call),
+        s_(sizes),
+        all_(outputs[0]),
+        last_(outputs[1]),
         last_cell_(outputs.back()) {}
 
   // One sample in one direction.
@@ -294,8 +296,8 @@ class Runner {
     return std::min(std::max<int64_t>(length, 0), s_.steps);
   }
   const float* InputAt(int64_t step, int64_t sample) const {
-    const int64_t row = s_.is_batch_first ? sample * s_.steps + step
-                                          : step * s_.batch + sample;
+    const int64_t row =
+        s_.is_batch_first ? sample * s_.steps + step : step * s_.batch + sample;
     return call_.ValuesOf<float>(0).data() + row * s_.inputs;
   }
   int64_t OutputOffset(int64_t step, int64_t direction, int64_t sample) const {

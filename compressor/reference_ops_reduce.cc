@@ -46,9 +46,9 @@ Shape ReducedShape(const Shape& in, const std::vector<int64_t>& axes,
 
 absl::StatusOr<Values> ReduceRule(const OpCall& call) {
   LATHE_ASSIGN_OR_RETURN(const auto axes, ReducedAxes(call));
-  return Values{{call.TypeOf(0),
-                 ReducedShape(call.ShapeOf(0), axes,
-                              call.node().IntOr("keepdims", 1) != 0)}};
+  return Values{
+      {call.TypeOf(0), ReducedShape(call.ShapeOf(0), axes,
+                                    call.node().IntOr("keepdims", 1) != 0)}};
 }
 
 absl::StatusOr<Values> FloatReduceRule(const OpCall& call) {
@@ -102,7 +102,8 @@ struct ProductOf : SumOf {
 struct SumSquareOf : SumOf {
   template <typename T>
   static Accumulator<T> Step(Accumulator<T> sum, T x) {
-    return sum + static_cast<Accumulator<T>>(x) * static_cast<Accumulator<T>>(x);
+    return sum +
+           static_cast<Accumulator<T>>(x) * static_cast<Accumulator<T>>(x);
   }
 };
 
@@ -143,10 +144,9 @@ absl::StatusOr<Tensors> ReduceKernel(const OpCall& call,
                      sums[at[0]] = F::template Step<T>(sums[at[0]], values[i]);
                    });
     const int64_t count = sums.empty() ? 0 : values.size() / sums.size();
-    std::transform(sums.begin(), sums.end(), out.data(),
-                   [&](Accumulator<T> sum) {
-                     return F::template End<T>(sum, count);
-                   });
+    std::transform(
+        sums.begin(), sums.end(), out.data(),
+        [&](Accumulator<T> sum) { return F::template End<T>(sum, count); });
     return Only(std::move(out).Build());
   });
 }
@@ -193,11 +193,11 @@ absl::StatusOr<Tensors> LogSumExpKernel(const OpCall& call,
     const auto values = call.ValuesOf<T>(0);
     const T* shift = Elements<T>(largest[0]);
     const auto finite = [](T x) { return std::isfinite(double(x)) ? x : T(0); };
-    WalkStrided<1>(in, {strides},
-                   [&](int64_t i, const std::array<int64_t, 1>& at) {
-                     sums[at[0]] += std::exp(
-                         static_cast<double>(values[i] - finite(shift[at[0]])));
-                   });
+    WalkStrided<1>(
+        in, {strides}, [&](int64_t i, const std::array<int64_t, 1>& at) {
+          sums[at[0]] +=
+              std::exp(static_cast<double>(values[i] - finite(shift[at[0]])));
+        });
     for (int64_t i = 0; i < out.size(); ++i) {
       out.data()[i] = static_cast<T>(std::log(sums[i]) + finite(shift[i]));
     }
@@ -210,9 +210,9 @@ absl::StatusOr<Values> ArgRule(const OpCall& call) {
       const int64_t axis,
       NormalizeAxis(call, call.node().IntOr("axis", 0), call.Rank(0)));
   if (call.ShapeOf(0)[axis] == 0) return call.Invalid("the axis is empty");
-  return Values{{DataType::kInt64,
-                 ReducedShape(call.ShapeOf(0), {axis},
-                              call.node().IntOr("keepdims", 1) != 0)}};
+  return Values{
+      {DataType::kInt64, ReducedShape(call.ShapeOf(0), {axis},
+                                      call.node().IntOr("keepdims", 1) != 0)}};
 }
 
 template <bool is_max>
@@ -228,8 +228,8 @@ absl::StatusOr<Tensors> ArgKernel(const OpCall& call, const Values& outputs) {
     using T = decltype(zero);
     TensorBuilder<int64_t> out(outputs[0]);
     for (int64_t i = 0; i < out.size(); ++i) {
-      const T* row = Elements<T>(call.TensorOf(0)) +
-                     i / inner * size * inner + i % inner;
+      const T* row =
+          Elements<T>(call.TensorOf(0)) + i / inner * size * inner + i % inner;
       int64_t best = 0;
       for (int64_t k = 1; k < size; ++k) {
         const T x = row[k * inner];

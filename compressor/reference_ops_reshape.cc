@@ -53,8 +53,8 @@ absl::StatusOr<Values> ReshapeRule(const OpCall& call) {
   const int64_t count = ElementCount(call.ShapeOf(0));
   const auto open = std::count(shape.begin(), shape.end(), -1);
   if (open > 1) return call.Invalid("the shape has more than one -1");
-  const bool fits = open == 0 ? product == count
-                              : product > 0 && count % product == 0;
+  const bool fits =
+      open == 0 ? product == count : product > 0 && count % product == 0;
   if (!fits) {
     return call.Invalid(absl::StrCat("input of shape ",
                                      ShapeToString(call.ShapeOf(0)),
@@ -73,8 +73,8 @@ absl::StatusOr<Values> FlattenRule(const OpCall& call) {
   }
   const int64_t axis = given < 0 ? given + rank : given;
   const Shape& in = call.ShapeOf(0);
-  return Values{{call.TypeOf(0),
-                 {CountRange(in, 0, axis), CountRange(in, axis, rank)}}};
+  return Values{
+      {call.TypeOf(0), {CountRange(in, 0, axis), CountRange(in, axis, rank)}}};
 }
 
 absl::StatusOr<Values> SqueezeRule(const OpCall& call) {

@@ -40,7 +40,8 @@ absl::StatusOr<std::vector<double>> ScalesOf(const OpCall& call, int i) {
   if (call.TypeOf(i) != DataType::kFloat32) {
     return call.Invalid("the scales are not float32");
   }
-  if (!call.IsKnown(i)) return call.Unsupported("the scales depend on the data");
+  if (!call.IsKnown(i))
+    return call.Unsupported("the scales depend on the data");
   const auto values = call.ValuesOf<float>(i);
   return std::vector<double>(values.begin(), values.end());
 }
@@ -48,8 +49,8 @@ absl::StatusOr<std::vector<double>> ScalesOf(const OpCall& call, int i) {
 absl::Status ApplyScales(const OpCall& call, const std::vector<int64_t>& axes,
                          const std::vector<double>& scales, ResizePlan& plan) {
   if (scales.size() != axes.size()) {
-    return call.Invalid(absl::StrCat(scales.size(), " scales for ",
-                                     axes.size(), " axes"));
+    return call.Invalid(
+        absl::StrCat(scales.size(), " scales for ", axes.size(), " axes"));
   }
   for (size_t i = 0; i < axes.size(); ++i) {
     const double size = std::floor(plan.out[axes[i]] * scales[i]);
@@ -83,8 +84,8 @@ absl::Status ApplySizes(const OpCall& call, const std::vector<int64_t>& axes,
   }
   const std::string policy =
       call.node().StringOr("keep_aspect_ratio_policy", "stretch");
-  const double common = CommonScale(call.ShapeOf(0), axes, sizes,
-                                    policy == "not_smaller");
+  const double common =
+      CommonScale(call.ShapeOf(0), axes, sizes, policy == "not_smaller");
   for (size_t i = 0; i < axes.size(); ++i) {
     const int64_t in = call.ShapeOf(0)[axes[i]];
     const double size = policy == "stretch" ? static_cast<double>(sizes[i])
@@ -112,19 +113,18 @@ absl::Status CheckModes(const OpCall& call, const ResizePlan& plan) {
 }
 
 absl::StatusOr<ResizePlan> ResolveResize(const OpCall& call) {
-  const bool is_old =
-      call.node().op_type == "Upsample" || call.opset() < 11;
+  const bool is_old = call.node().op_type == "Upsample" || call.opset() < 11;
   ResizePlan plan;
   plan.out = call.ShapeOf(0);
   plan.scales.assign(call.Rank(0), 1.0);
   plan.mode = call.node().StringOr("mode", "nearest");
-  plan.coordinates = is_old ? "asymmetric"
-                            : call.node().StringOr(
-                                  "coordinate_transformation_mode",
-                                  "half_pixel");
-  plan.nearest = is_old ? "floor"
-                        : call.node().StringOr("nearest_mode",
-                                               "round_prefer_floor");
+  plan.coordinates = is_old
+                         ? "asymmetric"
+                         : call.node().StringOr(
+                               "coordinate_transformation_mode", "half_pixel");
+  plan.nearest =
+      is_old ? "floor"
+             : call.node().StringOr("nearest_mode", "round_prefer_floor");
   LATHE_RETURN_IF_ERROR(CheckModes(call, plan));
   for (const int64_t size : plan.out) {
     if (size == 0) return call.Invalid("the input is empty");
@@ -140,8 +140,7 @@ absl::StatusOr<ResizePlan> ResolveResize(const OpCall& call) {
     LATHE_ASSIGN_OR_RETURN(const auto sizes, call.IntsOf(3, "sizes"));
     LATHE_RETURN_IF_ERROR(ApplySizes(call, axes, sizes, plan));
   } else {
-    LATHE_ASSIGN_OR_RETURN(const auto scales,
-                           ScalesOf(call, is_old ? 1 : 2));
+    LATHE_ASSIGN_OR_RETURN(const auto scales, ScalesOf(call, is_old ? 1 : 2));
     LATHE_RETURN_IF_ERROR(ApplyScales(call, axes, scales, plan));
   }
   const bool shrinks = std::any_of(plan.scales.begin(), plan.scales.end(),
@@ -198,8 +197,8 @@ double CubicWeight(double a, double distance) {
   return 0;
 }
 
-std::vector<Tap> TapsAt(const OpCall& call, const ResizePlan& plan,
-                        int64_t in, double x) {
+std::vector<Tap> TapsAt(const OpCall& call, const ResizePlan& plan, int64_t in,
+                        double x) {
   if (plan.mode == "nearest") return {{NearestIndex(plan.nearest, x), 1.0}};
   const int64_t base = static_cast<int64_t>(std::floor(x));
   const double rest = x - base;
@@ -210,9 +209,8 @@ std::vector<Tap> TapsAt(const OpCall& call, const ResizePlan& plan,
   double sum = 0;
   for (int64_t k = -1; k <= 2; ++k) {
     const bool is_outside = base + k < 0 || base + k >= in;
-    taps.push_back({base + k, excludes && is_outside
-                                  ? 0.0
-                                  : CubicWeight(a, rest - k)});
+    taps.push_back(
+        {base + k, excludes && is_outside ? 0.0 : CubicWeight(a, rest - k)});
     sum += taps.back().weight;
   }
   for (Tap& tap : taps) tap.weight /= sum;

@@ -57,8 +57,8 @@ absl::StatusOr<Values> ConstantOfShapeRule(const OpCall& call) {
   LATHE_ASSIGN_OR_RETURN(Shape shape, call.IntsOf(0, "shape"));
   const Tensor value = FillValue(call);
   if (value.size() != 1) {
-    return call.Invalid(absl::StrCat("the value has ", value.size(),
-                                     " elements, not 1"));
+    return call.Invalid(
+        absl::StrCat("the value has ", value.size(), " elements, not 1"));
   }
   return Values{{value.type(), std::move(shape)}};
 }
@@ -95,9 +95,8 @@ absl::StatusOr<Values> RangeRule(const OpCall& call) {
       return call.Unsupported("its length depends on the data");
     }
   }
-  const absl::StatusOr<int64_t> count = VisitType(type, [&](auto zero) {
-    return RangeCount<decltype(zero)>(call);
-  });
+  const absl::StatusOr<int64_t> count = VisitType(
+      type, [&](auto zero) { return RangeCount<decltype(zero)>(call); });
   if (!count.ok()) return count.status();
   return Values{{type, {*count}}};
 }
@@ -120,8 +119,7 @@ constexpr OpTypes kAny = OpTypes::kAny;
 constexpr OperatorDef kOperators[] = {
     {"Shape", 1, 1, kAny, ShapeRule, ShapeKernel},
     {"Size", 1, 1, kAny, SizeRule, SizeKernel},
-    {"ConstantOfShape", 1, 1, kAny, ConstantOfShapeRule,
-     ConstantOfShapeKernel},
+    {"ConstantOfShape", 1, 1, kAny, ConstantOfShapeRule, ConstantOfShapeKernel},
     {"Range", 3, 3, kAny, RangeRule, RangeKernel},
 };
 

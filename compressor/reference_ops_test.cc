@@ -55,7 +55,7 @@ absl::StatusOr<std::vector<Tensor>> Try(const std::string& op,
 }
 
 Tensor Compute(const std::string& op, const std::vector<Tensor>& inputs,
-           Attributes attributes = {}, int64_t opset = 17) {
+               Attributes attributes = {}, int64_t opset = 17) {
   const auto outputs = Try(op, inputs, std::move(attributes), opset);
   EXPECT_TRUE(outputs.ok()) << outputs.status();
   return outputs.ok() ? (*outputs)[0] : Tensor();
@@ -69,23 +69,24 @@ void ExpectIs(const Tensor& tensor, const Shape& shape, const Floats& values) {
 
 TEST(Conv, AddsUpWindowsWithPaddingAndStride) {
   // 3 x 3 ones over 1..9, padded by 1, every second window.
-  const Tensor y = Compute("Conv", {Counting({1, 1, 3, 3}),
-                                F({1, 1, 3, 3}, Floats(9, 1)), F({1}, {0.5f})},
-                       {{"pads", Ints{1, 1, 1, 1}}, {"strides", Ints{2, 2}}});
+  const Tensor y = Compute(
+      "Conv",
+      {Counting({1, 1, 3, 3}), F({1, 1, 3, 3}, Floats(9, 1)), F({1}, {0.5f})},
+      {{"pads", Ints{1, 1, 1, 1}}, {"strides", Ints{2, 2}}});
   ExpectIs(y, {1, 1, 2, 2}, {12.5f, 16.5f, 24.5f, 28.5f});
 }
 
 TEST(Conv, KeepsGroupsApart) {
-  const Tensor y = Compute("Conv", {F({1, 2, 1, 2}, {1, 2, 3, 4}),
-                                F({2, 1, 1, 1}, {10, 100})},
-                       {{"group", int64_t{2}}});
+  const Tensor y = Compute(
+      "Conv", {F({1, 2, 1, 2}, {1, 2, 3, 4}), F({2, 1, 1, 1}, {10, 100})},
+      {{"group", int64_t{2}}});
   ExpectIs(y, {1, 2, 1, 2}, {10, 20, 300, 400});
 }
 
 TEST(Conv, HasOneDimensionDilationAndUnevenPadding) {
-  const Tensor y = Compute("Conv", {F({1, 1, 4}, {1, 2, 3, 4}),
-                                F({1, 1, 2}, {1, 10})},
-                       {{"dilations", Ints{2}}, {"pads", Ints{2, 1}}});
+  const Tensor y =
+      Compute("Conv", {F({1, 1, 4}, {1, 2, 3, 4}), F({1, 1, 2}, {1, 10})},
+              {{"dilations", Ints{2}}, {"pads", Ints{2, 1}}});
   ExpectIs(y, {1, 1, 5}, {10, 20, 31, 42, 3});
 }
 
@@ -118,16 +119,15 @@ TEST(Pool, RoundsTheSizeUpInCeilMode) {
 
 TEST(Pool, TakesTheLargestOfNegativeNumbersAmongPadding) {
   ExpectIs(Compute("MaxPool", {F({1, 1, 1, 2}, {-3, -5})},
-               {{"kernel_shape", Ints{1, 2}}, {"pads", Ints{0, 1, 0, 0}}}),
+                   {{"kernel_shape", Ints{1, 2}}, {"pads", Ints{0, 1, 0, 0}}}),
            {1, 1, 1, 2}, {-3, -3});
 }
 
 TEST(BatchNormalization, ScalesAndShiftsEachChannel) {
-  const Tensor y =
-      Compute("BatchNormalization",
-          {F({1, 2, 1, 1}, {3, 5}), F({2}, {2, 1}), F({2}, {0.5f, 0}),
-           F({2}, {1, 5}), F({2}, {4, 1})},
-          {{"epsilon", 0.0f}});
+  const Tensor y = Compute("BatchNormalization",
+                           {F({1, 2, 1, 1}, {3, 5}), F({2}, {2, 1}),
+                            F({2}, {0.5f, 0}), F({2}, {1, 5}), F({2}, {4, 1})},
+                           {{"epsilon", 0.0f}});
   ExpectIs(y, {1, 2, 1, 1}, {2.5f, 0});
 }
 
@@ -140,18 +140,19 @@ TEST(Softmax, FlattensBeforeOpset13) {
 }
 
 TEST(Gemm, ScalesTransposesAndBroadcastsTheBias) {
-  const Tensor y = Compute("Gemm", {F({2, 1}, {1, 2}), F({3, 2}, {1, 2, 3, 4, 5, 6}),
-                                F({1}, {10})},
-                       {{"transA", int64_t{1}},
-                        {"transB", int64_t{1}},
-                        {"alpha", 2.0f},
-                        {"beta", 0.5f}});
+  const Tensor y = Compute(
+      "Gemm", {F({2, 1}, {1, 2}), F({3, 2}, {1, 2, 3, 4, 5, 6}), F({1}, {10})},
+      {{"transA", int64_t{1}},
+       {"transB", int64_t{1}},
+       {"alpha", 2.0f},
+       {"beta", 0.5f}});
   ExpectIs(y, {1, 3}, {15, 27, 39});
 }
 
 TEST(MatMul, BroadcastsBatchesAndTakesVectors) {
-  ExpectIs(Compute("MatMul", {F({2, 1, 2}, {1, 2, 3, 4}), F({2, 1}, {10, 100})}),
-           {2, 1, 1}, {210, 430});
+  ExpectIs(
+      Compute("MatMul", {F({2, 1, 2}, {1, 2, 3, 4}), F({2, 1}, {10, 100})}),
+      {2, 1, 1}, {210, 430});
   ExpectIs(Compute("MatMul", {F({2}, {1, 2}), F({2}, {3, 4})}), {}, {11});
 }
 
@@ -169,16 +170,17 @@ TEST(Arithmetic, IsDefinedForEveryInteger) {
               ElementsAre(0));
   EXPECT_THAT(Compute("Abs", {least}).values<int64_t>(), ElementsAre(kLeast));
   EXPECT_THAT(Compute("Add", {least, least}).values<int64_t>(), ElementsAre(0));
-  EXPECT_THAT(Compute("Mod", {I({2}, {-7, 7}), I({2}, {3, -3})}).values<int64_t>(),
-              ElementsAre(2, -2));
-  EXPECT_TRUE(absl::IsInvalidArgument(
-      Try("Div", {least, I({1}, {0})}).status()));
+  EXPECT_THAT(
+      Compute("Mod", {I({2}, {-7, 7}), I({2}, {3, -3})}).values<int64_t>(),
+      ElementsAre(2, -2));
+  EXPECT_TRUE(
+      absl::IsInvalidArgument(Try("Div", {least, I({1}, {0})}).status()));
 }
 
 TEST(Cast, SaturatesWhatDoesNotFit) {
   const float kNan = std::numeric_limits<float>::quiet_NaN();
   const Tensor y = Compute("Cast", {F({4}, {1e30f, -1e30f, kNan, -2.7f})},
-                       {{"to", int64_t{6}}});  // int32.
+                           {{"to", int64_t{6}}});  // int32.
   EXPECT_THAT(y.values<int32_t>(),
               ElementsAre(std::numeric_limits<int32_t>::max(),
                           std::numeric_limits<int32_t>::min(), 0, -2));
@@ -197,15 +199,15 @@ TEST(Slice, GoesBackwardsAndBeyondTheEnds) {
   constexpr int64_t kNear = std::numeric_limits<int64_t>::min();
   const auto slice = [&](int64_t start, int64_t end, int64_t step) {
     return Compute("Slice", {x, I({1}, {start}), I({1}, {end}), I({1}, {0}),
-                         I({1}, {step})});
+                             I({1}, {step})});
   };
   ExpectIs(slice(1, kFar, 2), {2}, {1, 3});
   ExpectIs(slice(-1, kNear, -2), {3}, {4, 2, 0});
   ExpectIs(slice(3, 1, 1), {0}, {});
   ExpectIs(slice(0, kFar, kFar), {1}, {0});
   ExpectIs(slice(-1, kNear, kNear), {1}, {4});
-  ExpectIs(Compute("Slice", {x}, {{"starts", Ints{1}}, {"ends", Ints{-1}}}, 9), {3},
-           {1, 2, 3});
+  ExpectIs(Compute("Slice", {x}, {{"starts", Ints{1}}, {"ends", Ints{-1}}}, 9),
+           {3}, {1, 2, 3});
 }
 
 TEST(Pad, ReflectsRepeatsAndCrops) {
@@ -228,8 +230,8 @@ TEST(Movement, MovesElements) {
            {1, 2, 1, 2, 1, 2, 1, 2});
   ExpectIs(Compute("Concat", {x, F({2, 1}, {7, 8})}, {{"axis", int64_t{-1}}}),
            {2, 4}, {1, 2, 3, 7, 4, 5, 6, 8});
-  ExpectIs(Compute("Gather", {x, I({2}, {-1, 0})}, {{"axis", int64_t{1}}}), {2, 2},
-           {3, 1, 6, 4});
+  ExpectIs(Compute("Gather", {x, I({2}, {-1, 0})}, {{"axis", int64_t{1}}}),
+           {2, 2}, {3, 1, 6, 4});
   ExpectIs(Compute("Reshape", {x, I({3}, {0, -1, 1})}), {2, 3, 1},
            {1, 2, 3, 4, 5, 6});
 }
@@ -245,8 +247,8 @@ TEST(Split, MakesALastPieceThatIsSmaller) {
 TEST(Reduce, TakesAxesFromAttributeOrInput) {
   const Tensor x = Counting({2, 3});
   ExpectIs(Compute("ReduceMean", {x}, {{"axes", Ints{-1}}}), {2, 1}, {2, 5});
-  ExpectIs(Compute("ReduceSum", {x, I({1}, {0})}, {{"keepdims", int64_t{0}}}), {3},
-           {5, 7, 9});
+  ExpectIs(Compute("ReduceSum", {x, I({1}, {0})}, {{"keepdims", int64_t{0}}}),
+           {3}, {5, 7, 9});
   ExpectIs(Compute("ReduceMax", {x}), {1, 1}, {6});
   EXPECT_THAT(Compute("ArgMax", {x}, {{"axis", int64_t{1}}}).values<int64_t>(),
               ElementsAre(2, 2));
@@ -256,13 +258,15 @@ TEST(Resize, CopiesTheNearestAndInterpolates) {
   const Tensor x = F({1, 1, 1, 2}, {0, 4});
   const Tensor none = F({0}, {});
   const Tensor scales = F({4}, {1, 1, 1, 2});
-  ExpectIs(Compute("Resize", {x, none, scales},
-               {{"mode", std::string("nearest")},
-                {"coordinate_transformation_mode", std::string("asymmetric")},
-                {"nearest_mode", std::string("floor")}}),
-           {1, 1, 1, 4}, {0, 0, 4, 4});
-  ExpectIs(Compute("Resize", {x, none, scales}, {{"mode", std::string("linear")}}),
-           {1, 1, 1, 4}, {0, 1, 3, 4});
+  ExpectIs(
+      Compute("Resize", {x, none, scales},
+              {{"mode", std::string("nearest")},
+               {"coordinate_transformation_mode", std::string("asymmetric")},
+               {"nearest_mode", std::string("floor")}}),
+      {1, 1, 1, 4}, {0, 0, 4, 4});
+  ExpectIs(
+      Compute("Resize", {x, none, scales}, {{"mode", std::string("linear")}}),
+      {1, 1, 1, 4}, {0, 1, 3, 4});
 }
 
 TEST(Lstm, FollowsItsEquationsOverTwoSteps) {
@@ -285,7 +289,7 @@ TEST(Lstm, FollowsItsEquationsOverTwoSteps) {
 TEST(QuantizeLinear, RoundsHalvesToEvenAndSaturates) {
   const Tensor zero_point = Tensor::Of<uint8_t>({}, std::vector<uint8_t>{10});
   const Tensor y = Compute("QuantizeLinear", {F({5}, {1, 3, -1, 1000, -1000}),
-                                          F({}, {2}), zero_point});
+                                              F({}, {2}), zero_point});
   EXPECT_THAT(y.values<uint8_t>(), ElementsAre(10, 12, 10, 255, 0));
   ExpectIs(Compute("DequantizeLinear", {y, F({}, {2}), zero_point}), {5},
            {0, 4, 0, 490, -20});
@@ -310,10 +314,10 @@ TEST(EvaluateNode, AppliesPostOpsInOrder) {
   PostOp add{PostOp::Kind::kAdd};
   add.input = 3;
   node.post_ops = {{PostOp::Kind::kRelu}, add, {PostOp::Kind::kClip, -1, 4}};
-  const auto y = EvaluateNode(
-      node, 17,
-      {F({1, 1, 1, 3}, {-5, 1, 3}), F({1, 1, 1, 1}, {2}), Tensor(),
-       F({1, 1, 1, 3}, {-7, 1, 1})});
+  const auto y =
+      EvaluateNode(node, 17,
+                   {F({1, 1, 1, 3}, {-5, 1, 3}), F({1, 1, 1, 1}, {2}), Tensor(),
+                    F({1, 1, 1, 3}, {-7, 1, 1})});
   ASSERT_TRUE(y.ok()) << y.status();
   ExpectIs((*y)[0], {1, 1, 1, 3}, {-1, 3, 4});
 }

@@ -49,9 +49,9 @@ absl::StatusOr<Window> ReadWindow(const Node& node,
   if (!kernel.empty() &&
       !std::equal(kernel.begin(), kernel.end(), window.kernel.begin(),
                   window.kernel.end())) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "kernel_shape = ", ShapeToString(window.kernel),
-        ", but the weights are ", ShapeToString(kernel)));
+    return absl::InvalidArgumentError(
+        absl::StrCat("kernel_shape = ", ShapeToString(window.kernel),
+                     ", but the weights are ", ShapeToString(kernel)));
   }
   return window;
 }
@@ -106,8 +106,7 @@ absl::StatusOr<int64_t> OutSize(const Window& window, size_t d, bool is_ceil) {
   }
   int64_t out = (room + (is_ceil ? stride - 1 : 0)) / stride + 1;
   // A window that would start beyond the input and its left padding is none.
-  if (is_ceil &&
-      (out - 1) * stride >= window.in[d] + window.pads_begin[d]) {
+  if (is_ceil && (out - 1) * stride >= window.in[d] + window.pads_begin[d]) {
     --out;
   }
   return out;

@@ -32,15 +32,15 @@ constexpr const char* kNoSampleData =
 
 // Relative to SampleDataDir().
 inline std::vector<std::string> SampleModels() {
-  return {"cifar10/resnet8.onnx",        "cifar10/resnet8_wide.onnx",
-          "cifar10/resnet20.onnx",       "cifar10/vit_pgd_2_3_16.onnx",
-          "cifar10/cct4_3x1.onnx",       "imagenet/squeezenet1_1.onnx",
-          "kws/dscnn_tiny.onnx",         "kws/lstm_arm_s.onnx",
-          "mnist/mnist_cnn.onnx",        "mnist/mnist_lstm.onnx"};
+  return {"cifar10/resnet8.onnx",  "cifar10/resnet8_wide.onnx",
+          "cifar10/resnet20.onnx", "cifar10/vit_pgd_2_3_16.onnx",
+          "cifar10/cct4_3x1.onnx", "imagenet/squeezenet1_1.onnx",
+          "kws/dscnn_tiny.onnx",   "kws/lstm_arm_s.onnx",
+          "mnist/mnist_cnn.onnx",  "mnist/mnist_lstm.onnx"};
 }
 
-// Normal deviates with the shapes of `graph`'s inputs; the batch as wanted where
-// it is dynamic. REQUIRES: float32 inputs.
+// Normal deviates with the shapes of `graph`'s inputs; the batch as wanted
+// where it is dynamic. REQUIRES: float32 inputs.
 inline std::vector<Tensor> RandomInputs(const Graph& graph, int64_t batch,
                                         uint32_t seed) {
   std::mt19937 generator(seed);
