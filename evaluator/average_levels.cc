@@ -61,8 +61,8 @@ void SumWindow(const Plan& plan, const In* image, const Taps& z, const Taps& y,
         const int64_t row = y.first + j * axes[1].dilation;
         const int64_t column = x.first + k * axes[2].dilation;
         const In* pixel =
-            image + ((depth * axes[1].in + row) * axes[2].in + column) *
-                        plan.channels;
+            image +
+            ((depth * axes[1].in + row) * axes[2].in + column) * plan.channels;
         for (int64_t c = 0; c < plan.channels; ++c) sums[c] += pixel[c];
       }
     }
@@ -70,8 +70,8 @@ void SumWindow(const Plan& plan, const In* image, const Taps& z, const Taps& y,
 }
 
 template <typename Out>
-void Store(const Plan& plan, const int32_t* sums, int64_t taps,
-           int64_t counted, Out* out) {
+void Store(const Plan& plan, const int32_t* sums, int64_t taps, int64_t counted,
+           Out* out) {
   const int32_t zero = plan.input.zero_point * static_cast<int32_t>(taps);
   const float scale = plan.input.scale / static_cast<float>(counted);
   for (int64_t c = 0; c < plan.channels; ++c) {
@@ -140,8 +140,8 @@ Loop AverageLevelsLoop(int64_t batch, int64_t channels, const Window& window,
       AverageTo(plan, reinterpret_cast<const uint8_t*>(operands[0]),
                 operands[1], &sums);
     } else {
-      AverageTo(plan, reinterpret_cast<const int8_t*>(operands[0]),
-                operands[1], &sums);
+      AverageTo(plan, reinterpret_cast<const int8_t*>(operands[0]), operands[1],
+                &sums);
     }
     return absl::OkStatus();
   };

@@ -85,8 +85,8 @@ class EpilogueBuilder {
       for (const FusedOp& fused : ActivationOps(op)) Append(fused);
     }
     if (encoding_.IsLevels()) {
-      AppendAffine({1 / encoding_.scale,
-                    static_cast<float>(encoding_.zero_point)});
+      AppendAffine(
+          {1 / encoding_.scale, static_cast<float>(encoding_.zero_point)});
     }
     LATHE_RETURN_IF_ERROR(CheckKinds());
     return std::move(epilogue_);
@@ -191,10 +191,10 @@ class EpilogueBuilder {
   }
 
   absl::Status NotFusable(ValueId value) const {
-    return absl::UnimplementedError(absl::StrCat(
-        "node ", node_.name, ": the addition of ",
-        context_.graph().value(value).name, " ",
-        ShapeToString(context_.shape(value)), " cannot be fused"));
+    return absl::UnimplementedError(
+        absl::StrCat("node ", node_.name, ": the addition of ",
+                     context_.graph().value(value).name, " ",
+                     ShapeToString(context_.shape(value)), " cannot be fused"));
   }
 
   LoweringContext& context_;

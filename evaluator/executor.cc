@@ -39,8 +39,7 @@ std::vector<BufferLife> LivesOf(const Program& program) {
     const int root = Resolve(program.buffers, location).buffer;
     const Buffer& buffer = program.buffers[root];
     if (!lives[root]) {
-      lives[root] =
-          BufferLife{buffer.bytes, step, step, buffer.is_persistent};
+      lives[root] = BufferLife{buffer.bytes, step, step, buffer.is_persistent};
     }
     lives[root]->last = std::max(lives[root]->last, step);
   };

@@ -151,17 +151,17 @@ ConvGraph MakeConvGraph(const ConvCase& c, Ending ending,
     in.push_back(c.size[d]);
     weights.push_back(c.kernel[d]);
     const int64_t reach = (c.kernel[d] - 1) * c.dilations[d] + 1;
-    out.push_back((c.size[d] + c.pads[d] + c.pads[d + rank] - reach) /
-                      c.strides[d] + 1);
+    out.push_back(
+        (c.size[d] + c.pads[d] + c.pads[d + rank] - reach) / c.strides[d] + 1);
   }
   const ValueId x = builder.Add({"Relu", {builder.Input(in)}});
-  NodeSpec conv{"Conv",
-                {x, builder.Weights(weights, 0.2f),
-                 builder.Weights({c.out}, 0.3f)},
-                {{"strides", c.strides},
-                 {"dilations", c.dilations},
-                 {"pads", c.pads},
-                 {"group", c.groups}}};
+  NodeSpec conv{
+      "Conv",
+      {x, builder.Weights(weights, 0.2f), builder.Weights({c.out}, 0.3f)},
+      {{"strides", c.strides},
+       {"dilations", c.dilations},
+       {"pads", c.pads},
+       {"group", c.groups}}};
   conv.precision = precision;
   conv.post_ops = PostOpsOf(ending, 3);
   ValueId addend = kNoValue;
@@ -182,11 +182,11 @@ ConvGraph MakeConvGraph(const ConvCase& c, Ending ending,
   return {builder.Build(outputs), y, addend};
 }
 
-constexpr Ending kEndings[] = {
-    Ending::kPlain,   Ending::kRelu,    Ending::kClip,
-    Ending::kHardSwish, Ending::kHardSigmoid, Ending::kSum,
-    Ending::kSumRelu, Ending::kSumOfLivingRelu, Ending::kReluSum,
-    Ending::kChannelAdd};
+constexpr Ending kEndings[] = {Ending::kPlain,       Ending::kRelu,
+                               Ending::kClip,        Ending::kHardSwish,
+                               Ending::kHardSigmoid, Ending::kSum,
+                               Ending::kSumRelu,     Ending::kSumOfLivingRelu,
+                               Ending::kReluSum,     Ending::kChannelAdd};
 
 class ConvLayers : public testing::TestWithParam<ConvCase> {};
 
@@ -229,9 +229,8 @@ TEST_P(ConvLayers, InInt8AreThoseOfTheGrids) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Kinds, ConvLayers, testing::ValuesIn(ConvCases()),
-    [](const auto& info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(Kinds, ConvLayers, testing::ValuesIn(ConvCases()),
+                         [](const auto& info) { return info.param.name; });
 
 // Gemm or MatMul with everything that can be asked of them.
 Graph MakeLinearGraph(bool is_gemm, bool is_transposed, bool has_sum,
@@ -245,18 +244,17 @@ Graph MakeLinearGraph(bool is_gemm, bool is_transposed, bool has_sum,
   to.push_back(out);
   const ValueId x = builder.Add({"Relu", {builder.Input(from)}});
   NodeSpec node{is_gemm ? "Gemm" : "MatMul", {x}};
-  node.inputs.push_back(builder.Weights(
-      is_transposed ? Shape{out, in} : Shape{in, out}, 0.2f));
+  node.inputs.push_back(
+      builder.Weights(is_transposed ? Shape{out, in} : Shape{in, out}, 0.2f));
   if (is_gemm) {
     node.inputs.push_back(builder.Weights({out}, 0.3f));
-    node.attributes = {{"transB", int64_t{is_transposed}},
-                       {"alpha", 0.5f},
-                       {"beta", 2.f}};
+    node.attributes = {
+        {"transB", int64_t{is_transposed}}, {"alpha", 0.5f}, {"beta", 2.f}};
   }
   node.precision = precision;
   if (has_sum) {
-    node.post_ops = PostOpsOf(Ending::kSumRelu,
-                              static_cast<int>(node.inputs.size()));
+    node.post_ops =
+        PostOpsOf(Ending::kSumRelu, static_cast<int>(node.inputs.size()));
     node.inputs.push_back(builder.Add({"LeakyRelu", {builder.Input(to)}}));
   }
   return builder.Build({builder.Add({"Relu", {builder.Add(node)}})});

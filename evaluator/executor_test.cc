@@ -1,5 +1,5 @@
-// Whole graphs: layouts, shared and reused memory, data movement, mixed
-// precisions, and what an executor says about itself.
+// Whole graphs: layouts, shared and reused memory, mixed precisions, and what
+// an executor says about itself.
 #include "evaluator/executor.h"
 
 #include <algorithm>
@@ -21,180 +21,11 @@ namespace {
 using Ints = std::vector<int64_t>;
 using testing::HasSubstr;
 
-PostOp Relu() { return {PostOp::Kind::kRelu}; }
-PostOp AddOf(int input) { return {PostOp::Kind::kAdd, 0, 0, input}; }
-
-// A convolution with Relu: 3x3 that keeps the size, or 1x1.
-ValueId Conv(GraphBuilder& b, ValueId x, int64_t in, int64_t out,
-             v1::Precision precision, int64_t kernel = 3) {
-  const int64_t pad = kernel / 2;
-  NodeSpec spec{"Conv",
-                {x, b.Weights({out, in, kernel, kernel}, 0.15f),
-                 b.Weights({out}, 0.1f)},
-                {{"pads", Ints{pad, pad, pad, pad}}},
-                {Relu()},
-                precision};
-  return b.Add(spec);
-}
-
-// Checks a graph in float32, and with all its layers in INT8.
-void ExpectSame(const std::function<Graph(GraphBuilder&, v1::Precision)>& make,
-                int seed) {
-  SCOPED_TRACE(testing::Message() << "seed " << seed);
-  GraphBuilder in_float(seed);
-  const Graph graph = make(in_float, v1::F32);
-  std::mt19937 random(seed);
-  const auto inputs = RandomInputs(graph, random);
-  ExpectSameInFloat(graph, inputs);
-  GraphBuilder in_int8(seed);
-  const Graph layers = make(in_int8, v1::INT8);
-  for (bool is_signed : {false, true}) {
-    GridOptions options;
-    options.is_signed = is_signed;
-    ExpectSameOnGrids(WithGrids(layers, inputs, options), inputs);
-  }
-}
-
-TEST(Executor, ConcatPutsPartsOfAnyChannelCountTogether) {
-  for (int64_t channels : {8, 16, 24, 5}) {
-    ExpectSame(
-        [&](GraphBuilder& b, v1::Precision precision) {
-          const ValueId x = b.Input({1 + channels % 2, 8, 6, 7});
-          const ValueId left = Conv(b, x, 8, channels, precision, 1);
-          const ValueId right = Conv(b, x, 8, 16, precision);
-          const ValueId both =
-              b.Add({"Concat", {left, right, left}, {{"axis", int64_t{1}}}});
-          // A part that is read again, and one that an addition overwrites.
-          NodeSpec last{"Conv",
-                        {both, b.Weights({16, 16 + 2 * channels, 1, 1}, 0.1f),
-                         kNoValue, right},
-                        {},
-                        {AddOf(3)},
-                        precision};
-          return b.Build({b.Add(last), b.Add({"Relu", {left}})});
-        },
-        static_cast<int>(channels));
-  }
-}
-
-TEST(Executor, ConcatAlongOtherAxesIsRight) {
-  for (int64_t axis : {0, 2, 3, -1}) {
-    ExpectSame(
-        [&](GraphBuilder& b, v1::Precision precision) {
-          const ValueId x = b.Input({1, 8, 6, 7});
-          const ValueId left = Conv(b, x, 8, 16, precision);
-          const ValueId right = Conv(b, x, 8, 16, precision, 1);
-          const ValueId both = b.Add({"Concat", {left, right}, {{"axis", axis}}});
-          return b.Build({Conv(b, both, 16, 8, precision)});
-        },
-        static_cast<int>(axis) + 10);
-  }
-}
-
-// The shortcut of ResNets without projection: every second pixel, and zeros
-// for the channels that are new.
-ValueId Shortcut(GraphBuilder& b, ValueId x, int64_t before, int64_t after) {
-  const ValueId slice = b.Add({"Slice",
-                               {x, b.Integers({0, 0}), b.Integers({100, 100}),
-                                b.Integers({2, 3}), b.Integers({2, 2})}});
-  return b.Add(
-      {"Pad", {slice, b.Integers({0, before, 0, 0, 0, after, 0, 0})}});
-}
-
-TEST(Executor, SlicedAndPaddedShortcutsAreRight) {
-  for (int64_t before : {0, 4, 8}) {
-    ExpectSame(
-        [&](GraphBuilder& b, v1::Precision precision) {
-          const ValueId x =
-              Conv(b, b.Input({2, 3, 8, 8}), 3, 16, precision);
-          NodeSpec strided{"Conv",
-                           {x, b.Weights({24 + before, 16, 3, 3}, 0.1f),
-                            kNoValue, Shortcut(b, x, before, 8)},
-                           {{"pads", Ints{1, 1, 1, 1}},
-                            {"strides", Ints{2, 2}}},
-                           {AddOf(3), Relu()},
-                           precision};
-          const ValueId y = b.Add(strided);
-          return b.Build({Conv(b, y, 24 + before, 8, precision), y});
-        },
-        static_cast<int>(before));
-  }
-}
-
-TEST(Executor, SlicedAndPaddedShortcutsAreOneStepWithoutReorders) {
-  GraphBuilder b(1);
-  const ValueId x = Conv(b, b.Input({1, 16, 8, 8}), 16, 16, v1::INT8);
-  NodeSpec strided{"Conv",
-                   {x, b.Weights({32, 16, 3, 3}, 0.1f), kNoValue,
-                    Shortcut(b, x, 8, 8)},
-                   {{"pads", Ints{1, 1, 1, 1}}, {"strides", Ints{2, 2}}},
-                   {AddOf(3), Relu()},
-                   v1::INT8};
-  const Graph graph =
-      b.Build({Conv(b, b.Add(strided), 32, 16, v1::INT8)});
-  const auto inputs = RandomInputs(graph, b.random());
-  const auto executor = Executor::Compile(WithGrids(graph, inputs, {}), {});
-  ASSERT_TRUE(executor.ok()) << executor.status();
-  std::vector<std::string> kinds;
-  for (const StepInfo& step : (*executor)->steps()) kinds.push_back(step.kind);
-  // The last reorder makes the output row-major.
-  EXPECT_THAT(kinds, testing::ElementsAre("reorder", "conv", "pad", "conv",
-                                          "conv", "reorder"));
-}
-
-TEST(Executor, ASliceWithNegativeStepsAndAPadWithAValueAreRight) {
-  ExpectSame(
-      [](GraphBuilder& b, v1::Precision precision) {
-        const ValueId x = Conv(b, b.Input({1, 4, 6, 6}), 4, 8, precision);
-        const ValueId slice =
-            b.Add({"Slice",
-                   {x, b.Integers({-1, 5}), b.Integers({-100, 0}),
-                    b.Integers({1, 3}), b.Integers({-2, -1})}});
-        const ValueId value = b.Weights({}, 1);
-        const ValueId pad =
-            b.Add({"Pad", {slice, b.Integers({0, 1, 2, 0, 0, 3, 0, 1}), value}});
-        return b.Build({Conv(b, pad, 8, 8, precision), slice});
-      },
-      5);
-}
-
-TEST(Executor, PoolsAreRightInEveryEncoding) {
-  const std::vector<NodeSpec> pools = {
-      {"MaxPool", {}, {{"kernel_shape", Ints{3, 3}}, {"strides", Ints{2, 2}},
-                       {"ceil_mode", int64_t{1}}}},
-      {"MaxPool", {}, {{"kernel_shape", Ints{2, 2}}, {"strides", Ints{2, 2}},
-                       {"pads", Ints{1, 0, 0, 1}}}},
-      {"AveragePool", {}, {{"kernel_shape", Ints{3, 3}},
-                           {"pads", Ints{1, 1, 1, 1}},
-                           {"strides", Ints{2, 1}}}},
-      {"AveragePool", {}, {{"kernel_shape", Ints{3, 2}},
-                           {"pads", Ints{1, 1, 1, 1}},
-                           {"count_include_pad", int64_t{1}}}},
-      {"AveragePool", {}, {{"kernel_shape", Ints{3, 3}},
-                           {"strides", Ints{2, 2}},
-                           {"ceil_mode", int64_t{1}},
-                           {"count_include_pad", int64_t{1}}}},
-      {"GlobalAveragePool"},
-      {"GlobalMaxPool"}};
-  for (size_t i = 0; i < pools.size(); ++i) {
-    ExpectSame(
-        [&](GraphBuilder& b, v1::Precision precision) {
-          const ValueId x = Conv(b, b.Input({2, 3, 9, 8}), 3, 20, precision);
-          NodeSpec pool = pools[i];
-          pool.inputs = {x};
-          const ValueId y = b.Add(pool);
-          return b.Build({Conv(b, y, 20, 8, precision, 1),
-                          Conv(b, x, 20, 8, precision)});
-        },
-        static_cast<int>(i));
-  }
-}
-
 TEST(Executor, AClassifierBehindAPoolNeedsNoCopyToFlatten) {
   for (bool is_global : {true, false}) {
     ExpectSame(
         [&](GraphBuilder& b, v1::Precision precision) {
-          ValueId x = Conv(b, b.Input({3, 4, 5, 5}), 4, 16, precision);
+          ValueId x = AddConv(b, b.Input({3, 4, 5, 5}), 4, 16, precision);
           if (is_global) x = b.Add({"GlobalAveragePool", {x}});
           const ValueId flat = b.Add({"Flatten", {x}});
           const int64_t in = is_global ? 16 : 400;
@@ -211,18 +42,46 @@ TEST(Executor, ArithmeticBroadcastsAsOnnxDoes) {
   for (const char* op : {"Add", "Sub", "Mul", "Div", "Max", "Min"}) {
     ExpectSame(
         [&](GraphBuilder& b, v1::Precision precision) {
-          const ValueId x = Conv(b, b.Input({2, 4, 5, 6}), 4, 8, precision);
-          const ValueId y = Conv(b, b.Input({2, 4, 5, 6}), 4, 8, precision);
+          const ValueId x = AddConv(b, b.Input({2, 4, 5, 6}), 4, 8, precision);
+          const ValueId y = AddConv(b, b.Input({2, 4, 5, 6}), 4, 8, precision);
           NodeSpec both{op, {x, b.Weights({8, 1, 1}, 1)}};
           const ValueId scaled = b.Add(both);
           const ValueId number = b.Weights({1}, 3);
           // Nothing is divided by the zeros that Relu leaves.
           NodeSpec third{op, {number, scaled}};
           if (op == std::string("Div")) third.inputs = {scaled, number};
-          NodeSpec sum{"Add", {b.Add(third), y}, {}, {Relu()}};
-          return b.Build({Conv(b, b.Add(sum), 8, 8, precision)});
+          NodeSpec sum{"Add", {b.Add(third), y}, {}, {ReluPostOp()}};
+          return b.Build({AddConv(b, b.Add(sum), 8, 8, precision)});
         },
         static_cast<int>(op[0]));
+  }
+}
+
+TEST(Executor, ActivationsOfTheirOwnAreThoseOfTheReference) {
+  const std::vector<NodeSpec> specs = {
+      {"Relu"},
+      {"Sigmoid"},
+      {"Tanh"},
+      {"HardSwish"},
+      {"Erf"},
+      {"Abs"},
+      {"Neg"},
+      {"Exp"},
+      {"LeakyRelu", {}, {{"alpha", 0.2f}}},
+      {"HardSigmoid", {}, {{"alpha", 0.3f}, {"beta", 0.4f}}},
+      {"Elu", {}, {{"alpha", 0.7f}}},
+      {"Softmax"},
+      {"LogSoftmax"}};
+  for (const NodeSpec& spec : specs) {
+    SCOPED_TRACE(spec.op_type);
+    ExpectSame(
+        [&](GraphBuilder& b, v1::Precision precision) {
+          NodeSpec node = spec;
+          node.inputs = {AddConv(b, b.Input({2, 3, 6, 5}), 3, 8, precision)};
+          const ValueId y = b.Add(node);
+          return b.Build({AddConv(b, y, 8, 8, precision)});
+        },
+        static_cast<int>(spec.op_type.size()));
   }
 }
 
@@ -230,14 +89,14 @@ TEST(Executor, SumsOfTwoGridsStayOnGrids) {
   for (int seed = 0; seed < 4; ++seed) {
     ExpectSame(
         [&](GraphBuilder& b, v1::Precision precision) {
-          const ValueId x = Conv(b, b.Input({1, 4, 5, 6}), 4, 8, precision);
-          const ValueId y = Conv(b, b.Input({1, 4, 5, 6}), 4, 8, precision);
+          const ValueId x = AddConv(b, b.Input({1, 4, 5, 6}), 4, 8, precision);
+          const ValueId y = AddConv(b, b.Input({1, 4, 5, 6}), 4, 8, precision);
           NodeSpec sum{seed % 2 == 0 ? "Add" : "Sub", {x, y}};
-          if (seed < 2) sum.post_ops = {Relu()};
+          if (seed < 2) sum.post_ops = {ReluPostOp()};
           // All three are read by layers, so all have grids.
-          return b.Build({Conv(b, b.Add(sum), 8, 8, precision),
-                          Conv(b, x, 8, 8, precision),
-                          Conv(b, y, 8, 8, precision)});
+          return b.Build({AddConv(b, b.Add(sum), 8, 8, precision),
+                          AddConv(b, x, 8, 8, precision),
+                          AddConv(b, y, 8, 8, precision)});
         },
         seed);
   }
@@ -247,13 +106,14 @@ TEST(Executor, AttentionByPartsIsRight) {
   ExpectSame(
       [](GraphBuilder& b, v1::Precision precision) {
         const ValueId x = b.Input({2, 6, 16});
-        const ValueId norm = b.Add({"LayerNormalization",
-                                    {x, b.Weights({16}, 1), b.Weights({16}, 1)}});
+        const ValueId norm =
+            b.Add({"LayerNormalization",
+                   {x, b.Weights({16}, 1), b.Weights({16}, 1)}});
         const auto heads = [&](const Ints& order) {
           NodeSpec linear{"MatMul", {norm, b.Weights({16, 16}, 0.3f)}};
           linear.precision = precision;
-          const ValueId split = b.Add(
-              {"Reshape", {b.Add(linear), b.Integers({2, 6, 4, 4})}});
+          const ValueId split =
+              b.Add({"Reshape", {b.Add(linear), b.Integers({2, 6, 4, 4})}});
           return b.Add({"Transpose", {split}, {{"perm", order}}});
         };
         const ValueId query = heads({0, 2, 1, 3});
@@ -277,31 +137,33 @@ Graph RandomNetwork(int seed, bool is_mixed) {
   const auto precision = [&] {
     return is_mixed ? static_cast<v1::Precision>(b.Between(1, 3)) : v1::F32;
   };
-  ValueId x = Conv(b, b.Input({b.Between(1, 2), 3, 8, 8}), 3, 16, precision());
+  ValueId x =
+      AddConv(b, b.Input({b.Between(1, 2), 3, 8, 8}), 3, 16, precision());
   int64_t channels = 16;
   std::vector<ValueId> outputs;
   for (int layer = 0; layer < 6; ++layer) {
-    const ValueId y = Conv(b, x, channels, channels, precision(),
-                           b.Between(0, 1) == 0 ? 1 : 3);
+    const ValueId y = AddConv(b, x, channels, channels, precision(),
+                              b.Between(0, 1) == 0 ? 1 : 3);
     switch (b.Between(0, 4)) {
       case 0:
         x = b.Add({"Concat", {x, y}, {{"axis", int64_t{1}}}});
         channels *= 2;
         break;
       case 1:
-        x = b.Add({"MaxPool", {y}, {{"kernel_shape", Ints{3, 3}},
-                                    {"pads", Ints{1, 1, 1, 1}}}});
+        x = b.Add({"MaxPool",
+                   {y},
+                   {{"kernel_shape", Ints{3, 3}}, {"pads", Ints{1, 1, 1, 1}}}});
         break;
       case 2:
         x = b.Add({"Add", {x, y}});
         break;
       default: {
-        NodeSpec spec{"Conv",
-                      {y, b.Weights({channels, channels, 1, 1}, 0.1f),
-                       kNoValue, x},
-                      {},
-                      {AddOf(3), Relu()},
-                      precision()};
+        NodeSpec spec{
+            "Conv",
+            {y, b.Weights({channels, channels, 1, 1}, 0.1f), kNoValue, x},
+            {},
+            {AddPostOp(3), ReluPostOp()},
+            precision()};
         x = b.Add(spec);
       }
     }
@@ -344,7 +206,7 @@ TEST(Executor, RandomNetworksOfMixedPrecisionStayClose) {
 TEST(Executor, Int8LayersRunInt8Kernels) {
   GraphBuilder b(1);
   const Graph graph =
-      b.Build({Conv(b, b.Input({1, 16, 8, 8}), 16, 16, v1::INT8)});
+      b.Build({AddConv(b, b.Input({1, 16, 8, 8}), 16, 16, v1::INT8)});
   const auto inputs = RandomInputs(graph, b.random());
   const auto executor = Executor::Compile(WithGrids(graph, inputs, {}), {});
   ASSERT_TRUE(executor.ok()) << executor.status();
@@ -365,7 +227,7 @@ TEST(Executor, InputsSurviveARunAndOutputsMayBeInputs) {
   NodeSpec conv{"Conv",
                 {b.Add({"Relu", {x}}), b.Weights({8, 8, 1, 1}, 1), kNoValue, x},
                 {},
-                {AddOf(3)}};
+                {AddPostOp(3)}};
   const ValueId y = b.Add(conv);
   const Graph graph = b.Build({y, x, y});
   const auto inputs = RandomInputs(graph, b.random());
@@ -376,14 +238,14 @@ TEST(Executor, InputsSurviveARunAndOutputsMayBeInputs) {
 TEST(Executor, TellsStepsTimesAndMemory) {
   GraphBuilder b(1);
   ValueId x = b.Input({1, 16, 16, 16});
-  for (int layer = 0; layer < 10; ++layer) x = Conv(b, x, 16, 16, v1::F32);
+  for (int layer = 0; layer < 10; ++layer) x = AddConv(b, x, 16, 16, v1::F32);
   const Graph graph = b.Build({x});
   const auto executor = Executor::Compile(graph, {});
   ASSERT_TRUE(executor.ok()) << executor.status();
   const size_t steps = (*executor)->steps().size();
   ASSERT_GE(steps, 10u);
-  EXPECT_EQ((*executor)->steps()[steps / 2].name, graph.nodes()[
-      (*executor)->steps()[steps / 2].node].name);
+  EXPECT_EQ((*executor)->steps()[steps / 2].name,
+            graph.nodes()[(*executor)->steps()[steps / 2].node].name);
   std::vector<double> seconds(steps, 0);
   ASSERT_TRUE((*executor)->RunTimed(&seconds).ok());
   EXPECT_GT(*std::min_element(seconds.begin(), seconds.end()), 0);
@@ -410,7 +272,7 @@ TEST(Executor, TakesDenormalNumbersForZeroWhileItRunsOnly) {
 
 TEST(Executor, NamesTheNodeWhoseShapesDoNotFit) {
   GraphBuilder b(1);
-  const ValueId x = Conv(b, b.Input({1, 8, 4, 4}), 7, 8, v1::F32);
+  const ValueId x = AddConv(b, b.Input({1, 8, 4, 4}), 7, 8, v1::F32);
   const auto executor = Executor::Compile(b.Build({x}), {});
   EXPECT_EQ(executor.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(executor.status().message()), HasSubstr("Conv_0"));
@@ -432,7 +294,7 @@ TEST(RunNode, AgreesWithTheReferenceOperators) {
   NodeSpec spec{"Conv",
                 {x, b.Weights({8, 6, 3, 3}, 0.2f), kNoValue, addend},
                 {{"pads", Ints{1, 1, 1, 1}}},
-                {AddOf(3), Relu()},
+                {AddPostOp(3), ReluPostOp()},
                 v1::BF16};
   const Graph graph = b.Build({b.Add(spec), b.Add({"Erf", {x}})});
   const std::vector<Tensor> values =

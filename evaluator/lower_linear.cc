@@ -27,8 +27,7 @@ std::vector<int64_t> RowMajorStrides(const Shape& shape) {
 
 // Inputs beyond the last one that the node has count as left out.
 ValueId InputOr(const Node& node, size_t index) {
-  const bool is_there =
-      index < static_cast<size_t>(node.OperatorInputs());
+  const bool is_there = index < static_cast<size_t>(node.OperatorInputs());
   return is_there ? node.inputs[index] : kNoValue;
 }
 
@@ -82,9 +81,9 @@ std::optional<std::vector<float>> GemmBias(const Tensor& tensor,
                                            int64_t channels, float beta) {
   const auto values = tensor.values<float>();
   const int64_t size = tensor.size();
-  const bool is_row = size == 1 || (size == channels &&
-                                    !tensor.shape().empty() &&
-                                    tensor.shape().back() == channels);
+  const bool is_row =
+      size == 1 || (size == channels && !tensor.shape().empty() &&
+                    tensor.shape().back() == channels);
   if (!is_row) return std::nullopt;
   std::vector<float> bias(channels);
   for (int64_t c = 0; c < channels; ++c) {
@@ -121,18 +120,18 @@ absl::StatusOr<bool> LowerActivationMatMul(LoweringContext& context,
                            plain(context.shape(output), encoding)));
   }
   LATHE_ASSIGN_OR_RETURN(
-      const Copy a, context.Fetch(node.inputs[0], encoding,
-                                  PlainDesc(left, encoding.type)));
+      const Copy a,
+      context.Fetch(node.inputs[0], encoding, PlainDesc(left, encoding.type)));
   LATHE_ASSIGN_OR_RETURN(
-      const Copy b, context.Fetch(node.inputs[1], encoding,
-                                  PlainDesc(right, encoding.type)));
+      const Copy b,
+      context.Fetch(node.inputs[1], encoding, PlainDesc(right, encoding.type)));
   const Copy c = context.NewCopy(
       encoding, PlainDesc(context.shape(output), encoding.type));
-  LATHE_RETURN_IF_ERROR(context.AddKernel(
-      "matmul", *kernel,
-      {Reads(DNNL_ARG_SRC, a, kernel->source),
-       Reads(DNNL_ARG_WEIGHTS, b, kernel->weights),
-       Writes(DNNL_ARG_DST, c, kernel->destination)}));
+  LATHE_RETURN_IF_ERROR(
+      context.AddKernel("matmul", *kernel,
+                        {Reads(DNNL_ARG_SRC, a, kernel->source),
+                         Reads(DNNL_ARG_WEIGHTS, b, kernel->weights),
+                         Writes(DNNL_ARG_DST, c, kernel->destination)}));
   context.Define(output, c);
   return true;
 }
@@ -157,10 +156,9 @@ absl::StatusOr<bool> LowerConv(LoweringContext& context, const Node& node) {
   }
   const Shape& in = weighted.source_shape;
   const Shape& kernel = weights->shape();
-  LATHE_ASSIGN_OR_RETURN(
-      const Window window,
-      ResolveWindow(node, absl::MakeConstSpan(in).subspan(2),
-                    absl::MakeConstSpan(kernel).subspan(2)));
+  LATHE_ASSIGN_OR_RETURN(const Window window,
+                         ResolveWindow(node, absl::MakeConstSpan(in).subspan(2),
+                                       absl::MakeConstSpan(kernel).subspan(2)));
   weighted.is_padded = ReachesOverBorder(window);
   weighted.make = [&window](const MemoryDesc& source, const MemoryDesc& weights,
                             const MemoryDesc& destination, bool has_bias,

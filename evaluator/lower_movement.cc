@@ -26,8 +26,8 @@ bool IsSingleReaderPad(const LoweringContext& context, ValueId value,
   const Node& pad = graph.nodes()[consumers[0]];
   const auto& grid = context.grid(value);
   if (grid && !(EncodingOf(*grid) == encoding)) return false;
-  return pad.op_type == "Pad" && pad.domain.empty() &&
-         pad.inputs[0] == value && ParsePad(context, pad).has_value();
+  return pad.op_type == "Pad" && pad.domain.empty() && pad.inputs[0] == value &&
+         ParsePad(context, pad).has_value();
 }
 
 // One byte repeated, or the element's own bytes.
@@ -41,9 +41,9 @@ std::string PadBytes(const Encoding& encoding, float value) {
 }
 
 void Fill(const std::string& pattern, int64_t bytes, char* destination) {
-  const bool is_uniform = std::all_of(
-      pattern.begin(), pattern.end(),
-      [&](char byte) { return byte == pattern.front(); });
+  const bool is_uniform =
+      std::all_of(pattern.begin(), pattern.end(),
+                  [&](char byte) { return byte == pattern.front(); });
   if (is_uniform) {
     std::memset(destination, pattern.front(), bytes);
     return;
@@ -80,9 +80,8 @@ SlicedSource SourceOf(const LoweringContext& context, ValueId value) {
 absl::StatusOr<Copy> FetchDescribed(LoweringContext& context, ValueId value) {
   LATHE_ASSIGN_OR_RETURN(const Copy stored, context.Stored(value));
   if (DescribeLayout(stored.desc)) return stored;
-  return context.Fetch(
-      value, stored.encoding,
-      PlainDesc(context.shape(value), stored.encoding.type));
+  return context.Fetch(value, stored.encoding,
+                       PlainDesc(context.shape(value), stored.encoding.type));
 }
 
 absl::Status LowerOnePart(LoweringContext& context, ValueId input,
@@ -97,8 +96,7 @@ absl::Status LowerOnePart(LoweringContext& context, ValueId input,
     LATHE_ASSIGN_OR_RETURN(const MemoryDesc region,
                            RegionDesc(whole.desc, shape, offsets));
     LATHE_ASSIGN_OR_RETURN(const Copy source, context.Stored(input));
-    return context.AddReorder(source,
-                              {whole.encoding, region, whole.location});
+    return context.AddReorder(source, {whole.encoding, region, whole.location});
   }
   LATHE_ASSIGN_OR_RETURN(const Copy source, FetchDescribed(context, input));
   const int64_t bytes = Bytes(encoding);
@@ -127,8 +125,7 @@ absl::StatusOr<Encoding> ConcatEncoding(const LoweringContext& context,
   LATHE_ASSIGN_OR_RETURN(const Encoding first,
                          context.StoredEncoding(node.inputs[0]));
   for (ValueId input : node.inputs) {
-    LATHE_ASSIGN_OR_RETURN(const Encoding other,
-                           context.StoredEncoding(input));
+    LATHE_ASSIGN_OR_RETURN(const Encoding other, context.StoredEncoding(input));
     if (!(other == first)) return FloatEncoding();
   }
   return first;
@@ -175,9 +172,9 @@ absl::StatusOr<bool> LowerReshape(LoweringContext& context, const Node& node) {
   if (context.shape(input) != shape) {
     if (!IsRowMajor(copy.desc)) {
       LATHE_ASSIGN_OR_RETURN(
-          copy, context.Fetch(input, copy.encoding,
-                              PlainDesc(context.shape(input),
-                                        copy.encoding.type)));
+          copy,
+          context.Fetch(input, copy.encoding,
+                        PlainDesc(context.shape(input), copy.encoding.type)));
     }
     copy.desc = PlainDesc(shape, copy.encoding.type);
   }
@@ -198,9 +195,9 @@ absl::StatusOr<bool> LowerTranspose(LoweringContext& context,
   std::optional<Layout> layout = DescribeLayout(source.desc);
   if (!layout || layout->channel_block > 1) {
     LATHE_ASSIGN_OR_RETURN(
-        source, context.Fetch(input, source.encoding,
-                              PlainDesc(context.shape(input),
-                                        source.encoding.type)));
+        source,
+        context.Fetch(input, source.encoding,
+                      PlainDesc(context.shape(input), source.encoding.type)));
     layout = DescribeLayout(source.desc);
   }
   std::vector<int64_t> strides(rank);
@@ -212,8 +209,8 @@ absl::StatusOr<bool> LowerTranspose(LoweringContext& context,
     context.Define(output, source);
     return true;
   }
-  const Copy destination = context.NewCopy(
-      source.encoding, PlainDesc(shape, source.encoding.type));
+  const Copy destination =
+      context.NewCopy(source.encoding, PlainDesc(shape, source.encoding.type));
   LATHE_RETURN_IF_ERROR(context.AddReorder(source, destination));
   context.Define(output, destination);
   return true;
@@ -254,14 +251,14 @@ absl::StatusOr<bool> LowerPad(LoweringContext& context, const Node& node) {
   const SlicedSource sliced = SourceOf(context, node.inputs[0]);
   LATHE_ASSIGN_OR_RETURN(Copy source, FetchDescribed(context, sliced.value));
   if (!HoldsExactly(source.encoding, pad->value)) {
-    LATHE_ASSIGN_OR_RETURN(
-        source, context.Fetch(sliced.value, FloatEncoding(),
-                              PlainDesc(context.shape(sliced.value),
-                                        DataType::kFloat32)));
+    LATHE_ASSIGN_OR_RETURN(source,
+                           context.Fetch(sliced.value, FloatEncoding(),
+                                         PlainDesc(context.shape(sliced.value),
+                                                   DataType::kFloat32)));
   }
   const Copy destination = context.NewCopy(
-      source.encoding, DescLike(source.desc, context.shape(output),
-                                source.encoding.type));
+      source.encoding,
+      DescLike(source.desc, context.shape(output), source.encoding.type));
   const RegionCopier copier(
       {*DescribeLayout(source.desc), *DescribeLayout(destination.desc),
        context.shape(node.inputs[0]), sliced.slice.starts, sliced.slice.steps,

@@ -1,14 +1,17 @@
 // Activations, arithmetic of two values, softmax, layer normalisation.
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <optional>
 #include <string>
 #include <utility>
 
+#include "Eigen/Core"
 #include "absl/strings/ascii.h"
 #include "base/status.h"
 #include "evaluator/epilogue.h"
 #include "evaluator/lower_ops.h"
+#include "unsupported/Eigen/SpecialFunctions"
 
 namespace lathe {
 namespace {
@@ -40,9 +43,9 @@ std::vector<FusedOp> UnaryOps(const Node& node) {
         Activation(Kind::kLeakyRelu, node.FloatOr("alpha", 0.01f)));
   }
   if (op == "HardSigmoid") {
-    return ActivationOps(
-        Activation(Kind::kHardSigmoid, node.FloatOr("alpha", 0.2f),
-                   node.FloatOr("beta", 0.5f)));
+    return ActivationOps(Activation(Kind::kHardSigmoid,
+                                    node.FloatOr("alpha", 0.2f),
+                                    node.FloatOr("beta", 0.5f)));
   }
   if (op == "Elu") {
     return {Eltwise(algorithm::eltwise_elu, node.FloatOr("alpha", 1))};
@@ -69,9 +72,7 @@ std::optional<algorithm> BinaryAlgorithm(const std::string& op) {
   return found->second;
 }
 
-bool IsCommutative(const std::string& op) {
-  return op != "Sub" && op != "Div";
-}
+bool IsCommutative(const std::string& op) { return op != "Sub" && op != "Div"; }
 
 bool HasGridWithoutZeroPoint(const Encoding& encoding) {
   return encoding.IsLevels() && encoding.zero_point == 0;
@@ -150,10 +151,9 @@ class BinaryLowering {
                            const Encoding& wanted, const MemoryDesc& like) {
     std::vector<float> scales;
     if (full.IsLevels()) scales = {1};
-    LATHE_ASSIGN_OR_RETURN(
-        Epilogue epilogue,
-        MakeEpilogue(context_, node_, scales, wanted,
-                     context_.shape(node_.outputs[0])));
+    LATHE_ASSIGN_OR_RETURN(Epilogue epilogue,
+                           MakeEpilogue(context_, node_, scales, wanted,
+                                        context_.shape(node_.outputs[0])));
     std::vector<FusedOp>& ops = epilogue.attributes.ops;
     if (epilogue.bias_offset != 0) {
       // There is no bias here; and no second linear op may follow.
@@ -171,13 +171,13 @@ class BinaryLowering {
     spec.source_scale = ScaleOf(full) * factor;
     spec.second_source_scale = ScaleOf(other) * factor;
     const auto kernel = MakeBinary(spec, ops);
-    if (full.IsLevels() && (!kernel.ok() || IsReferenceImplementation(
-                                                kernel->implementation))) {
+    if (full.IsLevels() &&
+        (!kernel.ok() || IsReferenceImplementation(kernel->implementation))) {
       return false;
     }
     LATHE_RETURN_IF_ERROR(kernel.status());
-    LATHE_ASSIGN_OR_RETURN(const Copy a, context_.Fetch(operands_.full, full,
-                                                        kernel->source));
+    LATHE_ASSIGN_OR_RETURN(
+        const Copy a, context_.Fetch(operands_.full, full, kernel->source));
     LATHE_ASSIGN_OR_RETURN(const Copy b, FetchOther(other, *kernel));
     const Copy destination = context_.NewCopy(wanted, kernel->destination);
     LATHE_RETURN_IF_ERROR(context_.AddKernel(
@@ -228,10 +228,28 @@ std::optional<FusedOp> ClipOp(const LoweringContext& context,
   return Eltwise(algorithm::eltwise_clip, bounds[0], bounds[1]);
 }
 
+// oneDNN has no Erf; Eigen's is a rational function in SIMD.
+absl::StatusOr<bool> LowerErf(LoweringContext& context, const Node& node) {
+  LATHE_ASSIGN_OR_RETURN(const Copy source, context.FetchPlain(node.inputs[0]));
+  const Copy destination = context.NewCopy(FloatEncoding(), source.desc);
+  const int64_t count = ElementCount(context.shape(node.inputs[0]));
+  context.AddLoop("erf", "eigen", {Reads(source), Writes(destination)},
+                  [count](absl::Span<char* const> operands) {
+                    using Numbers = Eigen::Map<Eigen::ArrayXf>;
+                    Numbers x(reinterpret_cast<float*>(operands[0]), count);
+                    Numbers y(reinterpret_cast<float*>(operands[1]), count);
+                    y = x.erf();
+                    return absl::OkStatus();
+                  });
+  context.Define(node.outputs[0], destination);
+  return true;
+}
+
 }  // namespace
 
 absl::StatusOr<bool> LowerUnary(LoweringContext& context, const Node& node) {
   if (!IsFloat(context, node) || !node.post_ops.empty()) return false;
+  if (node.op_type == "Erf") return LowerErf(context, node);
   std::vector<FusedOp> ops = UnaryOps(node);
   if (node.op_type == "Clip") {
     const std::optional<FusedOp> clip = ClipOp(context, node);
@@ -247,10 +265,10 @@ absl::StatusOr<bool> LowerUnary(LoweringContext& context, const Node& node) {
   const Copy destination = context.NewCopy(FloatEncoding(), desc);
   for (const FusedOp& op : ops) {
     LATHE_ASSIGN_OR_RETURN(const Kernel kernel, MakeEltwise(op, desc));
-    LATHE_RETURN_IF_ERROR(context.AddKernel(
-        absl::AsciiStrToLower(node.op_type), kernel,
-        {Reads(DNNL_ARG_SRC, source, desc),
-         Writes(DNNL_ARG_DST, destination, desc)}));
+    LATHE_RETURN_IF_ERROR(
+        context.AddKernel(absl::AsciiStrToLower(node.op_type), kernel,
+                          {Reads(DNNL_ARG_SRC, source, desc),
+                           Writes(DNNL_ARG_DST, destination, desc)}));
     source = destination;
   }
   context.Define(node.outputs[0], destination);

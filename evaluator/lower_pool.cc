@@ -41,10 +41,9 @@ absl::Status LowerAverageOfLevels(LoweringContext& context, const Node& node,
                                   const Encoding& encoding) {
   const Shape& in = context.shape(node.inputs[0]);
   const ValueId output = node.outputs[0];
-  LATHE_ASSIGN_OR_RETURN(
-      const Copy source,
-      context.Fetch(node.inputs[0], encoding,
-                    ChannelsLastDesc(in, encoding.type)));
+  LATHE_ASSIGN_OR_RETURN(const Copy source,
+                         context.Fetch(node.inputs[0], encoding,
+                                       ChannelsLastDesc(in, encoding.type)));
   Encoding wanted = context.WantedEncoding(output);
   if (!wanted.IsLevels()) wanted = FloatEncoding();
   const Copy destination = context.NewCopy(
@@ -74,8 +73,7 @@ absl::Status LowerPrimitive(LoweringContext& context, const Node& node,
         std::max(spec.pads_end[d], Overhang(window, static_cast<int>(d)));
   }
   LATHE_ASSIGN_OR_RETURN(const Kernel kernel, MakePooling(spec));
-  const Copy destination =
-      context.NewCopy(stored.encoding, kernel.destination);
+  const Copy destination = context.NewCopy(stored.encoding, kernel.destination);
   LATHE_RETURN_IF_ERROR(context.AddKernel(
       "pool", kernel,
       {Reads(DNNL_ARG_SRC, stored, kernel.source),
@@ -88,13 +86,12 @@ absl::Status LowerPrimitive(LoweringContext& context, const Node& node,
 
 absl::StatusOr<bool> LowerPool(LoweringContext& context, const Node& node) {
   const Shape& in = context.shape(node.inputs[0]);
-  const bool is_average = node.op_type == "AveragePool" ||
-                          node.op_type == "GlobalAveragePool";
-  const bool is_global = node.op_type == "GlobalAveragePool" ||
-                         node.op_type == "GlobalMaxPool";
+  const bool is_average =
+      node.op_type == "AveragePool" || node.op_type == "GlobalAveragePool";
+  const bool is_global =
+      node.op_type == "GlobalAveragePool" || node.op_type == "GlobalMaxPool";
   const bool has_indices = node.outputs.size() > 1;
-  if (has_indices || !node.post_ops.empty() || in.size() < 3 ||
-      in.size() > 5) {
+  if (has_indices || !node.post_ops.empty() || in.size() < 3 || in.size() > 5) {
     return false;
   }
   const auto spatial = absl::MakeConstSpan(in).subspan(2);
@@ -105,9 +102,8 @@ absl::StatusOr<bool> LowerPool(LoweringContext& context, const Node& node) {
   const bool counts_padding = node.IntOr("count_include_pad", 0) != 0;
   LATHE_ASSIGN_OR_RETURN(const Copy stored, context.Stored(node.inputs[0]));
   if (is_average && stored.encoding.IsLevels()) {
-    LATHE_RETURN_IF_ERROR(LowerAverageOfLevels(context, node, window,
-                                               counts_padding,
-                                               stored.encoding));
+    LATHE_RETURN_IF_ERROR(LowerAverageOfLevels(
+        context, node, window, counts_padding, stored.encoding));
     return true;
   }
   if (is_average && counts_padding && !WindowsEndInsidePadding(window)) {
@@ -115,9 +111,8 @@ absl::StatusOr<bool> LowerPool(LoweringContext& context, const Node& node) {
   }
   dnnl::algorithm algorithm = dnnl::algorithm::pooling_max;
   if (is_average) {
-    algorithm = counts_padding
-                    ? dnnl::algorithm::pooling_avg_include_padding
-                    : dnnl::algorithm::pooling_avg_exclude_padding;
+    algorithm = counts_padding ? dnnl::algorithm::pooling_avg_include_padding
+                               : dnnl::algorithm::pooling_avg_exclude_padding;
   }
   LATHE_RETURN_IF_ERROR(
       LowerPrimitive(context, node, window, algorithm, stored));

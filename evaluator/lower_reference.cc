@@ -49,9 +49,9 @@ struct ReferenceLoop {
     for (const LoopOutput& output : outputs) {
       const std::string& bytes = results[output.index].bytes();
       if (static_cast<int64_t>(bytes.size()) != output.bytes) {
-        return absl::InternalError(absl::StrCat(
-            "node ", node.name, ": output of ", bytes.size(),
-            " bytes, but its inferred shape has ", output.bytes));
+        return absl::InternalError(
+            absl::StrCat("node ", node.name, ": output of ", bytes.size(),
+                         " bytes, but its inferred shape has ", output.bytes));
       }
       std::memcpy(operands[next++], bytes.data(), bytes.size());
     }
@@ -63,9 +63,8 @@ struct ReferenceLoop {
 
 absl::Status LowerReference(LoweringContext& context, const Node& node) {
   if (!IsSupportedOperator(node.domain, node.op_type)) {
-    return absl::UnimplementedError(
-        absl::StrCat("node ", node.name, ": operator ", node.op_type,
-                     " is not supported"));
+    return absl::UnimplementedError(absl::StrCat(
+        "node ", node.name, ": operator ", node.op_type, " is not supported"));
   }
   ReferenceLoop loop;
   loop.node = node;

@@ -59,9 +59,7 @@ class WeightedLowering {
     return absl::OkStatus();
   }
 
-  absl::StatusOr<Attempt> TryFloat32() {
-    return Try({}, Attempt());
-  }
+  absl::StatusOr<Attempt> TryFloat32() { return Try({}, Attempt()); }
 
   absl::StatusOr<Attempt> TryBfloat16() {
     Attempt attempt;
@@ -150,8 +148,8 @@ class WeightedLowering {
     for (int64_t c = 0; c < weighted_.channels; ++c) {
       int64_t sum = 0;
       for (int64_t i = 0; i < weighted_.elements_per_channel; ++i) {
-        sum += levels[c * weighted_.channel_stride +
-                      i * weighted_.element_stride];
+        sum +=
+            levels[c * weighted_.channel_stride + i * weighted_.element_stride];
       }
       (*bias)[c] -= scales[scales.size() == 1 ? 0 : c] *
                     static_cast<float>(sum * zero_point);
@@ -170,9 +168,9 @@ class WeightedLowering {
     const ValueId output = node_.outputs[0];
     LATHE_ASSIGN_OR_RETURN(
         const Copy source,
-        context_.Fetch(weighted_.source, attempt.source,
-                       ValueDesc(weighted_.source, kernel.source,
-                                 attempt.source.type)));
+        context_.Fetch(
+            weighted_.source, attempt.source,
+            ValueDesc(weighted_.source, kernel.source, attempt.source.type)));
     LATHE_ASSIGN_OR_RETURN(const Location weights, Weights(attempt));
     std::vector<Operand> operands = {
         Reads(DNNL_ARG_SRC, source, kernel.source),
@@ -207,9 +205,8 @@ class WeightedLowering {
       return absl::OkStatus();
     }
     LATHE_ASSIGN_OR_RETURN(const Copy copy, context_.FetchPlain(addend.value));
-    operands->push_back(
-        Reads(FusedOpArgument(addend.op), copy,
-              attempt.epilogue.attributes.ops[addend.op].desc));
+    operands->push_back(Reads(FusedOpArgument(addend.op), copy,
+                              attempt.epilogue.attributes.ops[addend.op].desc));
     return absl::OkStatus();
   }
 
@@ -219,8 +216,7 @@ class WeightedLowering {
     if (attempt.source.IsLevels()) {
       return context_.NewReorderedConstant(
           node_.quantized_weights->levels.data(),
-          StridedDesc(shape, strides, DataType::kInt8),
-          attempt.kernel.weights);
+          StridedDesc(shape, strides, DataType::kInt8), attempt.kernel.weights);
     }
     const MemoryDesc given = StridedDesc(shape, strides, DataType::kFloat32);
     const auto values = weighted_.weights->values<float>();

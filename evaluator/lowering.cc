@@ -24,6 +24,7 @@ LowerFunction FindLowering(const Node& node) {
       {"Div", LowerBinary},
       {"Dropout", LowerReshape},
       {"Elu", LowerUnary},
+      {"Erf", LowerUnary},
       {"Exp", LowerUnary},
       {"Flatten", LowerReshape},
       {"Gelu", LowerUnary},
@@ -61,11 +62,10 @@ LowerFunction FindLowering(const Node& node) {
 }
 
 bool IsWorthlessAtRunTime(const LoweringContext& context, const Node& node) {
-  return std::all_of(node.outputs.begin(), node.outputs.end(),
-                     [&](ValueId value) {
-                       return value == kNoValue ||
-                              context.constant(value) != nullptr;
-                     });
+  return std::all_of(
+      node.outputs.begin(), node.outputs.end(), [&](ValueId value) {
+        return value == kNoValue || context.constant(value) != nullptr;
+      });
 }
 
 absl::Status LowerNode(LoweringContext& context, const Node& node) {

@@ -57,8 +57,8 @@ void LoweringContext::DefineInputs() {
     } else {
       copy.encoding.type = type(value);
     }
-    copy.location = NewBuffer(
-        ElementCount(shape(value)) * ElementBytes(type(value)), true);
+    copy.location =
+        NewBuffer(ElementCount(shape(value)) * ElementBytes(type(value)), true);
     program_.inputs.push_back(copy.location);
     Define(value, copy);
   }
@@ -131,8 +131,8 @@ absl::Status LoweringContext::EnsureRounded(ValueId value) {
   ValueState& state = values_[value];
   if (!state.copies.empty()) return absl::OkStatus();
   if (!state.unrounded) {
-    return absl::InternalError(absl::StrCat(
-        "value ", graph_.value(value).name, " is read before it is computed"));
+    return absl::InternalError(absl::StrCat("value ", graph_.value(value).name,
+                                            " is read before it is computed"));
   }
   const Encoding encoding = EncodingOf(*grids_[value]);
   LATHE_ASSIGN_OR_RETURN(const MemoryDesc desc,
@@ -222,8 +222,8 @@ absl::StatusOr<Copy> LoweringContext::FetchPlain(ValueId value) {
     Remember(value, copy);
   }
   if (state.copies.empty()) {
-    return absl::InternalError(absl::StrCat(
-        "value ", graph_.value(value).name, " is read before it is computed"));
+    return absl::InternalError(absl::StrCat("value ", graph_.value(value).name,
+                                            " is read before it is computed"));
   }
   return state.copies.front();
 }
@@ -256,9 +256,8 @@ bool LoweringContext::IsFreeAfterCurrentNode(ValueId value,
 absl::StatusOr<Copy> LoweringContext::FetchForUpdate(ValueId value,
                                                      const Encoding& encoding,
                                                      const MemoryDesc& desc) {
-  const Copy* found = constant(value) == nullptr
-                          ? Find(value, encoding, desc)
-                          : nullptr;
+  const Copy* found =
+      constant(value) == nullptr ? Find(value, encoding, desc) : nullptr;
   if (found != nullptr && IsFreeAfterCurrentNode(value, *found)) {
     return Copy{encoding, desc, found->location};
   }

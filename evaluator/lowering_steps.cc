@@ -31,8 +31,8 @@ Copy LoweringContext::NewRawCopy(ValueId value) {
   }
   Copy copy;
   copy.encoding.type = type(value);
-  copy.location = NewBuffer(
-      ElementCount(shape(value)) * ElementBytes(type(value)), false);
+  copy.location =
+      NewBuffer(ElementCount(shape(value)) * ElementBytes(type(value)), false);
   return copy;
 }
 
@@ -66,8 +66,7 @@ bool LoweringContext::TryPlaceInside(const Copy& part, const Copy& whole,
                                      int64_t offset) {
   Buffer& buffer = program_.buffers[part.location.buffer];
   if (part.location.offset != 0 || buffer.parent >= 0 || buffer.constant ||
-      buffer.is_persistent ||
-      tenants_[part.location.buffer].size() != 1) {
+      buffer.is_persistent || tenants_[part.location.buffer].size() != 1) {
     return false;
   }
   const int root = Resolve(program_.buffers, whole.location).buffer;
@@ -93,9 +92,8 @@ absl::Status LoweringContext::AddKernel(absl::string_view kind,
   if (DescBytes(kernel.scratchpad) > 0) {
     program_.scratchpad_bytes =
         std::max(program_.scratchpad_bytes, DescBytes(kernel.scratchpad));
-    operands.push_back(
-        {Location{}, /*is_written=*/true, DNNL_ARG_SCRATCHPAD,
-         kernel.scratchpad});
+    operands.push_back({Location{}, /*is_written=*/true, DNNL_ARG_SCRATCHPAD,
+                        kernel.scratchpad});
   }
   Step step;
   step.info = {node(node_).name, std::string(kind), kernel.implementation,
@@ -132,10 +130,10 @@ absl::Status LoweringContext::AddReorder(const Copy& from, const Copy& to) {
     spec.source_zero_point = spec.destination_zero_point = 0;
   }
   LATHE_ASSIGN_OR_RETURN(const Kernel kernel, MakeReorder(spec));
-  return AddKernel("reorder", kernel,
-                   {Reads(DNNL_ARG_SRC, from, from.desc),
-                    Writes(DNNL_ARG_DST, to, to.desc)},
-                   /*is_reorder=*/true);
+  return AddKernel(
+      "reorder", kernel,
+      {Reads(DNNL_ARG_SRC, from, from.desc), Writes(DNNL_ARG_DST, to, to.desc)},
+      /*is_reorder=*/true);
 }
 
 }  // namespace lathe

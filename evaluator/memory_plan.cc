@@ -50,8 +50,8 @@ MemoryPlan PlanMemory(absl::Span<const BufferLife> buffers) {
     for (int other : placed) {
       if (!Overlap(buffers[buffer], buffers[other])) continue;
       if (plan.offsets[other] >= offset + bytes) break;
-      offset = std::max(offset,
-                        plan.offsets[other] + Aligned(buffers[other].bytes));
+      offset =
+          std::max(offset, plan.offsets[other] + Aligned(buffers[other].bytes));
     }
     plan.offsets[buffer] = offset;
     plan.arena_bytes = std::max(plan.arena_bytes, offset + bytes);

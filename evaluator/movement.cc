@@ -13,8 +13,8 @@ std::optional<std::vector<int64_t>> Integers(const LoweringContext& context,
                                              const Node& node, size_t index,
                                              const std::string& name,
                                              std::vector<int64_t> fallback) {
-  const bool is_input = index < node.inputs.size() &&
-                        node.inputs[index] != kNoValue;
+  const bool is_input =
+      index < node.inputs.size() && node.inputs[index] != kNoValue;
   if (!is_input) return node.IntsOr(name, std::move(fallback));
   const Tensor* tensor = context.constant(node.inputs[index]);
   if (tensor == nullptr) return std::nullopt;
@@ -66,13 +66,11 @@ std::optional<SliceSpec> ParseSlice(const LoweringContext& context,
   }
   const auto starts = Integers(context, node, 1, "starts", {});
   if (!starts) return std::nullopt;
-  const auto axes =
-      Integers(context, node, 3, "axes", Iota(starts->size()));
+  const auto axes = Integers(context, node, 3, "axes", Iota(starts->size()));
   const auto steps = Integers(context, node, 4, "steps",
                               std::vector<int64_t>(starts->size(), 1));
   if (!axes || !steps) return std::nullopt;
-  SliceSpec slice{std::vector<int64_t>(rank, 0),
-                  std::vector<int64_t>(rank, 1)};
+  SliceSpec slice{std::vector<int64_t>(rank, 0), std::vector<int64_t>(rank, 1)};
   for (size_t i = 0; i < starts->size(); ++i) {
     const int64_t d = ((*axes)[i] + rank) % rank;
     slice.steps[d] = (*steps)[i];

@@ -12,9 +12,17 @@ namespace lathe {
 namespace {
 
 bool HasFastKernel(const Node& node) {
-  static const char* const kOps[] = {
-      "Conv", "Gemm", "MatMul", "MaxPool", "AveragePool", "GlobalAveragePool",
-      "Relu", "Sigmoid", "Add", "Mul", "LayerNormalization"};
+  static const char* const kOps[] = {"Conv",
+                                     "Gemm",
+                                     "MatMul",
+                                     "MaxPool",
+                                     "AveragePool",
+                                     "GlobalAveragePool",
+                                     "Relu",
+                                     "Sigmoid",
+                                     "Add",
+                                     "Mul",
+                                     "LayerNormalization"};
   for (const char* op : kOps) {
     if (node.domain.empty() && node.op_type == op) return true;
   }

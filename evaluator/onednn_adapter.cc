@@ -54,7 +54,8 @@ dnnl::primitive_attr ToAttr(const Attributes& attributes, int weights_mask,
                             Kernel* kernel) {
   dnnl::primitive_attr attr = UserScratchpad();
   onednn::SetAccumulatorScales(attributes.scales, weights_mask, &attr, kernel);
-  onednn::SetZeroPoint(DNNL_ARG_SRC, attributes.source_zero_point, &attr, kernel);
+  onednn::SetZeroPoint(DNNL_ARG_SRC, attributes.source_zero_point, &attr,
+                       kernel);
   if (!attributes.ops.empty()) attr.set_post_ops(ToPostOps(attributes.ops));
   return attr;
 }
@@ -78,11 +79,12 @@ absl::StatusOr<Kernel> MakeConvolution(const ConvolutionSpec& spec,
                                        const Attributes& attributes) {
   Kernel kernel;
   LATHE_RETURN_IF_ERROR(GuardOneDnn("convolution", [&] {
-    const bool is_grouped =
-        onednn::DimsOf(spec.weights).size() > onednn::DimsOf(spec.source).size();
+    const bool is_grouped = onednn::DimsOf(spec.weights).size() >
+                            onednn::DimsOf(spec.source).size();
     const auto attr = ToAttr(attributes, is_grouped ? 3 : 1, &kernel);
     Finish<dnnl::convolution_forward>(
-        onednn::ConvolutionDesc(spec, BiasDesc(spec.has_bias, spec.destination), attr),
+        onednn::ConvolutionDesc(spec, BiasDesc(spec.has_bias, spec.destination),
+                                attr),
         &kernel);
   }));
   return kernel;
@@ -94,7 +96,8 @@ absl::StatusOr<Kernel> MakeInnerProduct(const InnerProductSpec& spec,
   LATHE_RETURN_IF_ERROR(GuardOneDnn("inner product", [&] {
     const auto attr = ToAttr(attributes, 1, &kernel);
     Finish<dnnl::inner_product_forward>(
-        onednn::InnerProductDesc(spec, BiasDesc(spec.has_bias, spec.destination), attr),
+        onednn::InnerProductDesc(
+            spec, BiasDesc(spec.has_bias, spec.destination), attr),
         &kernel);
   }));
   return kernel;
@@ -114,7 +117,8 @@ absl::StatusOr<Kernel> MakeMatMul(const MemoryDesc& source,
   Kernel kernel;
   LATHE_RETURN_IF_ERROR(GuardOneDnn("matmul", [&] {
     Finish<dnnl::matmul>(
-        onednn::MatMulDesc(source, weights, destination, UserScratchpad()), &kernel);
+        onednn::MatMulDesc(source, weights, destination, UserScratchpad()),
+        &kernel);
   }));
   return kernel;
 }
@@ -122,7 +126,8 @@ absl::StatusOr<Kernel> MakeMatMul(const MemoryDesc& source,
 absl::StatusOr<Kernel> MakePooling(const PoolingSpec& spec) {
   Kernel kernel;
   LATHE_RETURN_IF_ERROR(GuardOneDnn("pooling", [&] {
-    Finish<onednn::PoolingPrimitive>(onednn::PoolingDesc(spec, UserScratchpad()), &kernel);
+    Finish<onednn::PoolingPrimitive>(
+        onednn::PoolingDesc(spec, UserScratchpad()), &kernel);
   }));
   return kernel;
 }
@@ -130,8 +135,8 @@ absl::StatusOr<Kernel> MakePooling(const PoolingSpec& spec) {
 absl::StatusOr<Kernel> MakeEltwise(const FusedOp& op, const MemoryDesc& desc) {
   Kernel kernel;
   LATHE_RETURN_IF_ERROR(GuardOneDnn("eltwise", [&] {
-    Finish<dnnl::eltwise_forward>(onednn::EltwiseDesc(op, desc, UserScratchpad()),
-                                  &kernel);
+    Finish<dnnl::eltwise_forward>(
+        onednn::EltwiseDesc(op, desc, UserScratchpad()), &kernel);
   }));
   return kernel;
 }
@@ -142,8 +147,8 @@ absl::StatusOr<Kernel> MakeSoftmax(const MemoryDesc& desc, int axis,
   LATHE_RETURN_IF_ERROR(GuardOneDnn("softmax", [&] {
     const algorithm kind =
         is_log ? algorithm::softmax_log : algorithm::softmax_accurate;
-    Finish<onednn::SoftmaxPrimitive>(onednn::SoftmaxDesc(desc, axis, kind, UserScratchpad()),
-                             &kernel);
+    Finish<onednn::SoftmaxPrimitive>(
+        onednn::SoftmaxDesc(desc, axis, kind, UserScratchpad()), &kernel);
   }));
   return kernel;
 }
@@ -180,7 +185,8 @@ absl::StatusOr<Kernel> MakeReorder(const ReorderSpec& spec) {
     dnnl::primitive_attr attr = UserScratchpad();
     onednn::SetReorderScale(spec.scale, &attr, &kernel);
     onednn::SetZeroPoint(DNNL_ARG_SRC, spec.source_zero_point, &attr, &kernel);
-    onednn::SetZeroPoint(DNNL_ARG_DST, spec.destination_zero_point, &attr, &kernel);
+    onednn::SetZeroPoint(DNNL_ARG_DST, spec.destination_zero_point, &attr,
+                         &kernel);
     Finish<dnnl::reorder>(
         dnnl::reorder::primitive_desc(CpuEngine(), spec.source, CpuEngine(),
                                       spec.destination, attr),
@@ -210,8 +216,7 @@ absl::Status ReorderNow(const Kernel& reorder, const void* source,
 
 std::string OneDnnVersion() {
   const dnnl_version_t* version = dnnl_version();
-  return absl::StrCat(version->major, ".", version->minor, ".",
-                      version->patch);
+  return absl::StrCat(version->major, ".", version->minor, ".", version->patch);
 }
 
 std::string OneDnnIsa() {
@@ -233,8 +238,8 @@ std::string OneDnnIsa() {
     case dnnl_cpu_isa_avx512_core_amx:
       return "avx512_core_amx";
     default:
-      return absl::StrCat(
-          "isa_", static_cast<int>(dnnl_get_effective_cpu_isa()));
+      return absl::StrCat("isa_",
+                          static_cast<int>(dnnl_get_effective_cpu_isa()));
   }
 }
 

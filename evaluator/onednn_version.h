@@ -43,8 +43,8 @@ template <typename T>
 ConstantArgument MakeConstant(int argument, absl::Span<const T> values) {
   ConstantArgument constant;
   constant.argument = argument;
-  constant.desc = PlainDesc({static_cast<int64_t>(values.size())},
-                            DataTypeOf<T>::value);
+  constant.desc =
+      PlainDesc({static_cast<int64_t>(values.size())}, DataTypeOf<T>::value);
   constant.bytes.assign(reinterpret_cast<const char*>(values.data()),
                         values.size() * sizeof(T));
   return constant;
@@ -63,7 +63,8 @@ inline std::optional<Blocking> BlockingOf(const MemoryDesc& desc) {
 
 inline Dims DimsOf(const MemoryDesc& desc) { return desc.get_dims(); }
 
-inline std::optional<MemoryDesc> Retyped(const MemoryDesc& desc, DnnlType type) {
+inline std::optional<MemoryDesc> Retyped(const MemoryDesc& desc,
+                                         DnnlType type) {
   using Tag = dnnl::memory::format_tag;
   const DnnlType own_type = desc.get_data_type();
   for (Tag tag : {Tag::nCw16c, Tag::nCw8c, Tag::nChw16c, Tag::nChw8c,
@@ -86,15 +87,15 @@ inline void AppendEltwise(const FusedOp& op, dnnl::post_ops* ops) {
 }
 
 inline void SetScale(int argument, float scale, dnnl::primitive_attr* attr,
-              Kernel* kernel) {
+                     Kernel* kernel) {
   if (scale == 1) return;
   attr->set_scales_mask(argument, 0);
   kernel->constants.push_back(
       MakeConstant<float>(DNNL_ARG_ATTR_SCALES | argument, {scale}));
 }
 
-inline void SetZeroPoint(int argument, int zero_point, dnnl::primitive_attr* attr,
-                  Kernel* kernel) {
+inline void SetZeroPoint(int argument, int zero_point,
+                         dnnl::primitive_attr* attr, Kernel* kernel) {
   if (zero_point == 0) return;
   attr->set_zero_points_mask(argument, 0);
   kernel->constants.push_back(MakeConstant<int32_t>(
@@ -103,16 +104,18 @@ inline void SetZeroPoint(int argument, int zero_point, dnnl::primitive_attr* att
 
 // `weights_mask` selects the dimensions of the weights that make up the output
 // channels.
-inline void SetAccumulatorScales(absl::Span<const float> scales, int weights_mask,
-                          dnnl::primitive_attr* attr, Kernel* kernel) {
+inline void SetAccumulatorScales(absl::Span<const float> scales,
+                                 int weights_mask, dnnl::primitive_attr* attr,
+                                 Kernel* kernel) {
   if (scales.empty()) return;
   attr->set_scales_mask(DNNL_ARG_WEIGHTS,
                         scales.size() == 1 ? 0 : weights_mask);
-  kernel->constants.push_back(MakeConstant<float>(
-      DNNL_ARG_ATTR_SCALES | DNNL_ARG_WEIGHTS, scales));
+  kernel->constants.push_back(
+      MakeConstant<float>(DNNL_ARG_ATTR_SCALES | DNNL_ARG_WEIGHTS, scales));
 }
 
-inline void SetReorderScale(float scale, dnnl::primitive_attr* attr, Kernel* kernel) {
+inline void SetReorderScale(float scale, dnnl::primitive_attr* attr,
+                            Kernel* kernel) {
   SetScale(DNNL_ARG_SRC, scale, attr, kernel);
 }
 
@@ -136,20 +139,21 @@ inline dnnl::convolution_forward::primitive_desc ConvolutionDesc(
 inline dnnl::inner_product_forward::primitive_desc InnerProductDesc(
     const InnerProductSpec& spec, const MemoryDesc& bias,
     const dnnl::primitive_attr& attr) {
-  return {CpuEngine(), prop_kind::forward_inference, spec.source, spec.weights,
-          bias,        spec.destination,             attr};
+  return {CpuEngine(), prop_kind::forward_inference,
+          spec.source, spec.weights,
+          bias,        spec.destination,
+          attr};
 }
 
-inline dnnl::matmul::primitive_desc MatMulDesc(const MemoryDesc& source,
-                                        const MemoryDesc& weights,
-                                        const MemoryDesc& destination,
-                                        const dnnl::primitive_attr& attr) {
+inline dnnl::matmul::primitive_desc MatMulDesc(
+    const MemoryDesc& source, const MemoryDesc& weights,
+    const MemoryDesc& destination, const dnnl::primitive_attr& attr) {
   return {CpuEngine(), source, weights, destination, attr};
 }
 
 using PoolingPrimitive = dnnl::pooling_forward;
-inline PoolingPrimitive::primitive_desc PoolingDesc(const PoolingSpec& spec,
-                                             const dnnl::primitive_attr& attr) {
+inline PoolingPrimitive::primitive_desc PoolingDesc(
+    const PoolingSpec& spec, const dnnl::primitive_attr& attr) {
   return {CpuEngine(),
           prop_kind::forward_inference,
           spec.algorithm,
@@ -178,22 +182,22 @@ inline dnnl::eltwise_forward::primitive_desc EltwiseDesc(
 }
 
 using SoftmaxPrimitive = dnnl::softmax_forward;
-inline SoftmaxPrimitive::primitive_desc SoftmaxDesc(const MemoryDesc& desc, int axis,
-                                             algorithm kind,
-                                             const dnnl::primitive_attr& attr) {
-  return {CpuEngine(), prop_kind::forward_inference, kind, desc,
-          desc,        axis,                         attr};
+inline SoftmaxPrimitive::primitive_desc SoftmaxDesc(
+    const MemoryDesc& desc, int axis, algorithm kind,
+    const dnnl::primitive_attr& attr) {
+  return {CpuEngine(), prop_kind::forward_inference, kind, desc, desc, axis,
+          attr};
 }
 
 inline dnnl::layer_normalization_forward::primitive_desc LayerNormalizationDesc(
     const MemoryDesc& desc, float epsilon, dnnl::normalization_flags flags,
     const dnnl::primitive_attr& attr) {
-  return {CpuEngine(), prop_kind::forward_inference, desc, desc,
-          epsilon,     flags,                        attr};
+  return {CpuEngine(), prop_kind::forward_inference, desc, desc, epsilon, flags,
+          attr};
 }
 
-inline dnnl::binary::primitive_desc BinaryDesc(const BinarySpec& spec,
-                                        const dnnl::primitive_attr& attr) {
+inline dnnl::binary::primitive_desc BinaryDesc(
+    const BinarySpec& spec, const dnnl::primitive_attr& attr) {
   return {CpuEngine(),        spec.algorithm,   spec.source,
           spec.second_source, spec.destination, attr};
 }
@@ -214,15 +218,15 @@ inline std::optional<Blocking> BlockingOf(const MemoryDesc& desc) {
   }
   const dnnl_blocking_desc_t& blocking = data.format_desc.blocking;
   const int blocks = blocking.inner_nblks;
-  return Blocking{
-      Dims(blocking.strides, blocking.strides + data.ndims),
-      Dims(blocking.inner_blks, blocking.inner_blks + blocks),
-      Dims(blocking.inner_idxs, blocking.inner_idxs + blocks)};
+  return Blocking{Dims(blocking.strides, blocking.strides + data.ndims),
+                  Dims(blocking.inner_blks, blocking.inner_blks + blocks),
+                  Dims(blocking.inner_idxs, blocking.inner_idxs + blocks)};
 }
 
 inline Dims DimsOf(const MemoryDesc& desc) { return desc.dims(); }
 
-inline std::optional<MemoryDesc> Retyped(const MemoryDesc& desc, DnnlType type) {
+inline std::optional<MemoryDesc> Retyped(const MemoryDesc& desc,
+                                         DnnlType type) {
   MemoryDesc retyped = desc;
   retyped.data.data_type = static_cast<dnnl_data_type_t>(type);
   return retyped;
@@ -233,24 +237,26 @@ inline void AppendEltwise(const FusedOp& op, dnnl::post_ops* ops) {
 }
 
 inline void SetScale(int argument, float scale, dnnl::primitive_attr* attr,
-              Kernel* kernel) {
+                     Kernel* kernel) {
   if (scale != 1) attr->set_scales(argument, 0, {scale});
 }
 
-inline void SetZeroPoint(int argument, int zero_point, dnnl::primitive_attr* attr,
-                  Kernel* kernel) {
+inline void SetZeroPoint(int argument, int zero_point,
+                         dnnl::primitive_attr* attr, Kernel* kernel) {
   if (zero_point != 0) attr->set_zero_points(argument, 0, {zero_point});
 }
 
-inline void SetAccumulatorScales(absl::Span<const float> scales, int weights_mask,
-                          dnnl::primitive_attr* attr, Kernel* kernel) {
+inline void SetAccumulatorScales(absl::Span<const float> scales,
+                                 int weights_mask, dnnl::primitive_attr* attr,
+                                 Kernel* kernel) {
   if (scales.empty()) return;
   // The output channel is dimension 1 of the destination.
   attr->set_output_scales(scales.size() == 1 ? 0 : 1 << 1,
                           std::vector<float>(scales.begin(), scales.end()));
 }
 
-inline void SetReorderScale(float scale, dnnl::primitive_attr* attr, Kernel* kernel) {
+inline void SetReorderScale(float scale, dnnl::primitive_attr* attr,
+                            Kernel* kernel) {
   if (scale != 1) attr->set_output_scales(0, {scale});
 }
 
@@ -274,16 +280,15 @@ inline dnnl::inner_product_forward::primitive_desc InnerProductDesc(
           CpuEngine()};
 }
 
-inline dnnl::matmul::primitive_desc MatMulDesc(const MemoryDesc& source,
-                                        const MemoryDesc& weights,
-                                        const MemoryDesc& destination,
-                                        const dnnl::primitive_attr& attr) {
+inline dnnl::matmul::primitive_desc MatMulDesc(
+    const MemoryDesc& source, const MemoryDesc& weights,
+    const MemoryDesc& destination, const dnnl::primitive_attr& attr) {
   return {{source, weights, destination}, attr, CpuEngine()};
 }
 
 using PoolingPrimitive = dnnl::pooling_v2_forward;
-inline PoolingPrimitive::primitive_desc PoolingDesc(const PoolingSpec& spec,
-                                             const dnnl::primitive_attr& attr) {
+inline PoolingPrimitive::primitive_desc PoolingDesc(
+    const PoolingSpec& spec, const dnnl::primitive_attr& attr) {
   return {{prop_kind::forward_inference, spec.algorithm, spec.source,
            spec.destination, ToDims(spec.strides), ToDims(spec.kernel),
            ZerosBetween(spec.dilations), ToDims(spec.pads_begin),
@@ -301,9 +306,9 @@ inline dnnl::eltwise_forward::primitive_desc EltwiseDesc(
 }
 
 using SoftmaxPrimitive = dnnl::softmax_v2_forward;
-inline SoftmaxPrimitive::primitive_desc SoftmaxDesc(const MemoryDesc& desc, int axis,
-                                             algorithm kind,
-                                             const dnnl::primitive_attr& attr) {
+inline SoftmaxPrimitive::primitive_desc SoftmaxDesc(
+    const MemoryDesc& desc, int axis, algorithm kind,
+    const dnnl::primitive_attr& attr) {
   return {{prop_kind::forward_inference, kind, desc, desc, axis},
           attr,
           CpuEngine()};
@@ -316,8 +321,8 @@ inline dnnl::layer_normalization_forward::primitive_desc LayerNormalizationDesc(
       {prop_kind::forward_inference, desc, epsilon, flags}, attr, CpuEngine()};
 }
 
-inline dnnl::binary::primitive_desc BinaryDesc(const BinarySpec& spec,
-                                        const dnnl::primitive_attr& attr) {
+inline dnnl::binary::primitive_desc BinaryDesc(
+    const BinarySpec& spec, const dnnl::primitive_attr& attr) {
   return {{spec.algorithm, spec.source, spec.second_source, spec.destination},
           attr,
           CpuEngine()};

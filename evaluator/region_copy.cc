@@ -51,14 +51,13 @@ RegionCopier::RegionCopier(const RegionCopy& copy) {
 void RegionCopier::SplitChannels(const RegionCopy& copy) {
   for (int64_t c = 0; c < copy.extent[kChannels]; ++c) {
     Piece piece;
-    piece.source = copy.element_bytes *
-                   ChannelOffset(copy.source,
-                                 copy.source_start[kChannels] +
-                                     c * copy.source_step[kChannels]);
+    piece.source =
+        copy.element_bytes *
+        ChannelOffset(copy.source, copy.source_start[kChannels] +
+                                       c * copy.source_step[kChannels]);
     piece.destination =
         copy.element_bytes *
-        ChannelOffset(copy.destination,
-                      copy.destination_start[kChannels] + c);
+        ChannelOffset(copy.destination, copy.destination_start[kChannels] + c);
     piece.bytes = copy.element_bytes;
     if (!pieces_.empty()) {
       Piece& last = pieces_.back();

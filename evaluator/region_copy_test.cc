@@ -100,9 +100,9 @@ TEST(RegionCopy, MovesEveryElementOfRandomBoxesBetweenRandomLayouts) {
         at_destination[d] += copy.destination_start[d];
       }
       const int64_t bytes = copy.element_bytes;
-      expected.replace(
-          OffsetOf(copy.destination, at_destination) * bytes, bytes, source,
-          OffsetOf(copy.source, at_source) * bytes, bytes);
+      expected.replace(OffsetOf(copy.destination, at_destination) * bytes,
+                       bytes, source, OffsetOf(copy.source, at_source) * bytes,
+                       bytes);
     });
     EXPECT_EQ(moved, expected);
   }

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <random>
 
 #include "compressor/reference_ops.h"
-#include "evaluator/testing/graph_builder.h"
 #include "gtest/gtest.h"
 
 namespace lathe {
@@ -90,6 +90,22 @@ void ExpectSameInFloat(const Graph& graph, const std::vector<Tensor>& inputs) {
   for (size_t i = 0; i < actual.size(); ++i) {
     ASSERT_EQ(actual[i].shape(), (*expected)[i].shape());
     EXPECT_EQ(ShareThatDiffers(actual[i], (*expected)[i]), 0);
+  }
+}
+
+void ExpectSame(const MakeGraph& make, int seed) {
+  SCOPED_TRACE(testing::Message() << "seed " << seed);
+  GraphBuilder in_float(seed);
+  const Graph graph = make(in_float, v1::F32);
+  std::mt19937 random(seed);
+  const auto inputs = RandomInputs(graph, random);
+  ExpectSameInFloat(graph, inputs);
+  GraphBuilder in_int8(seed);
+  const Graph layers = make(in_int8, v1::INT8);
+  for (bool is_signed : {false, true}) {
+    GridOptions options;
+    options.is_signed = is_signed;
+    ExpectSameOnGrids(WithGrids(layers, inputs, options), inputs);
   }
 }
 

@@ -2,11 +2,13 @@
 #ifndef LATHE_EVALUATOR_TESTING_COMPARE_H_
 #define LATHE_EVALUATOR_TESTING_COMPARE_H_
 
+#include <functional>
 #include <vector>
 
 #include "absl/types/span.h"
 #include "compressor/graph.h"
 #include "compressor/tensor.h"
+#include "evaluator/testing/graph_builder.h"
 
 namespace lathe {
 
@@ -26,6 +28,13 @@ void ExpectSameInFloat(const Graph& graph, const std::vector<Tensor>& inputs);
 // neighbouring levels moves what reads it by a step times a weight, and may
 // cost the result a step of its own; at most 2 % of the elements may differ so.
 void ExpectSameOnGrids(const Graph& graph, const std::vector<Tensor>& inputs);
+
+// Makes a graph, its layers in the given precision.
+using MakeGraph = std::function<Graph(GraphBuilder&, v1::Precision)>;
+
+// Both of the above on random inputs: layers in float32, and in INT8 with
+// unsigned and with signed grids.
+void ExpectSame(const MakeGraph& make, int seed);
 
 }  // namespace lathe
 

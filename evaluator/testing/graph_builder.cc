@@ -120,12 +120,27 @@ Graph GraphBuilder::Build(std::vector<ValueId> outputs, int64_t opset) {
   return ValueOrDie(Graph::Create(parts_));
 }
 
+PostOp ReluPostOp() { return {PostOp::Kind::kRelu}; }
+
+PostOp AddPostOp(int input) { return {PostOp::Kind::kAdd, 0, 0, input}; }
+
+ValueId AddConv(GraphBuilder& builder, ValueId x, int64_t in, int64_t out,
+                v1::Precision precision, int64_t kernel) {
+  const int64_t pad = kernel / 2;
+  return builder.Add({"Conv",
+                      {x, builder.Weights({out, in, kernel, kernel}, 0.15f),
+                       builder.Weights({out}, 0.1f)},
+                      {{"pads", std::vector<int64_t>{pad, pad, pad, pad}}},
+                      {ReluPostOp()},
+                      precision});
+}
+
 std::vector<Tensor> RandomInputs(const Graph& graph, std::mt19937& random) {
   std::vector<Tensor> inputs;
   for (ValueId value : graph.inputs()) {
     const Shape& shape = graph.value(value).shape;
-    inputs.push_back(Tensor::Of<float>(
-        shape, Normals(ElementCount(shape), 1, random)));
+    inputs.push_back(
+        Tensor::Of<float>(shape, Normals(ElementCount(shape), 1, random)));
   }
   return inputs;
 }
@@ -177,8 +192,8 @@ std::vector<Tensor> Execute(const Graph& graph,
   for (const Tensor& input : inputs) shapes.push_back(input.shape());
   const auto executor = ValueOrDie(CompileForShapes(graph, shapes));
   for (size_t i = 0; i < inputs.size(); ++i) {
-    std::memcpy(executor->input(static_cast<int>(i)),
-                inputs[i].bytes().data(), inputs[i].bytes().size());
+    std::memcpy(executor->input(static_cast<int>(i)), inputs[i].bytes().data(),
+                inputs[i].bytes().size());
   }
   for (int run = 0; run < 2; ++run) {
     const absl::Status status = executor->Run();

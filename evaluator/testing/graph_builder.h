@@ -47,6 +47,15 @@ class GraphBuilder {
   GraphParts parts_;
 };
 
+// Post-ops: Relu, and the addition of inputs[input].
+PostOp ReluPostOp();
+PostOp AddPostOp(int input);
+
+// Adds a convolution with bias and Relu, [in] to [out] channels: kernel x
+// kernel, padded so that the size stays. Returns its output.
+ValueId AddConv(GraphBuilder& builder, ValueId x, int64_t in, int64_t out,
+                v1::Precision precision, int64_t kernel = 3);
+
 // Normal numbers, one tensor for each input of the graph.
 std::vector<Tensor> RandomInputs(const Graph& graph, std::mt19937& random);
 
