@@ -1,5 +1,7 @@
 #include "compressor/operator_def.h"
 
+#include <algorithm>
+
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
@@ -134,6 +136,13 @@ const OperatorDef* FindOperator(absl::string_view domain,
   if (!domain.empty()) return nullptr;
   const auto found = AllOperators().find(op_type);
   return found == AllOperators().end() ? nullptr : found->second;
+}
+
+std::vector<std::string> OperatorNames() {
+  std::vector<std::string> names;
+  for (const auto& entry : AllOperators()) names.push_back(entry.first);
+  std::sort(names.begin(), names.end());
+  return names;
 }
 
 absl::StatusOr<std::vector<OpValue>> ApplyRule(const OperatorDef& def,

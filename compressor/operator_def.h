@@ -121,6 +121,9 @@ struct OperatorDef {
 const OperatorDef* FindOperator(absl::string_view domain,
                                 absl::string_view op_type);
 
+// The names of all operators, sorted.
+std::vector<std::string> OperatorNames();
+
 // Checks the call's inputs and says what comes out. Values of more than 2^31
 // elements are refused.
 absl::StatusOr<std::vector<OpValue>> ApplyRule(const OperatorDef& def,

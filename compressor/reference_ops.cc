@@ -143,6 +143,8 @@ absl::Status CheckGraphInput(const Value& value, const Tensor& tensor) {
 
 }  // namespace
 
+std::vector<std::string> SupportedOperators() { return OperatorNames(); }
+
 bool IsSupportedOperator(absl::string_view domain, absl::string_view op_type) {
   return FindOperator(domain, op_type) != nullptr;
 }

@@ -3,6 +3,7 @@
 #ifndef LATHE_COMPRESSOR_REFERENCE_OPS_H_
 #define LATHE_COMPRESSOR_REFERENCE_OPS_H_
 
+#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -12,6 +13,9 @@
 #include "compressor/tensor.h"
 
 namespace lathe {
+
+// The names of all operators that EvaluateNode knows, sorted.
+std::vector<std::string> SupportedOperators();
 
 // Whether EvaluateNode knows the operator.
 bool IsSupportedOperator(absl::string_view domain, absl::string_view op_type);

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/file.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -306,6 +307,17 @@ TEST(ApplyGrid, AgreesWithQuantizeAndDequantize) {
         Compute("DequantizeLinear", {levels, F({}, {0.5f}), zero_point});
     EXPECT_EQ(ApplyGrid(grid, x), rounded.values<float>()[0]) << x;
   }
+}
+
+TEST(SupportedOperators, AreListedInTheDocumentation) {
+  const auto page =
+      ReadFile(std::string(LATHE_SOURCE_DIR) + "/docs/operators.md");
+  ASSERT_TRUE(page.ok()) << page.status();
+  for (const std::string& name : SupportedOperators()) {
+    EXPECT_TRUE(IsSupportedOperator("", name));
+    EXPECT_THAT(*page, testing::HasSubstr("`" + name + "`"));
+  }
+  EXPECT_FALSE(IsSupportedOperator("com.example", "Conv"));
 }
 
 TEST(EvaluateNode, AppliesPostOpsInOrder) {
