@@ -62,7 +62,7 @@ TEST(SearchProgress, BestIsTheMostAccurateAtHalfTheLatency) {
 TEST(SearchProgress, TheBarFitsTheTerminal) {
   SearchProgress progress(MakeJob(4, 2), kStart);
   EXPECT_THAT(progress.Bar(kStart, 80),
-              HasSubstr("[===============>              ]"));
+              HasSubstr("[==========>         ]"));
   EXPECT_EQ(progress.Bar(kStart, 10).size(), 10u);
   EXPECT_EQ(progress.Bar(kStart, -5), "");
 }

@@ -13,7 +13,7 @@
 namespace lathe {
 namespace {
 
-constexpr int kBarWidth = 30;
+constexpr int kBarWidth = 20;
 // What "best so far" means when nobody gave a budget.
 constexpr double kHalfLatency = 0.5;
 constexpr double kAcceptedDrop = 0.01;

@@ -61,9 +61,9 @@ absl::Status RunRun(const RunFlags& flags) {
   LATHE_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(flags.model));
   const auto graph = ParseOnnx(bytes);
   if (!graph.ok()) return ModelFailed(graph.status(), flags.model);
-  LATHE_ASSIGN_OR_RETURN(auto tensors, ReadTensors(flags.inputs));
+  LATHE_ASSIGN_OR_RETURN(const auto tensors, ReadTensors(flags.inputs));
   SetThreads(flags.threads);
-  const auto outputs = RunModel(*graph, std::move(tensors));
+  const auto outputs = RunModel(*graph, tensors);
   if (!outputs.ok()) return Annotate(outputs.status(), flags.model);
   LATHE_RETURN_IF_ERROR(MakeFolders(flags.output_folder));
   for (size_t i = 0; i < outputs->size(); ++i) {

@@ -2,9 +2,11 @@
 
 #include <cstring>
 #include <memory>
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "base/status.h"
 #include "client/worker/tensor_convert.h"
 #include "compressor/canonical.h"
@@ -36,28 +38,35 @@ absl::StatusOr<Tensor> FitTensor(const Value& value, const Tensor& tensor) {
   return ConvertTensor(tensor, value.type);
 }
 
-absl::StatusOr<BoundGraph> BindTensors(const Graph& graph,
-                                       std::map<std::string, Tensor> tensors) {
+absl::Status CheckNames(const Graph& graph,
+                        const std::map<std::string, Tensor>& tensors) {
+  std::set<std::string> names;
+  for (const ValueId id : graph.inputs()) names.insert(graph.value(id).name);
+  for (const std::string& name : names) {
+    if (tensors.count(name) != 0) continue;
+    return absl::InvalidArgumentError(absl::StrCat(
+        "input ", name, " is missing; add --input ", name, "=FILE"));
+  }
+  for (const auto& [name, tensor] : tensors) {
+    if (names.count(name) != 0) continue;
+    return absl::InvalidArgumentError(absl::StrCat(
+        "input ", name, ": the model has no input of that name, only ",
+        absl::StrJoin(names, ", ")));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<BoundGraph> BindTensors(
+    const Graph& graph, const std::map<std::string, Tensor>& tensors) {
+  LATHE_RETURN_IF_ERROR(CheckNames(graph, tensors));
   BoundGraph bound{graph, {}};
   for (const ValueId id : graph.inputs()) {
     const Value& value = graph.value(id);
-    const auto found = tensors.find(value.name);
-    if (found == tensors.end()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("input ", value.name, " is missing; add --input ",
-                       value.name, "=FILE"));
-    }
-    auto fitting = FitTensor(value, found->second);
+    auto fitting = FitTensor(value, tensors.at(value.name));
     if (!fitting.ok()) {
       return Annotate(fitting.status(), absl::StrCat("input ", value.name));
     }
     bound.inputs.push_back(*std::move(fitting));
-    tensors.erase(found);
-  }
-  if (!tensors.empty()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("input ", tensors.begin()->first,
-                     ": the model has no input of that name"));
   }
   return bound;
 }
@@ -114,15 +123,14 @@ absl::StatusOr<std::vector<Tensor>> RunEitherForm(const BoundGraph& bound) {
 }  // namespace
 
 absl::StatusOr<std::vector<Tensor>> RunModel(
-    const Graph& parsed, std::map<std::string, Tensor> tensors) {
-  LATHE_ASSIGN_OR_RETURN(const BoundGraph bound,
-                         BindTensors(parsed, std::move(tensors)));
+    const Graph& parsed, const std::map<std::string, Tensor>& tensors) {
+  LATHE_ASSIGN_OR_RETURN(const BoundGraph bound, BindTensors(parsed, tensors));
   auto outputs = RunEitherForm(bound);
   if (outputs.ok()) return outputs;
   const auto fixed = FixVectors(bound);
   if (fixed.ok() && fixed->inputs.size() < bound.inputs.size()) {
-    auto again = RunEitherForm(*fixed);
-    if (again.ok()) return again;
+    outputs = RunEitherForm(*fixed);
+    if (outputs.ok()) return outputs;
   }
   return absl::FailedPreconditionError(outputs.status().message());
 }

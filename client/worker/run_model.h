@@ -23,7 +23,7 @@ namespace lathe {
 //     shape or type that the model does not take.
 //   FailedPrecondition - the model does not run; the message names the node.
 absl::StatusOr<std::vector<Tensor>> RunModel(
-    const Graph& parsed, std::map<std::string, Tensor> tensors);
+    const Graph& parsed, const std::map<std::string, Tensor>& tensors);
 
 }  // namespace lathe
 
