@@ -52,21 +52,27 @@ absl::StatusOr<std::string> LoadFile(const std::string& path,
   return digest;
 }
 
+// The samples that `text`, which is a count, asks of a split.
+absl::StatusOr<int64_t> ParseCount(const std::string& split,
+                                   const std::string& text) {
+  int64_t samples = 0;
+  if (absl::SimpleAtoi(text, &samples) && samples > 0) return samples;
+  return absl::InvalidArgumentError(absl::StrCat(
+      "--", split, " ", text, ": a count of samples is at least 1"));
+}
+
 absl::Status LoadSplit(const SplitField& field, const std::string& text,
                        const ReadOptions& options, LoadedData& loaded) {
-  const std::string flag = absl::StrCat("--", field.name);
-  if (!IsCount(text)) {
-    const absl::StatusOr<std::string> digest = LoadFile(text, options, loaded);
-    if (!digest.ok()) return Annotate(digest.status(), flag);
-    *(loaded.spec.*field.digest)() = *digest;
+  if (IsCount(text)) {
+    LATHE_ASSIGN_OR_RETURN(const int64_t samples, ParseCount(field.name, text));
+    (loaded.spec.*field.set_samples)(samples);
     return absl::OkStatus();
   }
-  int64_t samples = 0;
-  if (!absl::SimpleAtoi(text, &samples) || samples == 0) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        flag, " ", text, ": a count of samples is at least 1"));
+  const absl::StatusOr<std::string> digest = LoadFile(text, options, loaded);
+  if (!digest.ok()) {
+    return Annotate(digest.status(), absl::StrCat("--", field.name));
   }
-  (loaded.spec.*field.set_samples)(samples);
+  *(loaded.spec.*field.digest)() = *digest;
   return absl::OkStatus();
 }
 
@@ -135,8 +141,16 @@ void AddDataFlags(CLI::App& command, DataFlags& flags) {
   }
 }
 
+absl::Status CheckDataFlags(const DataFlags& flags) {
+  for (const auto& [split, text] : flags.splits) {
+    if (!IsCount(text)) continue;
+    LATHE_RETURN_IF_ERROR(ParseCount(split, text).status());
+  }
+  return CheckNumbers(flags);
+}
+
 absl::StatusOr<LoadedData> LoadData(const DataFlags& flags) {
-  LATHE_RETURN_IF_ERROR(CheckNumbers(flags));
+  LATHE_RETURN_IF_ERROR(CheckDataFlags(flags));
   LoadedData loaded;
   absl::StatusOr<std::string> digest =
       LoadFile(flags.path, flags.read, loaded);

@@ -42,10 +42,13 @@ struct LoadedData {
   std::map<std::string, std::string> blobs;
 };
 
+// Whether the flags make sense by themselves, before any file is read.
+// Errors: InvalidArgument - a flag out of range; names it.
+absl::Status CheckDataFlags(const DataFlags& flags);
+
 // Reads all the files that the flags name.
 //
-// Errors: those of ReadDataset, with the flag's name; InvalidArgument - a flag
-// out of range.
+// Errors: those of CheckDataFlags; those of ReadDataset, with the flag's name.
 absl::StatusOr<LoadedData> LoadData(const DataFlags& flags);
 
 }  // namespace lathe

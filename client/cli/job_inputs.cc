@@ -87,6 +87,29 @@ absl::Status CheckData(const Dataset& dataset, const ModelForm& form,
   return absl::OkStatus();
 }
 
+absl::StatusOr<LoadedData> ReadData(const DataFlags& flags,
+                                    const ModelForm& form) {
+  LATHE_ASSIGN_OR_RETURN(LoadedData data, LoadData(flags));
+  const Dataset& whole = data.datasets.at(data.spec.digest());
+  LATHE_RETURN_IF_ERROR(Annotate(
+      SplitDataset(whole.SampleCount(), whole.labels, data.spec).status(),
+      "--data"));
+  for (const auto& [digest, dataset] : data.datasets) {
+    LATHE_RETURN_IF_ERROR(
+        Annotate(CheckData(dataset, form, data.spec), "--data"));
+  }
+  return data;
+}
+
+// A file that is there but no good has failed; one that is missing, or may not
+// be read, keeps its own exit code.
+absl::Status Blamed(const absl::Status& status) {
+  if (absl::IsNotFound(status) || absl::IsPermissionDenied(status)) {
+    return status;
+  }
+  return WithExitCode(status, kExitFailed);
+}
+
 }  // namespace
 
 absl::StatusOr<JobInputs> ReadJobInputs(const JobFlags& flags) {
@@ -98,16 +121,10 @@ absl::StatusOr<JobInputs> ReadJobInputs(const JobFlags& flags) {
   if (!form.ok()) {
     return WithExitCode(Annotate(form.status(), flags.model_path), kExitFailed);
   }
-  LATHE_ASSIGN_OR_RETURN(inputs.data, LoadData(flags.data));
-  const Dataset& whole = inputs.data.datasets.at(inputs.data.spec.digest());
-  LATHE_RETURN_IF_ERROR(Annotate(
-      SplitDataset(whole.SampleCount(), whole.labels, inputs.data.spec)
-          .status(),
-      "--data"));
-  for (const auto& [digest, dataset] : inputs.data.datasets) {
-    LATHE_RETURN_IF_ERROR(
-        Annotate(CheckData(dataset, *form, inputs.data.spec), "--data"));
-  }
+  LATHE_RETURN_IF_ERROR(CheckDataFlags(flags.data));
+  absl::StatusOr<LoadedData> data = ReadData(flags.data, *form);
+  if (!data.ok()) return Blamed(data.status());
+  inputs.data = *std::move(data);
   inputs.spec.set_model_digest(Sha256Hex(inputs.model_bytes));
   *inputs.spec.mutable_dataset() = inputs.data.spec;
   return inputs;

@@ -26,10 +26,10 @@ struct JobInputs {
 // understood, that samples fit its inputs, that labels are among its classes.
 //
 // Errors:
-//   NotFound - a file is missing.
-//   InvalidArgument - a flag, or data that do not fit the model.
+//   InvalidArgument - a flag out of range.
+//   NotFound, PermissionDenied - a file is missing or may not be read.
 //   others, with exit code kExitFailed - the model is broken or has operators
-//     that are not supported.
+//     that are not supported; the data are broken or do not fit the model.
 absl::StatusOr<JobInputs> ReadJobInputs(const JobFlags& flags);
 
 // Stores on the server what it does not have yet.

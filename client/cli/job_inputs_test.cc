@@ -94,13 +94,13 @@ TEST_F(JobInputsTest, ErrorsLeadToTheDocumentedExitCodes) {
   EXPECT_EQ(ExitCode(ReadJobInputs(flags).status()), kExitFailed);
   EXPECT_EQ(ExitCode(ReadJobInputs(Flags(folder_ + "/missing.npz")).status()),
             kExitNotFound);
-  EXPECT_EQ(ExitCode(ReadJobInputs(Flags(broken)).status()), kExitUsage);
+  EXPECT_EQ(ExitCode(ReadJobInputs(Flags(broken)).status()), kExitFailed);
 
   const absl::Status shape = ReadJobInputs(Flags(WriteData(60, 28, 9))).status();
-  EXPECT_EQ(ExitCode(shape), kExitUsage);
+  EXPECT_EQ(ExitCode(shape), kExitFailed);
   EXPECT_THAT(std::string(shape.message()), HasSubstr("28"));
   const absl::Status label = ReadJobInputs(Flags(WriteData(60, 32, 10))).status();
-  EXPECT_EQ(ExitCode(label), kExitUsage);
+  EXPECT_EQ(ExitCode(label), kExitFailed);
   EXPECT_THAT(std::string(label.message()), HasSubstr("10"));
 
   JobFlags scaled = Flags(WriteData(60, 32, 9));
@@ -108,12 +108,12 @@ TEST_F(JobInputsTest, ErrorsLeadToTheDocumentedExitCodes) {
   EXPECT_EQ(ExitCode(ReadJobInputs(scaled).status()), kExitUsage);
   scaled = Flags(scaled.data.path);
   scaled.data.mean = {1, 2};
-  EXPECT_EQ(ExitCode(ReadJobInputs(scaled).status()), kExitUsage);
+  EXPECT_EQ(ExitCode(ReadJobInputs(scaled).status()), kExitFailed);
   EXPECT_EQ(ExitCode(ReadJobInputs(Flags(WriteData(49, 32, 9))).status()),
-            kExitUsage);
+            kExitFailed);
   scaled = Flags(WriteData(60, 32, 9));
   scaled.data.splits["search"] = "61";
-  EXPECT_EQ(ExitCode(ReadJobInputs(scaled).status()), kExitUsage);
+  EXPECT_EQ(ExitCode(ReadJobInputs(scaled).status()), kExitFailed);
   scaled.data.splits["search"] = "0";
   EXPECT_EQ(ExitCode(ReadJobInputs(scaled).status()), kExitUsage);
 }

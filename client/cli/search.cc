@@ -152,13 +152,30 @@ absl::Status RunToEnd(LocalFleet& fleet,
   return absl::IsOutOfRange(feed.end()) ? absl::OkStatus() : feed.end();
 }
 
-absl::Status CheckEnd(const v1::Job& job) {
+// An agent refuses a budget that is out of reach once it has seen the baseline:
+// the job fails although no trial did, and nothing measured meets the budget.
+bool IsBudgetOutOfReach(const SearchClient& client, const v1::Job& job) {
+  if (!job.spec().has_budget() || !job.has_baseline() ||
+      job.counts().failed() + job.counts().quarantined() > 0) {
+    return false;
+  }
+  const absl::StatusOr<v1::BestConfiguration> best =
+      client.GetBestConfiguration(
+          RequestOfBudget(job.name(), job.spec().budget()));
+  return best.ok() && !best->has_trial();
+}
+
+absl::Status CheckEnd(const SearchClient& client, const v1::Job& job) {
   if (job.state() == v1::DONE) return absl::OkStatus();
+  const int exit_code =
+      job.state() == v1::JOB_FAILED && IsBudgetOutOfReach(client, job)
+          ? kExitNoConfiguration
+          : kExitFailed;
   return WithExitCode(
       absl::AbortedError(absl::StrCat("the search ended ",
                                       JobStateName(job.state()), ": ",
                                       job.state_reason())),
-      kExitFailed);
+      exit_code);
 }
 
 absl::Status Finish(const Cli& cli,
@@ -167,7 +184,7 @@ absl::Status Finish(const Cli& cli,
                     const std::string& out) {
   const SearchClient client(channel);
   LATHE_ASSIGN_OR_RETURN(const v1::Job job, client.GetJob(job_name));
-  LATHE_RETURN_IF_ERROR(CheckEnd(job));
+  LATHE_RETURN_IF_ERROR(CheckEnd(client, job));
   LATHE_RETURN_IF_ERROR(
       AwaitFrontierArtifacts(channel, job_name, kArtifactPatience));
   LATHE_ASSIGN_OR_RETURN(const ReportInput input,
