@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cassert>
 #include <chrono>
+#include <numeric>
 #include <random>
 #include <vector>
 
@@ -11,9 +12,6 @@
 namespace lathe {
 namespace {
 
-// Five consecutive calls see the same clock frequency and the same neighbours;
-// the smallest sample has six such blocks.
-constexpr size_t kBlockPairs = 5;
 // Resamples enough for the 2.5 % and 97.5 % quantiles to move by less than a
 // tenth of the interval.
 constexpr int kResamples = 200;
@@ -42,6 +40,35 @@ int64_t NextCheck(int64_t repeats, const LatencyOptions& options) {
   return std::min(options.most_repeats, 2 * repeats);
 }
 
+double Sum(const std::vector<double>& values) {
+  return std::accumulate(values.begin(), values.end(), 0.0);
+}
+
+// Makes `count` calls and appends the seconds of each, unless null.
+absl::Status Repeat(const TimedCall& call, int64_t count,
+                    std::vector<double>* seconds) {
+  for (int64_t i = 0; i < count; ++i) {
+    LATHE_ASSIGN_OR_RETURN(const double taken, call());
+    if (seconds != nullptr) seconds->push_back(taken);
+  }
+  return absl::OkStatus();
+}
+
+LatencyComparison Compare(const std::vector<double>& candidate_s,
+                          const std::vector<double>& baseline_s,
+                          const LatencyOptions& options) {
+  LatencyComparison comparison;
+  comparison.candidate = Summarize(candidate_s);
+  comparison.baseline = Summarize(baseline_s);
+  comparison.ratio =
+      comparison.candidate.median_us / comparison.baseline.median_us;
+  comparison.ratio_interval = RatioInterval(candidate_s, baseline_s);
+  comparison.is_noisy =
+      comparison.ratio_interval.high - comparison.ratio_interval.low >
+      options.interval_width * comparison.ratio;
+  return comparison;
+}
+
 }  // namespace
 
 TimedCall TimeRuns(Executor* executor) {
@@ -56,7 +83,7 @@ TimedCall TimeRuns(Executor* executor) {
 Interval RatioInterval(absl::Span<const double> candidate,
                        absl::Span<const double> baseline) {
   assert(!candidate.empty() && candidate.size() == baseline.size());
-  const size_t blocks = (candidate.size() + kBlockPairs - 1) / kBlockPairs;
+  const size_t blocks = (candidate.size() + kBlockCalls - 1) / kBlockCalls;
   std::mt19937_64 random(kSeed);
   std::vector<double> ratios;
   std::vector<double> drawn_candidate;
@@ -65,9 +92,9 @@ Interval RatioInterval(absl::Span<const double> candidate,
     drawn_candidate.clear();
     drawn_baseline.clear();
     for (size_t i = 0; i < blocks; ++i) {
-      const size_t first = random() % blocks * kBlockPairs;
-      const auto from = candidate.subspan(first, kBlockPairs);
-      const auto against = baseline.subspan(first, kBlockPairs);
+      const size_t first = random() % blocks * kBlockCalls;
+      const auto from = candidate.subspan(first, kBlockCalls);
+      const auto against = baseline.subspan(first, kBlockCalls);
       drawn_candidate.insert(drawn_candidate.end(), from.begin(), from.end());
       drawn_baseline.insert(drawn_baseline.end(), against.begin(),
                             against.end());
@@ -81,32 +108,24 @@ Interval RatioInterval(absl::Span<const double> candidate,
 absl::StatusOr<LatencyComparison> CompareLatency(
     const TimedCall& candidate, const TimedCall& baseline,
     const LatencyOptions& options) {
-  for (int64_t i = 0; i < options.warm_up; ++i) {
-    LATHE_RETURN_IF_ERROR(candidate().status());
-    LATHE_RETURN_IF_ERROR(baseline().status());
-  }
+  LATHE_RETURN_IF_ERROR(Repeat(candidate, options.warm_up, nullptr));
+  LATHE_RETURN_IF_ERROR(Repeat(baseline, options.warm_up, nullptr));
   std::vector<double> candidate_s;
   std::vector<double> baseline_s;
-  double total_s = 0;
-  LatencyComparison comparison;
   int64_t check = std::max<int64_t>(1, options.least_repeats);
   while (true) {
-    LATHE_ASSIGN_OR_RETURN(candidate_s.emplace_back(), candidate());
-    LATHE_ASSIGN_OR_RETURN(baseline_s.emplace_back(), baseline());
-    total_s += candidate_s.back() + baseline_s.back();
+    LATHE_RETURN_IF_ERROR(Repeat(candidate, options.block_warm_up, nullptr));
+    LATHE_RETURN_IF_ERROR(Repeat(candidate, kBlockCalls, &candidate_s));
+    LATHE_RETURN_IF_ERROR(Repeat(baseline, options.block_warm_up, nullptr));
+    LATHE_RETURN_IF_ERROR(Repeat(baseline, kBlockCalls, &baseline_s));
     const int64_t repeats = candidate_s.size();
     // Slow models are told apart by few calls.
     const bool is_out_of_time =
-        total_s >= options.most_seconds && repeats >= 10;
+        Sum(candidate_s) + Sum(baseline_s) >= options.most_seconds &&
+        repeats >= 2 * kBlockCalls;
     if (repeats < check && !is_out_of_time) continue;
-    comparison.ratio_interval = RatioInterval(candidate_s, baseline_s);
-    comparison.candidate = Summarize(candidate_s);
-    comparison.baseline = Summarize(baseline_s);
-    comparison.ratio =
-        comparison.candidate.median_us / comparison.baseline.median_us;
-    comparison.is_noisy =
-        comparison.ratio_interval.high - comparison.ratio_interval.low >
-        options.interval_width * comparison.ratio;
+    const LatencyComparison comparison =
+        Compare(candidate_s, baseline_s, options);
     if (!comparison.is_noisy || is_out_of_time ||
         repeats >= options.most_repeats) {
       return comparison;

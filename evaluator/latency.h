@@ -15,9 +15,12 @@ namespace lathe {
 struct LatencyOptions {
   // Untimed calls of each before the first timed one.
   int64_t warm_up = 5;
-  // Timed calls of each: at least `least_repeats`, and on until the interval
-  // of the ratio is narrower than `interval_width` times the ratio, or
-  // `most_repeats`, or until all calls together took `most_seconds`.
+  // Untimed calls before the timed ones of each block: what the other model
+  // left in the caches is not this one's latency.
+  int64_t block_warm_up = 2;
+  // Timed calls of each, in whole blocks: at least `least_repeats`, and on
+  // until the interval of the ratio is narrower than `interval_width` times the
+  // ratio, or `most_repeats`, or until all calls together took `most_seconds`.
   int64_t least_repeats = 30;
   int64_t most_repeats = 400;
   double interval_width = 0.03;
@@ -47,8 +50,11 @@ using TimedCall = std::function<absl::StatusOr<double>()>;
 // Calls of executor->Run() by the monotonic clock. `executor` must outlive it.
 TimedCall TimeRuns(Executor* executor);
 
-// Calls candidate and baseline in turn (A B A B), so that whatever slows the
-// machine for a while slows both.
+// Timed calls that one model makes before it is the other's turn.
+constexpr int64_t kBlockCalls = 5;
+
+// Calls candidate and baseline in turn, kBlockCalls timed calls each (A B A B),
+// so that whatever slows the machine for a while slows both.
 //
 // Errors: the first that a call returns.
 absl::StatusOr<LatencyComparison> CompareLatency(const TimedCall& candidate,
@@ -56,9 +62,9 @@ absl::StatusOr<LatencyComparison> CompareLatency(const TimedCall& candidate,
                                                  const LatencyOptions& options);
 
 // The 95 % bootstrap interval of median(candidate) / median(baseline): blocks
-// of consecutive pairs are drawn with replacement, since neighbouring calls
-// are alike. The seed is fixed: equal times give an equal interval.
-// REQUIRES: both have the same, positive, size.
+// of kBlockCalls calls, paired as they were made, are drawn with replacement,
+// since neighbouring calls are alike. The seed is fixed: equal times give an
+// equal interval. REQUIRES: both have the same, positive, size.
 Interval RatioInterval(absl::Span<const double> candidate,
                        absl::Span<const double> baseline);
 

@@ -19,16 +19,20 @@ TimedCall FakeCall(char name, double base, double noise, std::string* order) {
   };
 }
 
-TEST(CompareLatency, CallsInTurnAfterTheWarmUp) {
+TEST(CompareLatency, CallsInTurnInBlocksAfterTheWarmUp) {
   std::string order;
   LatencyOptions options;
   options.warm_up = 2;
-  options.least_repeats = 3;
+  options.block_warm_up = 1;
+  options.least_repeats = 7;
   const auto comparison = CompareLatency(
       FakeCall('a', 1e-4, 0, &order), FakeCall('b', 2e-4, 0, &order), options);
   ASSERT_TRUE(comparison.ok()) << comparison.status();
-  EXPECT_EQ(order, "ababababab");
-  EXPECT_EQ(comparison->candidate.repeats, 3);
+  EXPECT_EQ(order,
+            "aabb"
+            "aaaaaabbbbbb"
+            "aaaaaabbbbbb");
+  EXPECT_EQ(comparison->candidate.repeats, 10);
 }
 
 TEST(CompareLatency, TellsMediansRatioAndInterval) {
