@@ -1,5 +1,6 @@
 #include "compressor/channel_groups.h"
 
+#include <ostream>
 #include <set>
 
 #include "compressor/testing/net_builder.h"
@@ -141,6 +142,7 @@ struct PinningCase {
   const char* name;
   ValueId (*build)(NetBuilder& net, ValueId x);  // x is [?, 16, 4, 4].
 };
+void PrintTo(const PinningCase& c, std::ostream* out) { *out << c.name; }
 
 class Pinning : public ::testing::TestWithParam<PinningCase> {};
 

@@ -70,6 +70,8 @@ class ChannelPropagation {
   View VisitReduce(int node);
   View VisitResize(int node);
   View VisitSoftmax(int node);
+  View VisitLayerNormalization(int node);
+  View VisitShape(int node);
   // The operator is not understood: pins what it reads.
   View Refuse(int node);
 

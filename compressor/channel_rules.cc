@@ -263,6 +263,35 @@ ChannelPropagation::View ChannelPropagation::VisitResize(int index) {
   return ChannelView{1, std::move(symbols)};
 }
 
+ChannelPropagation::View ChannelPropagation::VisitLayerNormalization(
+    int index) {
+  // Every channel depends on all, but they stay where they are: whoever reads
+  // them can be told where they come from.
+  const View& in = ViewOf(Input(index, 0));
+  Pin(in);
+  return in;
+}
+
+ChannelPropagation::View ChannelPropagation::VisitShape(int index) {
+  // Models ask for the batch to flatten by; a size of channels that is passed
+  // on would have to change with them.
+  const View& in = ViewOf(Input(index, 0));
+  if (!in) return std::nullopt;
+  const ValueId shape = node(index).outputs[0];
+  const int rank = Rank(Input(index, 0));
+  bool avoids_channels = !graph_.IsOutput(shape) &&
+                         node(index).attributes.count("start") == 0 &&
+                         node(index).attributes.count("end") == 0;
+  for (const int reader : graph_.Consumers(shape)) {
+    const auto indices = Integers(reader, 1, "");
+    avoids_channels =
+        avoids_channels && indices && node(reader).op_type == "Gather" &&
+        Input(reader, 0) == shape && !Contains(*indices, in->axis, rank);
+  }
+  if (!avoids_channels) return Refuse(index);
+  return std::nullopt;
+}
+
 ChannelPropagation::View ChannelPropagation::VisitSoftmax(int index) {
   const View& in = ViewOf(Input(index, 0));
   if (!in) return std::nullopt;

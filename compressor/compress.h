@@ -25,7 +25,7 @@ struct CompressOptions {
   // Samples for the rebuild and for statistics of a pruned network.
   int64_t rebuild_samples = 128;
   // Ridge, as a share of the Gram matrix's mean diagonal.
-  double ridge = 1e-3;
+  double ridge = 1e-2;
 };
 
 // The canonical `graph` with `plan` applied: channels removed, weights rebuilt,

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <map>
 #include <optional>
+#include <ostream>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -35,6 +36,7 @@ struct NetworkCase {
   // Whether a run by the reference operators takes well under a second.
   bool is_small;
 };
+void PrintTo(const NetworkCase& c, std::ostream* out) { *out << c.name; }
 
 class RealNetworks : public ::testing::TestWithParam<NetworkCase> {
  protected:
@@ -56,10 +58,13 @@ class RealNetworks : public ::testing::TestWithParam<NetworkCase> {
     space_ = *space;
   }
 
-  // Random numbers in the form of the network's input.
+  // Random numbers in the form of the network's input, which may itself take
+  // only one sample at a time.
   Tensor RandomInput(int64_t samples) {
     TestRandom random(1);
-    return random.NormalTensor((*InputShapes(*graph_, samples))[0], 1);
+    Shape shape = (*InputShapes(*graph_, 1))[0];
+    shape[0] = samples;
+    return random.NormalTensor(shape, 1);
   }
 
   std::optional<Graph> graph_;

@@ -13,12 +13,17 @@
 namespace lathe {
 namespace {
 
-// Positions looked at in each sample, at least.
-constexpr int64_t kPositionsPerSample = 10;
-// Rows for each unknown of an output: fewer overfit the samples.
-constexpr int64_t kRowsPerUnknown = 4;
+// Positions looked at in each sample, at least, and rows for each unknown of an
+// output. Accuracy after pruning rises with both: on ResNet-20 with 128
+// samples, random plans keep 0.48 with 10 and 4, 0.55 with 32 and 16, and 0.56
+// with 64 and 16, at twice the time.
+constexpr int64_t kPositionsPerSample = 32;
+constexpr int64_t kRowsPerUnknown = 16;
 // Largest regression matrix: 64 MiB.
 constexpr int64_t kMostElements = int64_t{1} << 24;
+// Most multiplications for a Gram matrix: about a second. Wide layers get fewer
+// rows for it, and are held the closer to their surviving weights.
+constexpr double kMostProducts = 8e9;
 
 // How the node scales what its weights and bias give.
 struct Factors {
@@ -86,7 +91,13 @@ std::vector<Problem> Problems(const Node& node, int64_t ins, int64_t outs) {
 int64_t RowsFor(int64_t unknowns, int64_t samples) {
   const int64_t wanted =
       std::max(kPositionsPerSample * samples, kRowsPerUnknown * unknowns);
-  return std::min(wanted, std::max<int64_t>(1, kMostElements / unknowns));
+  // The Gram matrix takes rows * unknowns * min(rows, unknowns) products.
+  const double per_unknown = kMostProducts / static_cast<double>(unknowns);
+  const double affordable =
+      std::max(std::min(per_unknown / static_cast<double>(unknowns), 1e9),
+               std::min(std::sqrt(per_unknown), static_cast<double>(unknowns)));
+  return std::min({wanted, static_cast<int64_t>(affordable),
+                   std::max<int64_t>(1, kMostElements / unknowns)});
 }
 
 // `bias` as one number per output, 0 without bias; none when it has another

@@ -21,7 +21,7 @@ struct LayerWeights {
 
 struct RebuildOptions {
   // Ridge, as a share of the Gram matrix's mean diagonal.
-  double ridge = 1e-3;
+  double ridge = 1e-2;
   // Of the output positions that are looked at.
   uint64_t seed = 0;
 };
@@ -36,6 +36,7 @@ struct RebuildOptions {
 // Gemm gets a bias if it had none. Where the solution is not finite, or a
 // Gemm's bias differs by sample or its factors are 0, the result is `kept`.
 //
+// REQUIRES: `input` and `target` have the shapes that the layer takes and makes.
 // Errors: InvalidArgument - attributes that do not fit the shapes.
 absl::StatusOr<LayerWeights> RebuildLayer(const Node& node,
                                           const LayerWeights& kept,

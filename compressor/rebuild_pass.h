@@ -19,7 +19,7 @@ struct RebuildPassOptions {
   // Samples that are run, as one batch; fewer where the source has fewer or
   // activations would take more than 1 GiB.
   int64_t samples = 128;
-  double ridge = 1e-3;
+  double ridge = 1e-2;
   // Values whose statistics are wanted.
   std::set<ValueId> observed;
 };

@@ -1,5 +1,7 @@
 #include "compressor/rebuild.h"
 
+#include <ostream>
+
 #include "compressor/graph_edit.h"
 #include "compressor/reference_ops.h"
 #include "compressor/ridge.h"
@@ -44,6 +46,7 @@ struct LayerCase {
   bool has_bias;
   std::map<std::string, Attribute> attributes;
 };
+void PrintTo(const LayerCase& c, std::ostream* out) { *out << c.name; }
 
 class RebuildLayers : public ::testing::TestWithParam<LayerCase> {};
 
@@ -75,6 +78,7 @@ TEST_P(RebuildLayers, FindsTheWeightsThatMadeTheTarget) {
     truth.bias = random.NormalTensor({Outs(layer)}, 1);
   }
   const Tensor target = RunLayer(node, truth, input);
+  ASSERT_FALSE(HasFailure());
   LayerWeights kept;
   kept.weights = random.NormalTensor(layer.weights, 0.5f);
   if (layer.has_bias) kept.bias = random.NormalTensor({Outs(layer)}, 1);
@@ -109,8 +113,6 @@ INSTANTIATE_TEST_SUITE_P(
                   {{"auto_pad", std::string("SAME_UPPER")},
                    {"strides", std::vector<int64_t>{2, 2}}}},
         LayerCase{"Conv1d", "Conv", {30, 3, 9}, {4, 3, 3}, true, {}},
-        LayerCase{
-            "Conv3d", "Conv", {30, 2, 4, 4, 4}, {3, 2, 2, 2, 2}, true, {}},
         LayerCase{"Depthwise",
                   "Conv",
                   {30, 4, 5, 5},

@@ -66,8 +66,9 @@ TEST(SearchSpace, OffersF32FirstAndBf16OnlyWhereItPays) {
   SpaceOptions options;
   options.weight_bits = {8, 4};
   const auto widths = [&graph](const SpaceOptions& options) {
+    const v1::Layer layer = Make(graph, options).layers(0);
     std::vector<std::pair<int, int>> all;
-    for (const auto& p : Make(graph, options).layers(0).precisions()) {
+    for (const v1::PrecisionOption& p : layer.precisions()) {
       all.push_back({p.precision(), p.weight_bits()});
     }
     return all;

