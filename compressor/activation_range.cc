@@ -8,8 +8,7 @@
 namespace lathe {
 namespace {
 
-// Clipping points tried: k / kCandidates of the maximum. Errors near the best
-// are flat: 1 % of the clipping point changes them by far less.
+// Clipping points tried: k / kCandidates of the maximum.
 constexpr int kCandidates = 100;
 
 // A scale below this would not be a normal number with its inverse.

@@ -15,8 +15,7 @@
 namespace lathe {
 namespace {
 
-// Samples that are run at once; bounds memory, and is enough for kernels to
-// be efficient.
+// Samples that are run at once; bounds memory.
 constexpr int64_t kChunkSamples = 32;
 
 absl::Status Add(const Value& value, const Tensor& tensor,

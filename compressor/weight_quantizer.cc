@@ -82,7 +82,7 @@ float BestScale(absl::Span<const float> channel, float magnitude, float most) {
   for (int k = -kFineSteps; k <= kFineSteps; ++k) {
     try_scale(centre + step * k / (kFineSteps + 1));
   }
-  // Each fit can only lower the error; three come near to where they stop.
+  // Each fit can only lower the error; three bound the time.
   for (int fit = 0; fit < 3; ++fit) {
     if (!try_scale(FitScale(channel, best, most))) break;
   }
