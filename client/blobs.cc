@@ -102,11 +102,10 @@ absl::StatusOr<std::string> UploadBlob(
   LATHE_ASSIGN_OR_RETURN(const bool is_missing,
                          IsMissing(*stub, digest, options));
   if (!is_missing) return digest;
-  const absl::Status status =
-      CallWithRetry(WithTimeFor(options, bytes.size()),
-                    [&](grpc::ClientContext& context) {
-                      return WriteOnce(*stub, context, digest, bytes);
-                    });
+  const absl::Status status = CallWithRetry(
+      WithTimeFor(options, bytes.size()), [&](grpc::ClientContext& context) {
+        return WriteOnce(*stub, context, digest, bytes);
+      });
   if (!status.ok()) return Annotate(status, "uploading a blob");
   return digest;
 }

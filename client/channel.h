@@ -2,10 +2,10 @@
 #ifndef LATHE_CLIENT_CHANNEL_H_
 #define LATHE_CLIENT_CHANNEL_H_
 
+#include <grpcpp/channel.h>
+
 #include <memory>
 #include <string>
-
-#include <grpcpp/channel.h>
 
 #include "absl/time/time.h"
 

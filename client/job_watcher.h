@@ -2,13 +2,13 @@
 #ifndef LATHE_CLIENT_JOB_WATCHER_H_
 #define LATHE_CLIENT_JOB_WATCHER_H_
 
-#include <cstdint>
-#include <memory>
-#include <string>
-
 #include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
 #include <grpcpp/support/sync_stream.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"

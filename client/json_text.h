@@ -2,9 +2,8 @@
 #ifndef LATHE_CLIENT_JSON_TEXT_H_
 #define LATHE_CLIENT_JSON_TEXT_H_
 
-#include <string>
-
 #include <nlohmann/json.hpp>
+#include <string>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"

@@ -56,12 +56,13 @@ absl::Status ReadNumbers(const nlohmann::json& layer, absl::string_view name,
                          WantedChoice& wanted) {
   const auto bits = layer.find("weight_bits");
   if (bits != layer.end() && !bits->is_null()) {
-    const bool is_in_range =
-        bits->is_number_integer() && bits->get<double>() >= 1 &&
-        bits->get<double>() <= kMostWeightBits;
+    const bool is_in_range = bits->is_number_integer() &&
+                             bits->get<double>() >= 1 &&
+                             bits->get<double>() <= kMostWeightBits;
     if (!is_in_range) {
-      return LayerError(name, absl::StrCat("weight_bits is not an integer from 1 to ",
-                                           kMostWeightBits));
+      return LayerError(name,
+                        absl::StrCat("weight_bits is not an integer from 1 to ",
+                                     kMostWeightBits));
     }
     wanted.weight_bits = bits->get<int>();
   }

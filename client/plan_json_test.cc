@@ -1,10 +1,10 @@
 #include "client/plan_json.h"
 
-#include <string>
-#include <vector>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
 
 #include "client/json_text.h"
 #include "client/point_json.h"
@@ -102,7 +102,8 @@ TEST(PlanFromJson, RejectsByNameAndRule) {
       {R"({"layers": [{"name": 3}]})", "string \"name\""},
       {R"({"layers": [{"name": "x"}]})", "layer x: not one of the 3"},
       {R"({"layers": [{"name": "a"}, {"name": "a"}]})", "layer a: named twice"},
-      {R"({"layers": [{"name": "a", "precision": "fp4"}]})", "layer a: precision"},
+      {R"({"layers": [{"name": "a", "precision": "fp4"}]})",
+       "layer a: precision"},
       {R"({"layers": [{"name": "a", "precision": 8}]})", "not a string"},
       {R"({"layers": [{"name": "a", "weight_bits": 8.5}]})", "weight_bits"},
       {R"({"layers": [{"name": "a", "weight_bits": 1e30}]})", "weight_bits"},
@@ -116,7 +117,8 @@ TEST(PlanFromJson, RejectsByNameAndRule) {
       {R"({"layers": [{"name": "a", "keep_ratio": 1.01}]})", "(0, 1]"},
       {R"({"layers": [{"name": "a", "keep_ratio": "half"}]})", "(0, 1]"},
       {R"({"layers": [{"name": "a", "keep_ratio": 1},
-                      {"name": "b", "keep_ratio": 0.5}]})", "its group 0"},
+                      {"name": "b", "keep_ratio": 0.5}]})",
+       "its group 0"},
   };
   for (const auto& test : cases) {
     const absl::StatusOr<v1::CompressionPlan> plan = Parse(test.json);

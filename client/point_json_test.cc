@@ -1,10 +1,10 @@
 #include "client/point_json.h"
 
-#include <limits>
-#include <string>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <limits>
+#include <string>
 
 namespace lathe {
 namespace {
@@ -66,7 +66,8 @@ TEST(PointJson, HasEveryFieldOfTheContractWithItsNumber) {
 TEST(PointJson, ATrialWithoutMeasurementHasItsProposedPlanOnly) {
   v1::Trial trial;
   trial.set_number(3);
-  v1::LayerChoice& choice = *trial.mutable_proposal()->mutable_plan()->add_layers();
+  v1::LayerChoice& choice =
+      *trial.mutable_proposal()->mutable_plan()->add_layers();
   choice.set_precision(v1::F32);
   choice.set_weight_bits(32);
   choice.set_keep_ratio(0.5);

@@ -30,7 +30,8 @@ absl::Status CallWithRetry(
   Backoff backoff(options);
   while (true) {
     grpc::ClientContext context;
-    context.set_deadline(absl::ToChronoTime(absl::Now() + options.call_timeout));
+    context.set_deadline(
+        absl::ToChronoTime(absl::Now() + options.call_timeout));
     const absl::Status status = FromGrpc(call(context));
     if (!absl::IsUnavailable(status)) return status;
     const absl::Duration wait = backoff.Next();

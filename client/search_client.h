@@ -2,11 +2,11 @@
 #ifndef LATHE_CLIENT_SEARCH_CLIENT_H_
 #define LATHE_CLIENT_SEARCH_CLIENT_H_
 
+#include <grpcpp/channel.h>
+
 #include <memory>
 #include <string>
 #include <vector>
-
-#include <grpcpp/channel.h>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"

@@ -29,10 +29,10 @@ grpc::Status ToGrpc(const absl::Status& status) {
         detail->set_type_url(std::string(url));
         detail->set_value(std::string(payload));
       });
-  return grpc::Status(static_cast<grpc::StatusCode>(status.code()),
-                      std::string(status.message()),
-                      details.details().empty() ? std::string()
-                                                : details.SerializeAsString());
+  return grpc::Status(
+      static_cast<grpc::StatusCode>(status.code()),
+      std::string(status.message()),
+      details.details().empty() ? std::string() : details.SerializeAsString());
 }
 
 std::string ErrorReason(const absl::Status& status) {

@@ -2,9 +2,9 @@
 #ifndef LATHE_CLIENT_STATUS_H_
 #define LATHE_CLIENT_STATUS_H_
 
-#include <string>
-
 #include <grpcpp/support/status.h>
+
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"

@@ -1,13 +1,13 @@
 // Status conversion, retries and blobs, against a server in this process.
-#include <map>
-#include <memory>
-#include <string>
-#include <vector>
-
 #include <gmock/gmock.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 #include <gtest/gtest.h>
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
 
 #include "base/digest.h"
 #include "client/blobs.h"
@@ -98,7 +98,8 @@ class Blobs : public ::testing::Test {
 TEST_F(Blobs, AreUploadedInChunksAndComeBackEqual) {
   std::string bytes(3'000'001, 'x');
   bytes[1'500'000] = 'y';
-  const absl::StatusOr<std::string> digest = UploadBlob(channel_, bytes, Fast());
+  const absl::StatusOr<std::string> digest =
+      UploadBlob(channel_, bytes, Fast());
   ASSERT_TRUE(digest.ok()) << digest.status();
   EXPECT_EQ(*digest, Sha256Hex(bytes));
   EXPECT_TRUE(artifacts_.blobs[*digest] == bytes);

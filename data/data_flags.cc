@@ -1,10 +1,9 @@
 #include "data/data_flags.h"
 
+#include <CLI/CLI.hpp>
 #include <cmath>
 #include <cstdint>
 #include <utility>
-
-#include <CLI/CLI.hpp>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
@@ -152,8 +151,7 @@ absl::Status CheckDataFlags(const DataFlags& flags) {
 absl::StatusOr<LoadedData> LoadData(const DataFlags& flags) {
   LATHE_RETURN_IF_ERROR(CheckDataFlags(flags));
   LoadedData loaded;
-  absl::StatusOr<std::string> digest =
-      LoadFile(flags.path, flags.read, loaded);
+  absl::StatusOr<std::string> digest = LoadFile(flags.path, flags.read, loaded);
   if (!digest.ok()) return Annotate(digest.status(), "--data");
   loaded.spec.set_digest(*std::move(digest));
   loaded.spec.set_scale(flags.scale);

@@ -1,9 +1,8 @@
 #include "client/cli/app.h"
 
+#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <string>
-
-#include <CLI/CLI.hpp>
 
 #include "client/cli/command.h"
 #include "client/cli/exit_code.h"
@@ -14,10 +13,9 @@ namespace {
 
 void PrintError(const absl::Status& status) {
   const std::string reason = ErrorReason(status);
-  std::fprintf(stderr, "lathe: %s%s%s%s\n",
-               std::string(status.message()).c_str(),
-               reason.empty() ? "" : " (", reason.c_str(),
-               reason.empty() ? "" : ")");
+  std::fprintf(
+      stderr, "lathe: %s%s%s%s\n", std::string(status.message()).c_str(),
+      reason.empty() ? "" : " (", reason.c_str(), reason.empty() ? "" : ")");
 }
 
 // CLI11 throws; it does so nowhere but below this function.

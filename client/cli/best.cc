@@ -1,10 +1,9 @@
 // `lathe best`: the most accurate configuration within bounds.
+#include <CLI/CLI.hpp>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
-
-#include <CLI/CLI.hpp>
-#include <nlohmann/json.hpp>
 
 #include "base/status.h"
 #include "client/cli/bound_flags.h"
@@ -32,9 +31,8 @@ nlohmann::json MissesToJson(const v1::BestConfiguration& best) {
 }
 
 absl::Status Best(const Cli& cli, const BestFlags& flags) {
-  LATHE_ASSIGN_OR_RETURN(
-      const v1::GetBestConfigurationRequest request,
-      MakeBestRequest(JobName(flags.job), flags.bounds));
+  LATHE_ASSIGN_OR_RETURN(const v1::GetBestConfigurationRequest request,
+                         MakeBestRequest(JobName(flags.job), flags.bounds));
   LATHE_ASSIGN_OR_RETURN(const auto channel, cli.Connect());
   const SearchClient client(channel);
   LATHE_ASSIGN_OR_RETURN(const v1::BestConfiguration best,

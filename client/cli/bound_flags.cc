@@ -1,9 +1,8 @@
 #include "client/cli/bound_flags.h"
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <variant>
-
-#include <CLI/CLI.hpp>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"

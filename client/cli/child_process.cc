@@ -62,16 +62,16 @@ absl::StatusOr<std::string> FindSibling(const std::string& name) {
   const std::string path =
       absl::StrCat(program.substr(0, program.rfind('/') + 1), name);
   if (access(path.c_str(), X_OK) != 0) {
-    return absl::NotFoundError(absl::StrCat(
-        path, ": not found; ", name, " must lie beside this program"));
+    return absl::NotFoundError(absl::StrCat(path, ": not found; ", name,
+                                            " must lie beside this program"));
   }
   return path;
 }
 
 absl::StatusOr<std::unique_ptr<ChildProcess>> ChildProcess::Start(
     const std::vector<std::string>& arguments, const std::string& log_path) {
-  const int log = open(log_path.c_str(),
-                       O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  const int log =
+      open(log_path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
   if (log < 0) return ErrnoToStatus(errno, absl::StrCat("open ", log_path));
   absl::Cleanup close_log = [log] { close(log); };
   int output[2];
@@ -118,8 +118,8 @@ absl::StatusOr<std::string> ChildProcess::ReadLine(absl::Time deadline) {
     const int64_t left_ms = absl::ToInt64Milliseconds(deadline - absl::Now());
     if (left_ms <= 0) return absl::DeadlineExceededError("no line in time");
     pollfd readable = {output_, POLLIN, 0};
-    if (poll(&readable, 1, static_cast<int>(std::min<int64_t>(
-                               left_ms, INT_MAX))) <= 0) {
+    if (poll(&readable, 1,
+             static_cast<int>(std::min<int64_t>(left_ms, INT_MAX))) <= 0) {
       continue;
     }
     char chunk[1024];

@@ -1,14 +1,13 @@
 #include "client/cli/child_process.h"
 
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdlib>
 #include <string>
-
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
@@ -51,7 +50,8 @@ TEST(ChildProcess, WaitsForALineNoLongerThanTold) {
 }
 
 TEST(ChildProcess, IsKilledWhenItDoesNotEndInTime) {
-  const auto child = StartShell("trap '' TERM; echo ready; read never; sleep 9");
+  const auto child =
+      StartShell("trap '' TERM; echo ready; read never; sleep 9");
   ASSERT_TRUE(child.ok()) << child.status();
   ASSERT_EQ(*(*child)->ReadLine(Soon()), "ready");
   (*child)->Terminate();
@@ -60,8 +60,7 @@ TEST(ChildProcess, IsKilledWhenItDoesNotEndInTime) {
 }
 
 TEST(ChildProcess, TellsThatItsProgramCouldNotRun) {
-  const auto child =
-      ChildProcess::Start({"/nonexistent/program"}, LogPath());
+  const auto child = ChildProcess::Start({"/nonexistent/program"}, LogPath());
   ASSERT_TRUE(child.ok()) << child.status();
   (*child)->AwaitEnd(Soon());
   EXPECT_EQ((*child)->Ended(), "exit code 127");

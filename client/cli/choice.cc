@@ -18,10 +18,9 @@ bool BoundsLatencyOrSize(const v1::Budget& budget) {
 
 absl::StatusOr<Choice> ChooseWithinBudget(const SearchClient& client,
                                           const v1::Job& job) {
-  LATHE_ASSIGN_OR_RETURN(
-      v1::BestConfiguration best,
-      client.GetBestConfiguration(
-          RequestOfBudget(job.name(), job.spec().budget())));
+  LATHE_ASSIGN_OR_RETURN(v1::BestConfiguration best,
+                         client.GetBestConfiguration(
+                             RequestOfBudget(job.name(), job.spec().budget())));
   Choice choice;
   if (best.has_trial()) {
     choice.trial = best.trial();
@@ -52,8 +51,9 @@ absl::StatusOr<Choice> ChooseWithoutBudget(const SearchClient& client,
     choice.why = "most accurate at half the latency or less";
   } else {
     choice.trial = FastestWithinDrop(frontier, kAcceptedDrop);
-    choice.why = "fastest within a point of the original's accuracy; nothing "
-                 "measured takes half its latency";
+    choice.why =
+        "fastest within a point of the original's accuracy; nothing "
+        "measured takes half its latency";
   }
   return choice;
 }

@@ -1,8 +1,7 @@
 #include "client/cli/command.h"
 
-#include <cstdio>
-
 #include <CLI/CLI.hpp>
+#include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
@@ -27,9 +26,8 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> Cli::Connect() const {
   // address is told sooner.
   const absl::Time deadline = absl::Now() + kConnectPatience;
   if (!channel->WaitForConnected(absl::ToChronoTime(deadline))) {
-    return absl::UnavailableError(
-        absl::StrCat("no server answers at ", server,
-                     "; is lathe-server running there?"));
+    return absl::UnavailableError(absl::StrCat(
+        "no server answers at ", server, "; is lathe-server running there?"));
   }
   return channel;
 }

@@ -2,12 +2,12 @@
 #ifndef LATHE_CLIENT_CLI_COMMAND_H_
 #define LATHE_CLIENT_CLI_COMMAND_H_
 
+#include <grpcpp/channel.h>
+
 #include <functional>
 #include <memory>
-#include <string>
-
-#include <grpcpp/channel.h>
 #include <nlohmann/json_fwd.hpp>
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -48,13 +48,13 @@ void AddNamedCommand(
 
 // Each registers one family of commands with `app`; `cli` must outlive it.
 void AddSubmit(CLI::App& app, Cli& cli);
-void AddJobCommands(CLI::App& app, Cli& cli);     // list show pause ...
-void AddWatchCommands(CLI::App& app, Cli& cli);   // watch events
-void AddTrialCommands(CLI::App& app, Cli& cli);   // trials frontier try
+void AddJobCommands(CLI::App& app, Cli& cli);    // list show pause ...
+void AddWatchCommands(CLI::App& app, Cli& cli);  // watch events
+void AddTrialCommands(CLI::App& app, Cli& cli);  // trials frontier try
 void AddBest(CLI::App& app, Cli& cli);
 void AddExport(CLI::App& app, Cli& cli);
 void AddReport(CLI::App& app, Cli& cli);
-void AddAdminCommands(CLI::App& app, Cli& cli);   // workers drain backup ...
+void AddAdminCommands(CLI::App& app, Cli& cli);  // workers drain backup ...
 void AddSearch(CLI::App& app, Cli& cli);
 
 }  // namespace lathe

@@ -2,12 +2,12 @@
 #ifndef LATHE_CLIENT_CLI_EVENT_FEED_H_
 #define LATHE_CLIENT_CLI_EVENT_FEED_H_
 
+#include <grpcpp/channel.h>
+
 #include <memory>
 #include <string>
 #include <thread>
 #include <vector>
-
-#include <grpcpp/channel.h>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -27,8 +27,7 @@ class EventFeed {
   ~EventFeed();
 
   // The events that came since the last call, waiting for one up to `patience`.
-  std::vector<v1::Event> Take(absl::Duration patience)
-      ABSL_LOCKS_EXCLUDED(mu_);
+  std::vector<v1::Event> Take(absl::Duration patience) ABSL_LOCKS_EXCLUDED(mu_);
 
   // Whether no more events will come, and all were taken.
   bool is_done() ABSL_LOCKS_EXCLUDED(mu_);

@@ -1,11 +1,10 @@
 // `lathe export`: the model of a trial as a file.
+#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
-
-#include <CLI/CLI.hpp>
-#include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
@@ -47,9 +46,8 @@ absl::Status CheckFlags(const ExportFlags& flags) {
 absl::StatusOr<int64_t> ChooseTrial(const SearchClient& client,
                                     const ExportFlags& flags) {
   if (flags.trial.has_value()) return *flags.trial;
-  LATHE_ASSIGN_OR_RETURN(
-      const v1::GetBestConfigurationRequest request,
-      MakeBestRequest(JobName(flags.job), flags.bounds));
+  LATHE_ASSIGN_OR_RETURN(const v1::GetBestConfigurationRequest request,
+                         MakeBestRequest(JobName(flags.job), flags.bounds));
   LATHE_ASSIGN_OR_RETURN(const v1::BestConfiguration best,
                          client.GetBestConfiguration(request));
   if (!best.has_trial()) return NothingMeetsBounds(best);

@@ -1,10 +1,10 @@
 // The command line as users type it: what is accepted, and what it means.
-#include <string>
-#include <vector>
-
-#include <CLI/CLI.hpp>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
 
 #include "client/cli/app.h"
 #include "client/cli/bound_flags.h"
@@ -41,17 +41,34 @@ std::string ParseError(const std::string& words, Cli& cli) {
 
 TEST(CommandLine, AcceptsTheDocumentedForms) {
   for (const char* words :
-       {"--server h:1 list", "list --server h:1", "list -o json",
-        "show 3 -o json", "-o json show jobs/3", "pause 3", "resume 3",
-        "cancel 3", "delete 3", "watch 3", "events 3", "events 3 --after 7",
-        "events 3 --follow", "trials 3 -o json", "frontier 3",
-        "try 3 --plan uniform:int8:4:0.75", "best 3 --max-latency 0.8ms",
+       {"--server h:1 list",
+        "list --server h:1",
+        "list -o json",
+        "show 3 -o json",
+        "-o json show jobs/3",
+        "pause 3",
+        "resume 3",
+        "cancel 3",
+        "delete 3",
+        "watch 3",
+        "events 3",
+        "events 3 --after 7",
+        "events 3 --follow",
+        "trials 3 -o json",
+        "frontier 3",
+        "try 3 --plan uniform:int8:4:0.75",
+        "best 3 --max-latency 0.8ms",
         "best 3 --max-latency 0.5x --max-size 100KB --min-accuracy -0.01",
-        "best 3 --min-accuracy 0.9", "best 3 --min-accuracy=-0.01",
+        "best 3 --min-accuracy 0.9",
+        "best 3 --min-accuracy=-0.01",
         "export 3 --trial 5 --to out.onnx",
         "export 3 --max-latency 0.5x --to out.onnx --format qdq",
-        "report 3 --to r.html", "workers", "drain 1", "backup /tmp/b.db",
-        "version", "submit --model m.onnx --data d.npz",
+        "report 3 --to r.html",
+        "workers",
+        "drain 1",
+        "backup /tmp/b.db",
+        "version",
+        "submit --model m.onnx --data d.npz",
         "search --model m.onnx --data d.npz --trials 200 --agent rl "
         "--objective accuracy,latency,size --max-drop 0.01 --max-latency 0.5x "
         "--max-size 0.3x --threads 1 --batch 1 --workers 2 --seed 7 "
@@ -70,21 +87,32 @@ TEST(CommandLine, AcceptsTheDocumentedForms) {
 }
 
 TEST(CommandLine, RejectsOtherForms) {
-  for (const char* words :
-       {"", "frobnicate", "show", "show 3 4", "list -o xml", "list --colour",
-        "best", "events 3 --after -1", "export 3 --trial 5",
-        "export 3 --trial x --to o", "export 3 --to o --format tflite",
-        "submit", "submit --model m.onnx", "submit --data d.npz",
-        "submit --model m --data d --trials 0",
-        "submit --model m --data d --trials many",
-        "submit --model m --data d --objective speed",
-        "submit --model m --data d --threads 0",
-        "submit --model m --data d --batch -1",
-        "submit --model m --data d --layout hwcn",
-        "submit --model m --data d --channel-order gbr",
-        "submit --model m --data d --scale big",
-        "submit --model m --data d --mean a,b",
-        "search --model m --data d --workers 0", "drain", "backup"}) {
+  for (const char* words : {"",
+                            "frobnicate",
+                            "show",
+                            "show 3 4",
+                            "list -o xml",
+                            "list --colour",
+                            "best",
+                            "events 3 --after -1",
+                            "export 3 --trial 5",
+                            "export 3 --trial x --to o",
+                            "export 3 --to o --format tflite",
+                            "submit",
+                            "submit --model m.onnx",
+                            "submit --data d.npz",
+                            "submit --model m --data d --trials 0",
+                            "submit --model m --data d --trials many",
+                            "submit --model m --data d --objective speed",
+                            "submit --model m --data d --threads 0",
+                            "submit --model m --data d --batch -1",
+                            "submit --model m --data d --layout hwcn",
+                            "submit --model m --data d --channel-order gbr",
+                            "submit --model m --data d --scale big",
+                            "submit --model m --data d --mean a,b",
+                            "search --model m --data d --workers 0",
+                            "drain",
+                            "backup"}) {
     Cli cli;
     EXPECT_NE(ParseError(words, cli), "") << words;
   }
@@ -141,8 +169,9 @@ TEST(JobFlags, BecomeTheSpec) {
 TEST(JobFlags, ABoundOnTheSizeMakesItAnObjectiveUnlessOneIsNamed) {
   EXPECT_THAT(SpecOf("--max-size 0.3x").objectives(),
               ElementsAre("latency", "size"));
-  EXPECT_THAT(SpecOf("--max-size 0.3x --objective accuracy,latency").objectives(),
-              ElementsAre("latency"));
+  EXPECT_THAT(
+      SpecOf("--max-size 0.3x --objective accuracy,latency").objectives(),
+      ElementsAre("latency"));
   EXPECT_THAT(SpecOf("--objective size,accuracy").objectives(),
               ElementsAre("size"));
   EXPECT_THAT(SpecOf("--objective accuracy").objectives(),

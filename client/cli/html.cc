@@ -52,8 +52,7 @@ std::string EscapeHtml(absl::string_view text) {
 
 std::string JsonForScript(const nlohmann::json& value) {
   return absl::StrReplaceAll(
-      DumpJson(value),
-      {{"<", "\\u003c"}, {">", "\\u003e"}, {"&", "\\u0026"}});
+      DumpJson(value), {{"<", "\\u003c"}, {">", "\\u003e"}, {"&", "\\u0026"}});
 }
 
 HtmlTable::HtmlTable(std::vector<std::string> header) {

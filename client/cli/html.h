@@ -2,10 +2,9 @@
 #ifndef LATHE_CLIENT_CLI_HTML_H_
 #define LATHE_CLIENT_CLI_HTML_H_
 
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
-
-#include <nlohmann/json_fwd.hpp>
 
 #include "absl/strings/string_view.h"
 

@@ -1,9 +1,8 @@
 #include "client/cli/job_flags.h"
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <variant>
-
-#include <CLI/CLI.hpp>
 
 #include "base/status.h"
 #include "client/cli/quantity.h"
@@ -64,8 +63,7 @@ void AddJobFlags(CLI::App& command, JobFlags& flags) {
   command.add_option("--model", flags.model_path, "ONNX file")->required();
   AddDataFlags(command, flags.data);
   const char* group = "Search";
-  command
-      .add_option("--trials", flags.trials, "in all, with the baseline")
+  command.add_option("--trials", flags.trials, "in all, with the baseline")
       ->check(CLI::Range(int64_t{1}, kMostTrials))
       ->capture_default_str()
       ->group(group);

@@ -63,9 +63,9 @@ absl::StatusOr<const Array*> FindArray(const Dataset& dataset,
       dataset.inputs, ", ", [](std::string* out, const auto& named) {
         absl::StrAppend(out, named.first);
       });
-  return absl::InvalidArgumentError(
-      absl::StrCat("the model's input '", input, "' has no array; the data ",
-                   "have: ", names));
+  return absl::InvalidArgumentError(absl::StrCat("the model's input '", input,
+                                                 "' has no array; the data ",
+                                                 "have: ", names));
 }
 
 absl::Status CheckData(const Dataset& dataset, const ModelForm& form,

@@ -2,10 +2,10 @@
 #ifndef LATHE_CLIENT_CLI_JOB_INPUTS_H_
 #define LATHE_CLIENT_CLI_JOB_INPUTS_H_
 
+#include <grpcpp/channel.h>
+
 #include <memory>
 #include <string>
-
-#include <grpcpp/channel.h>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"

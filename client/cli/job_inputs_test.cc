@@ -1,10 +1,10 @@
 #include "client/cli/job_inputs.h"
 
-#include <cstdlib>
-#include <string>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <string>
 
 #include "base/digest.h"
 #include "base/file.h"
@@ -71,7 +71,8 @@ TEST_F(JobInputsTest, DigestsNameTheBytes) {
 TEST_F(JobInputsTest, ASplitMayHaveAFileOfItsOwn) {
   JobFlags flags = Flags(WriteData(60, 32, 9));
   const std::string report = folder_ + "/report.npz";
-  ASSERT_TRUE(WriteFileAtomically(report, *ReadFile(WriteData(10, 32, 1))).ok());
+  ASSERT_TRUE(
+      WriteFileAtomically(report, *ReadFile(WriteData(10, 32, 1))).ok());
   flags.data.path = WriteData(60, 32, 9);
   flags.data.splits["report"] = report;
   const absl::StatusOr<JobInputs> inputs = ReadJobInputs(flags);
@@ -96,10 +97,12 @@ TEST_F(JobInputsTest, ErrorsLeadToTheDocumentedExitCodes) {
             kExitNotFound);
   EXPECT_EQ(ExitCode(ReadJobInputs(Flags(broken)).status()), kExitFailed);
 
-  const absl::Status shape = ReadJobInputs(Flags(WriteData(60, 28, 9))).status();
+  const absl::Status shape =
+      ReadJobInputs(Flags(WriteData(60, 28, 9))).status();
   EXPECT_EQ(ExitCode(shape), kExitFailed);
   EXPECT_THAT(std::string(shape.message()), HasSubstr("28"));
-  const absl::Status label = ReadJobInputs(Flags(WriteData(60, 32, 10))).status();
+  const absl::Status label =
+      ReadJobInputs(Flags(WriteData(60, 32, 10))).status();
   EXPECT_EQ(ExitCode(label), kExitFailed);
   EXPECT_THAT(std::string(label.message()), HasSubstr("10"));
 

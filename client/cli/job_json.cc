@@ -10,10 +10,10 @@ namespace lathe {
 namespace {
 
 std::string TimeText(const google::protobuf::Timestamp& time) {
-  return absl::FormatTime(absl::RFC3339_full,
-                          absl::FromUnixSeconds(time.seconds()) +
-                              absl::Nanoseconds(time.nanos()),
-                          absl::UTCTimeZone());
+  return absl::FormatTime(
+      absl::RFC3339_full,
+      absl::FromUnixSeconds(time.seconds()) + absl::Nanoseconds(time.nanos()),
+      absl::UTCTimeZone());
 }
 
 nlohmann::json BudgetToJson(const v1::Budget& budget) {
@@ -39,12 +39,10 @@ nlohmann::json BudgetToJson(const v1::Budget& budget) {
 }  // namespace
 
 nlohmann::json CountsToJson(const v1::TrialCounts& counts) {
-  return {{"pending", counts.pending()},
-          {"leased", counts.leased()},
-          {"measured", counts.measured()},
-          {"infeasible", counts.infeasible()},
-          {"failed", counts.failed()},
-          {"quarantined", counts.quarantined()}};
+  return {
+      {"pending", counts.pending()},   {"leased", counts.leased()},
+      {"measured", counts.measured()}, {"infeasible", counts.infeasible()},
+      {"failed", counts.failed()},     {"quarantined", counts.quarantined()}};
 }
 
 nlohmann::json JobToJson(const v1::Job& job) {
@@ -75,10 +73,9 @@ nlohmann::json EventToJson(const v1::Event& event) {
                            {"time", TimeText(event.time())},
                            {"counts", CountsToJson(event.counts())}};
   if (event.has_job()) {
-    object["job"] = {
-        {"job", event.job().name()},
-        {"state", std::string(JobStateName(event.job().state()))},
-        {"reason", event.job().state_reason()}};
+    object["job"] = {{"job", event.job().name()},
+                     {"state", std::string(JobStateName(event.job().state()))},
+                     {"reason", event.job().state_reason()}};
   }
   if (event.has_trial()) object["trial"] = TrialToJson(event.trial());
   return object;

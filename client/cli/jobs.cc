@@ -1,10 +1,9 @@
 // `lathe list`, `show`, `pause`, `resume`, `cancel`, `delete`.
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
 #include <vector>
-
-#include <CLI/CLI.hpp>
-#include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
@@ -26,10 +25,10 @@ absl::Status List(const Cli& cli) {
   TextTable table({"<JOB", "<STATE", "TRIALS", "<AGENT", "<NAME"});
   for (const v1::Job& job : jobs) {
     if (cli.is_json()) PrintJson(JobToJson(job));
-    table.AddRow({job.name(), std::string(JobStateName(job.state())),
-                  absl::StrCat(DoneTrials(job.counts()), "/",
-                               job.spec().trials()),
-                  job.spec().agent(), job.spec().display_name()});
+    table.AddRow(
+        {job.name(), std::string(JobStateName(job.state())),
+         absl::StrCat(DoneTrials(job.counts()), "/", job.spec().trials()),
+         job.spec().agent(), job.spec().display_name()});
   }
   if (!cli.is_json()) PrintText(table.Render());
   return absl::OkStatus();
@@ -44,20 +43,19 @@ std::string DescribeJob(const v1::Job& job) {
                                       job.state_reason())});
   table.AddRow({"agent", absl::StrCat(job.spec().agent(), ", seed ",
                                       job.spec().seed())});
-  table.AddRow({"trials", absl::StrCat(DoneTrials(counts), " of ",
-                                       job.spec().trials())});
-  table.AddRow({"", absl::StrCat(counts.pending(), " pending, ",
-                                 counts.leased(), " leased, ",
-                                 counts.measured(), " measured")});
-  table.AddRow({"", absl::StrCat(counts.infeasible(), " infeasible, ",
-                                 counts.failed(), " failed, ",
-                                 counts.quarantined(), " quarantined")});
+  table.AddRow({"trials",
+                absl::StrCat(DoneTrials(counts), " of ", job.spec().trials())});
+  table.AddRow(
+      {"", absl::StrCat(counts.pending(), " pending, ", counts.leased(),
+                        " leased, ", counts.measured(), " measured")});
+  table.AddRow(
+      {"", absl::StrCat(counts.infeasible(), " infeasible, ", counts.failed(),
+                        " failed, ", counts.quarantined(), " quarantined")});
   if (job.has_profile()) {
-    table.AddRow({"profile", absl::StrCat(job.profile().cpu(), ", ",
-                                          job.profile().isa(), ", ",
-                                          job.profile().threads(),
-                                          " thread(s), oneDNN ",
-                                          job.profile().onednn())});
+    table.AddRow({"profile",
+                  absl::StrCat(job.profile().cpu(), ", ", job.profile().isa(),
+                               ", ", job.profile().threads(),
+                               " thread(s), oneDNN ", job.profile().onednn())});
   }
   return table.Render();
 }

@@ -1,8 +1,8 @@
-#include <string>
-#include <vector>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
 
 #include "client/cli/search_progress.h"
 #include "client/cli/text_table.h"
@@ -61,8 +61,7 @@ TEST(SearchProgress, BestIsTheMostAccurateAtHalfTheLatency) {
 
 TEST(SearchProgress, TheBarFitsTheTerminal) {
   SearchProgress progress(MakeJob(4, 2), kStart);
-  EXPECT_THAT(progress.Bar(kStart, 80),
-              HasSubstr("[==========>         ]"));
+  EXPECT_THAT(progress.Bar(kStart, 80), HasSubstr("[==========>         ]"));
   EXPECT_EQ(progress.Bar(kStart, 10).size(), 10u);
   EXPECT_EQ(progress.Bar(kStart, -5), "");
 }

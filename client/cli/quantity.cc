@@ -25,8 +25,8 @@ struct Unit {
 // The first that fits is taken: longer suffixes come before those they end in.
 constexpr Unit kLatencyUnits[] = {{"us", 1}, {"ms", 1e3}, {"s", 1e6}};
 constexpr Unit kSizeUnits[] = {
-    {"kib", 1024.},    {"mib", 1024. * 1024}, {"gib", 1024. * 1024 * 1024},
-    {"kb", 1e3},       {"mb", 1e6},           {"gb", 1e9},
+    {"kib", 1024.}, {"mib", 1024. * 1024}, {"gib", 1024. * 1024 * 1024},
+    {"kb", 1e3},    {"mb", 1e6},           {"gb", 1e9},
     {"b", 1}};
 
 // Digits, a point, an exponent: what SimpleAtod takes without its names of

@@ -1,8 +1,8 @@
 #include "client/cli/quantity.h"
 
-#include <string>
-
 #include <gtest/gtest.h>
+
+#include <string>
 
 namespace lathe {
 namespace {
@@ -25,9 +25,10 @@ TEST(LatencyBound, AcceptsTimesAndShares) {
 
 TEST(LatencyBound, RejectsWhatIsNotAPositiveTimeOrShare) {
   for (const char* text :
-       {"", "ms", "x", "0.5", "0ms", "-1ms", "0x", "-0.5x", "1 ms", " 1ms",
-        "1ms ", "1MS", "1m", "nanms", "infms", "nanx", "1e400ms", "1e308s",
-        "0x10us", "1,5ms", "1.5.2ms", "+1ms", "ms1", "1usms"}) {
+       {"",       "ms",    "x",       "0.5",  "0ms",     "-1ms",
+        "0x",     "-0.5x", "1 ms",    " 1ms", "1ms ",    "1MS",
+        "1m",     "nanms", "infms",   "nanx", "1e400ms", "1e308s",
+        "0x10us", "1,5ms", "1.5.2ms", "+1ms", "ms1",     "1usms"}) {
     EXPECT_TRUE(absl::IsInvalidArgument(ParseLatencyBound(text).status()))
         << text;
   }
@@ -37,10 +38,10 @@ TEST(SizeBound, AcceptsDecimalAndBinaryUnitsAndShares) {
   const struct {
     const char* text;
     int64_t bytes;
-  } sizes[] = {{"100B", 100},        {"100KB", 100'000},  {"100kB", 100'000},
-               {"1.5MB", 1'500'000}, {"2GB", 2'000'000'000},
-               {"1KiB", 1024},       {"1.5MiB", 1'572'864},
-               {"1GiB", 1 << 30},    {"1b", 1}};
+  } sizes[] = {
+      {"100B", 100},         {"100KB", 100'000},     {"100kB", 100'000},
+      {"1.5MB", 1'500'000},  {"2GB", 2'000'000'000}, {"1KiB", 1024},
+      {"1.5MiB", 1'572'864}, {"1GiB", 1 << 30},      {"1b", 1}};
   for (const auto& test : sizes) {
     const absl::StatusOr<SizeBound> bound = ParseSizeBound(test.text);
     ASSERT_TRUE(bound.ok()) << bound.status();
@@ -71,8 +72,8 @@ TEST(MinAccuracy, IsAnAccuracyOrANegativeChange) {
   EXPECT_DOUBLE_EQ(*ParseMinAccuracy("-0.01"), -0.01);
   EXPECT_LT(*ParseMinAccuracy("-0"), 0);
   EXPECT_GT(*ParseMinAccuracy("-0"), -1e-9);
-  for (const char* text :
-       {"", "0", "1.01", "-1", "--0.1", "90%", "nan", "-nan", "-inf", "- 0.1"}) {
+  for (const char* text : {"", "0", "1.01", "-1", "--0.1", "90%", "nan", "-nan",
+                           "-inf", "- 0.1"}) {
     EXPECT_TRUE(absl::IsInvalidArgument(ParseMinAccuracy(text).status()))
         << text;
   }

@@ -2,9 +2,8 @@
 
 #include <algorithm>
 #include <map>
-#include <utility>
-
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -63,11 +62,11 @@ std::string ReportText(const v1::Measurement& m) {
 
 std::string Header(const ReportInput& input) {
   const v1::JobSpec& spec = input.job.spec();
-  const std::string line = absl::StrCat(
-      input.job.name(), ", ", JobStateName(input.job.state()), "; agent ",
-      spec.agent(), ", seed ", spec.seed(), ", ", spec.trials(), " trials, ",
-      std::max(1, spec.threads()), " thread(s), batch ",
-      std::max(1, spec.batch()));
+  const std::string line =
+      absl::StrCat(input.job.name(), ", ", JobStateName(input.job.state()),
+                   "; agent ", spec.agent(), ", seed ", spec.seed(), ", ",
+                   spec.trials(), " trials, ", std::max(1, spec.threads()),
+                   " thread(s), batch ", std::max(1, spec.batch()));
   return absl::StrCat("<h1>", EscapeHtml(Title(input.job)), "</h1>\n",
                       "<p class=\"note\">", EscapeHtml(line), "</p>\n");
 }
@@ -96,21 +95,23 @@ std::string Charts(const ReportInput& input) {
   const double optimism = Optimism(input.frontier);
   const std::string splits_note = absl::StrCat(
       "The search chose by the search split; the report split was kept from "
-      "it. Optimism: ", Points(optimism),
+      "it. Optimism: ",
+      Points(optimism),
       ", the frontier's mean loss from the search split to the report split, "
       "less the original's own.");
   return absl::StrCat(
-      Section("Accuracy and latency",
-              "Every measured trial; the line is the frontier, which nothing "
-              "measured dominates.",
-              absl::StrCat(kShowAll,
-                           Canvas("chart-frontier", /*is_wide=*/true))),
+      Section(
+          "Accuracy and latency",
+          "Every measured trial; the line is the frontier, which nothing "
+          "measured dominates.",
+          absl::StrCat(kShowAll, Canvas("chart-frontier", /*is_wide=*/true))),
       Section("What holds on samples that the search never saw", splits_note,
               Canvas("chart-splits", /*is_wide=*/false)),
-      Section("Progress", "", absl::StrCat(
-          "<div class=\"charts\">",
-          Canvas("chart-progress", /*is_wide=*/false),
-          Canvas("chart-rewards", /*is_wide=*/false), "</div>\n")));
+      Section("Progress", "",
+              absl::StrCat("<div class=\"charts\">",
+                           Canvas("chart-progress", /*is_wide=*/false),
+                           Canvas("chart-rewards", /*is_wide=*/false),
+                           "</div>\n")));
 }
 
 std::vector<std::string> FrontierRow(const std::string& name,
@@ -141,8 +142,8 @@ std::string FrontierSection(const ReportInput& input) {
       FrontierRow("original", input.frontier.baseline(), Baseline(input)));
   for (const v1::Trial& trial : input.frontier.trials()) {
     if (trial.number() == 0) continue;
-    table.AddRow(FrontierRow(absl::StrCat(trial.number()), trial,
-                             Baseline(input)));
+    table.AddRow(
+        FrontierRow(absl::StrCat(trial.number()), trial, Baseline(input)));
   }
   return Section("Frontier",
                  "Packed: weights at their true bit-widths. Widths below 8 "
@@ -223,15 +224,16 @@ std::string UnmeasuredSection(const ReportInput& input) {
   HtmlTable table({"trial", "<state", "<proposer", "<why"});
   int rows = 0;
   for (const v1::Trial& trial : input.trials) {
-    if (!IsFinal(trial.state()) || trial.state() == v1::TRIAL_MEASURED) continue;
+    if (!IsFinal(trial.state()) || trial.state() == v1::TRIAL_MEASURED)
+      continue;
     table.AddRow({absl::StrCat(trial.number()),
                   std::string(TrialStateName(trial.state())),
                   trial.proposal().source(), trial.state_reason()});
     ++rows;
   }
-  return rows == 0 ? ""
-                   : Section("Trials without a measurement", "",
-                             table.Render());
+  return rows == 0
+             ? ""
+             : Section("Trials without a measurement", "", table.Render());
 }
 
 }  // namespace
@@ -253,10 +255,9 @@ std::string RenderReport(const ReportInput& input,
       "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
       "<meta name=\"viewport\" content=\"width=device-width\">\n<title>",
       EscapeHtml(Title(input.job)), "</title>\n<style>", kReportStyle,
-      "</style></head>\n<body>\n", Header(input), Figures(input),
-      Charts(input), FrontierSection(input), LayersSection(input),
-      ProposersSection(input), MachineSection(input),
-      UnmeasuredSection(input),
+      "</style></head>\n<body>\n", Header(input), Figures(input), Charts(input),
+      FrontierSection(input), LayersSection(input), ProposersSection(input),
+      MachineSection(input), UnmeasuredSection(input),
       "<script type=\"application/json\" id=\"report-data\">",
       JsonForScript(ReportData(input)), "</script>\n<script>", chart_library,
       "</script>\n<script>", kReportScript, "</script>\n</body></html>\n");

@@ -1,9 +1,8 @@
 // `lathe report`: a job as one HTML page.
-#include <memory>
-#include <string>
-
 #include <CLI/CLI.hpp>
+#include <memory>
 #include <nlohmann/json.hpp>
+#include <string>
 
 #include "base/file.h"
 #include "base/status.h"

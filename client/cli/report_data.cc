@@ -1,11 +1,10 @@
 #include "client/cli/report_data.h"
 
 #include <map>
+#include <nlohmann/json.hpp>
 #include <set>
 #include <string>
 #include <utility>
-
-#include <nlohmann/json.hpp>
 
 #include "client/cli/report_figures.h"
 

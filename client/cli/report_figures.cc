@@ -28,8 +28,8 @@ std::vector<const v1::Trial*> InLearningOrder(
   }
   const auto key = [](const v1::Trial* trial) {
     const bool is_learned = trial->learn_sequence() > 0;
-    return std::make_pair(!is_learned, is_learned ? trial->learn_sequence()
-                                                  : trial->number());
+    return std::make_pair(
+        !is_learned, is_learned ? trial->learn_sequence() : trial->number());
   };
   std::stable_sort(ordered.begin(), ordered.end(),
                    [&key](const v1::Trial* a, const v1::Trial* b) {
@@ -46,8 +46,7 @@ void HypervolumeCurve::Add(double latency_ratio, double accuracy_ratio) {
     return;
   }
   auto next = staircase_.upper_bound(latency_ratio);
-  if (next != staircase_.begin() &&
-      std::prev(next)->second >= accuracy_ratio) {
+  if (next != staircase_.begin() && std::prev(next)->second >= accuracy_ratio) {
     return;
   }
   while (next != staircase_.end() && next->second <= accuracy_ratio) {

@@ -1,9 +1,9 @@
 #include "client/cli/report.h"
 
-#include <string>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <string>
 
 #include "client/cli/html.h"
 #include "client/cli/report_data.h"
@@ -58,8 +58,8 @@ std::string HostilePage() {
   input.job.mutable_spec()->set_agent(kHostile);
   input.job.set_state_reason(kHostile);
   for (v1::Trial* trial :
-       {&input.trials[1], &input.choice.trial,
-        input.frontier.mutable_trials(0), input.frontier.mutable_baseline()}) {
+       {&input.trials[1], &input.choice.trial, input.frontier.mutable_trials(0),
+        input.frontier.mutable_baseline()}) {
     trial->mutable_proposal()->set_source(kHostile);
     trial->mutable_proposal()->set_explanation(kHostile);
     (*trial->mutable_reward()->mutable_components())[kHostile] = 1;
@@ -84,7 +84,8 @@ TEST(Report, HasNothingButItsOwnScripts) {
   // Data, library, drawing code: three starts and three ends.
   const std::string page = HostilePage();
   int starts = 0, ends = 0;
-  for (size_t at = 0; (at = page.find("<script", at)) != std::string::npos; ++at)
+  for (size_t at = 0; (at = page.find("<script", at)) != std::string::npos;
+       ++at)
     ++starts;
   for (size_t at = 0; (at = page.find("</script", at)) != std::string::npos;
        ++at)
@@ -153,9 +154,8 @@ TEST(HypervolumeCurve, EqualsTheAreaCountedOnAGrid) {
 }
 
 TEST(HypervolumeOverTrials, FollowsTheOrderOfLearning) {
-  std::vector<v1::Trial> trials = {MakeTrial(0, 1, 1, 1),
-                                   MakeTrial(1, 1, 1, 0.5),
-                                   MakeTrial(2, 1, 1, 0.25)};
+  std::vector<v1::Trial> trials = {
+      MakeTrial(0, 1, 1, 1), MakeTrial(1, 1, 1, 0.5), MakeTrial(2, 1, 1, 0.25)};
   trials[1].set_learn_sequence(3);
   trials[2].set_learn_sequence(2);
   const std::vector<CurvePoint> curve =

@@ -1,18 +1,17 @@
 // `lathe search`: a private server, workers, a job, its results.
+#include <google/protobuf/util/message_differencer.h>
 #include <signal.h>
 #include <stdlib.h>
 
+#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
-
-#include <CLI/CLI.hpp>
-#include <google/protobuf/util/message_differencer.h>
-#include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
@@ -171,11 +170,10 @@ absl::Status CheckEnd(const SearchClient& client, const v1::Job& job) {
       job.state() == v1::JOB_FAILED && IsBudgetOutOfReach(client, job)
           ? kExitNoConfiguration
           : kExitFailed;
-  return WithExitCode(
-      absl::AbortedError(absl::StrCat("the search ended ",
-                                      JobStateName(job.state()), ": ",
-                                      job.state_reason())),
-      exit_code);
+  return WithExitCode(absl::AbortedError(absl::StrCat(
+                          "the search ended ", JobStateName(job.state()), ": ",
+                          job.state_reason())),
+                      exit_code);
 }
 
 absl::Status Finish(const Cli& cli,
@@ -209,9 +207,8 @@ FleetOptions MakeFleetOptions(const SearchFlags& flags,
   options.state = state;
   options.threads = flags.job.threads;
   const int cpus = static_cast<int>(AllowedCpus().size());
-  options.workers = flags.workers > 0
-                        ? flags.workers
-                        : DefaultWorkers(cpus, options.threads);
+  options.workers =
+      flags.workers > 0 ? flags.workers : DefaultWorkers(cpus, options.threads);
   if (options.workers * options.threads > cpus) {
     std::fprintf(stderr,
                  "warning: %d worker(s) of %d thread(s) share %d core(s); "

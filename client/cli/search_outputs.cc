@@ -1,9 +1,8 @@
 #include "client/cli/search_outputs.h"
 
 #include <algorithm>
-#include <utility>
-
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -23,10 +22,9 @@ namespace {
 constexpr absl::Duration kPollInterval = absl::Milliseconds(100);
 
 bool HasAllArtifacts(const v1::Frontier& frontier) {
-  return std::all_of(frontier.trials().begin(), frontier.trials().end(),
-                     [](const v1::Trial& trial) {
-                       return !trial.artifact_digest().empty();
-                     });
+  return std::all_of(
+      frontier.trials().begin(), frontier.trials().end(),
+      [](const v1::Trial& trial) { return !trial.artifact_digest().empty(); });
 }
 
 }  // namespace
@@ -61,9 +59,8 @@ nlohmann::json SearchResult(const ReportInput& input, double seconds) {
 absl::Status WriteSearchOutputs(const std::shared_ptr<grpc::Channel>& channel,
                                 const ReportInput& input, double seconds,
                                 const std::string& out) {
-  LATHE_RETURN_IF_ERROR(
-      WriteFileAtomically(out + "/frontier.json",
-                          DumpJson(SearchResult(input, seconds)) + "\n"));
+  LATHE_RETURN_IF_ERROR(WriteFileAtomically(
+      out + "/frontier.json", DumpJson(SearchResult(input, seconds)) + "\n"));
   LATHE_RETURN_IF_ERROR(WriteFileAtomically(
       out + "/report.html", RenderReport(input, ChartLibrary())));
   LATHE_ASSIGN_OR_RETURN(

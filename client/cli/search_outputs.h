@@ -2,11 +2,11 @@
 #ifndef LATHE_CLIENT_CLI_SEARCH_OUTPUTS_H_
 #define LATHE_CLIENT_CLI_SEARCH_OUTPUTS_H_
 
-#include <memory>
-#include <string>
-
 #include <grpcpp/channel.h>
+
+#include <memory>
 #include <nlohmann/json_fwd.hpp>
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"

@@ -79,8 +79,9 @@ std::string SearchProgress::Line(absl::Time now) const {
     const double rate = static_cast<double>(fresh) / seconds;
     absl::StrAppendFormat(&line, "  %.3g/s", rate);
     if (done_ < total_) {
-      absl::StrAppend(&line, "  ETA ",
-                      FormatSeconds(static_cast<double>(total_ - done_) / rate));
+      absl::StrAppend(
+          &line, "  ETA ",
+          FormatSeconds(static_cast<double>(total_ - done_) / rate));
     }
   }
   const std::optional<Seen> best = Best();
@@ -92,10 +93,10 @@ std::string SearchProgress::Line(absl::Time now) const {
 }
 
 std::string SearchProgress::Bar(absl::Time now, int width) const {
-  const double share =
-      total_ > 0 ? std::min(1.0, static_cast<double>(done_) /
-                                     static_cast<double>(total_))
-                 : 0;
+  const double share = total_ > 0
+                           ? std::min(1.0, static_cast<double>(done_) /
+                                               static_cast<double>(total_))
+                           : 0;
   const int filled = static_cast<int>(share * kBarWidth);
   std::string bar(filled, '=');
   if (filled < kBarWidth) bar += '>';

@@ -1,4 +1,6 @@
 // `lathe search` as a user runs it: real server, real workers, real network.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/types.h>
 #include <unistd.h>
@@ -8,9 +10,6 @@
 #include <memory>
 #include <string>
 #include <vector>
-
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -34,11 +33,9 @@ class SearchSystemTest : public ::testing::Test {
     if (!FileExists(data_ + "/cifar10/resnet8.onnx")) {
       GTEST_SKIP() << data_ << "/cifar10 is missing (set LATHE_DATA_DIR)";
     }
-    folder_ = absl::StrCat(::testing::TempDir(), "/search_system_test.",
-                           getpid(), ".",
-                           ::testing::UnitTest::GetInstance()
-                               ->current_test_info()
-                               ->name());
+    folder_ = absl::StrCat(
+        ::testing::TempDir(), "/search_system_test.", getpid(), ".",
+        ::testing::UnitTest::GetInstance()->current_test_info()->name());
     ASSERT_TRUE(MakeFolders(folder_).ok());
     setenv("LATHE_TEST_MARK", folder_.c_str(), /*overwrite=*/1);
   }

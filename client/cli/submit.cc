@@ -1,11 +1,10 @@
 // `lathe submit`: checks, uploads, creates the job.
+#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <random>
 #include <string>
-
-#include <CLI/CLI.hpp>
-#include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
@@ -38,9 +37,9 @@ absl::Status Submit(const Cli& cli, const SubmitFlags& flags) {
   LATHE_RETURN_IF_ERROR(UploadInputs(channel, inputs));
   LATHE_ASSIGN_OR_RETURN(
       const v1::Job job,
-      SearchClient(channel).CreateJob(
-          inputs.spec,
-          flags.request_id.empty() ? RandomRequestId() : flags.request_id));
+      SearchClient(channel).CreateJob(inputs.spec, flags.request_id.empty()
+                                                       ? RandomRequestId()
+                                                       : flags.request_id));
   if (cli.is_json()) {
     PrintJson({{"job", job.name()}});
   } else {

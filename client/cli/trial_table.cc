@@ -56,19 +56,19 @@ std::string TrialsTable(const std::vector<v1::Trial>& trials) {
   for (const v1::Trial& trial : trials) {
     const v1::Measurement& m = trial.measurement();
     const bool is_measured = trial.has_measurement();
-    table.AddRow(
-        {absl::StrCat(trial.number()),
-         std::string(TrialStateName(trial.state())),
-         is_measured ? FormatPercent(m.accuracy()) : "",
-         is_measured ? FormatLatency(m.latency_us()) : "",
-         is_measured ? FormatRatio(m.latency_ratio()) : "",
-         is_measured ? FormatBytes(m.size_bytes()) : "",
-         trial.has_reward() ? absl::StrFormat("%.4g", trial.reward().value())
-                            : "",
-         is_measured || trial.state_reason().empty()
-             ? trial.proposal().source()
-             : absl::StrCat(trial.proposal().source(), ": ",
-                            trial.state_reason())});
+    table.AddRow({absl::StrCat(trial.number()),
+                  std::string(TrialStateName(trial.state())),
+                  is_measured ? FormatPercent(m.accuracy()) : "",
+                  is_measured ? FormatLatency(m.latency_us()) : "",
+                  is_measured ? FormatRatio(m.latency_ratio()) : "",
+                  is_measured ? FormatBytes(m.size_bytes()) : "",
+                  trial.has_reward()
+                      ? absl::StrFormat("%.4g", trial.reward().value())
+                      : "",
+                  is_measured || trial.state_reason().empty()
+                      ? trial.proposal().source()
+                      : absl::StrCat(trial.proposal().source(), ": ",
+                                     trial.state_reason())});
   }
   return table.Render();
 }

@@ -1,10 +1,9 @@
 // `lathe watch` and `lathe events`.
+#include <CLI/CLI.hpp>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <thread>
-
-#include <CLI/CLI.hpp>
-#include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
@@ -51,7 +50,8 @@ absl::Status Watch(const Cli& cli, const std::string& name) {
   display.Finish();
   LATHE_ASSIGN_OR_RETURN(const v1::Job ended, client.GetJob(job.name()));
   if (!cli.is_json()) {
-    PrintText(absl::StrCat(ended.name(), " ", JobStateName(ended.state()), "\n"));
+    PrintText(
+        absl::StrCat(ended.name(), " ", JobStateName(ended.state()), "\n"));
   }
   return EndStatus(ended);
 }
