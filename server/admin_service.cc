@@ -19,8 +19,8 @@ ServerUnaryReactor* AdminService::ListWorkers(
     CallbackServerContext* context, const google::protobuf::Empty*,
     v1::ListWorkersResponse* response) {
   return RunUnary(context, *parts_.pool, [this, response] {
-    for (v1::WorkerInfo& worker : parts_.workers->List(
-             parts_.leases->CountBySession(), SteadyNow())) {
+    for (v1::WorkerInfo& worker :
+         parts_.workers->List(parts_.leases->CountBySession(), SteadyNow())) {
       *response->add_workers() = std::move(worker);
     }
     return absl::OkStatus();
@@ -45,8 +45,7 @@ ServerUnaryReactor* AdminService::Backup(CallbackServerContext* context,
     checks.Require(!request->path().empty() && request->path()[0] == '/',
                    "path", "not an absolute path on the server");
     LATHE_RETURN_IF_ERROR(checks.ToStatus());
-    const absl::StatusOr<int64_t> bytes =
-        parts_.store->Backup(request->path());
+    const absl::StatusOr<int64_t> bytes = parts_.store->Backup(request->path());
     if (!bytes.ok()) {
       return WithReasons(
           bytes.status(),
@@ -59,9 +58,9 @@ ServerUnaryReactor* AdminService::Backup(CallbackServerContext* context,
   });
 }
 
-ServerUnaryReactor* AdminService::GetServerInfo(
-    CallbackServerContext* context, const google::protobuf::Empty*,
-    v1::ServerInfo* response) {
+ServerUnaryReactor* AdminService::GetServerInfo(CallbackServerContext* context,
+                                                const google::protobuf::Empty*,
+                                                v1::ServerInfo* response) {
   return RunUnary(context, *parts_.pool, [this, response] {
     LATHE_ASSIGN_OR_RETURN(const int64_t jobs, CountJobs());
     response->set_version(LATHE_VERSION);

@@ -12,8 +12,8 @@
 namespace lathe {
 
 grpc::ServerUnaryReactor* ArtifactService::FindMissing(
-    grpc::CallbackServerContext* context,
-    const v1::FindMissingRequest* request, v1::FindMissingResponse* response) {
+    grpc::CallbackServerContext* context, const v1::FindMissingRequest* request,
+    v1::FindMissingResponse* response) {
   return RunUnary(context, pool_, [this, request, response] {
     FieldChecks checks;
     for (int i = 0; i < request->digests_size() && checks.ok(); ++i) {

@@ -1,11 +1,11 @@
 // Blobs, administration, health and reflection through the API.
+#include <grpcpp/generic/generic_stub.h>
+#include <gtest/gtest.h>
+
 #include <filesystem>
 #include <fstream>
 #include <string>
 #include <vector>
-
-#include <grpcpp/generic/generic_stub.h>
-#include <gtest/gtest.h>
 
 #include "absl/strings/str_cat.h"
 #include "base/digest.h"
@@ -45,8 +45,8 @@ std::string Read(v1::Artifacts::Stub& stub, const std::string& digest,
 TEST_F(Artifacts, ComeBackAsTheyWereSent) {
   StartServer();
   // One chunk boundary, one byte more, and nothing at all.
-  for (const size_t size : {size_t{0}, size_t{1}, size_t{1} << 20,
-                            (size_t{3} << 20) + 1}) {
+  for (const size_t size :
+       {size_t{0}, size_t{1}, size_t{1} << 20, (size_t{3} << 20) + 1}) {
     const std::string bytes = Bytes(size);
     const std::string digest = Upload(bytes);
     grpc::Status status;
@@ -91,8 +91,7 @@ TEST_F(Artifacts, WithAnotherDigestThanSaidAreRefused) {
   v1::FindMissingRequest find;
   find.add_digests(request.digest());
   v1::FindMissingResponse missing;
-  ASSERT_TRUE(
-      artifacts_->FindMissing(NewContext().get(), find, &missing).ok());
+  ASSERT_TRUE(artifacts_->FindMissing(NewContext().get(), find, &missing).ok());
   EXPECT_EQ(missing.digests_size(), 1);
 }
 
@@ -138,13 +137,13 @@ TEST_F(Administration, ABackupIsAStateThatAServerServes) {
   v1::BackupResponse response;
   ASSERT_TRUE(admin_->Backup(NewContext().get(), request, &response).ok());
   EXPECT_GT(response.bytes(), 0);
-  EXPECT_EQ(ErrorOf(admin_->Backup(NewContext().get(), request, &response))
-                .reason,
-            "FILE_EXISTS");
+  EXPECT_EQ(
+      ErrorOf(admin_->Backup(NewContext().get(), request, &response)).reason,
+      "FILE_EXISTS");
   request.set_path("relative.db");
-  EXPECT_EQ(ErrorOf(admin_->Backup(NewContext().get(), request, &response))
-                .reason,
-            "FIELD_INVALID");
+  EXPECT_EQ(
+      ErrorOf(admin_->Backup(NewContext().get(), request, &response)).reason,
+      "FIELD_INVALID");
   StopServer();
   const std::string original = folder_;
   folder_ = copy;
@@ -170,9 +169,9 @@ TEST_F(Administration, DrainingAnUnknownWorkerIsAnError) {
   v1::DrainWorkerRequest request;
   request.set_name("workers/77");
   google::protobuf::Empty empty;
-  EXPECT_EQ(ErrorOf(admin_->DrainWorker(NewContext().get(), request, &empty))
-                .reason,
-            "WORKER_NOT_FOUND");
+  EXPECT_EQ(
+      ErrorOf(admin_->DrainWorker(NewContext().get(), request, &empty)).reason,
+      "WORKER_NOT_FOUND");
 }
 
 TEST_F(Administration, TheStandardHealthServiceSaysServing) {

@@ -45,9 +45,9 @@ v1::TrialState NextTrialState(const EndingAttempt& ending,
   if (ending.kind == v1::MEASURED) return v1::TRIAL_MEASURED;
   if (ending.kind == v1::INFEASIBLE) return v1::TRIAL_INFEASIBLE;
   if (ending.kind == v1::BAD_INPUT) {
-    const Reports reports =
-        CountReports(ending, earlier,
-                     [](v1::OutcomeKind kind) { return kind == v1::BAD_INPUT; });
+    const Reports reports = CountReports(
+        ending, earlier,
+        [](v1::OutcomeKind kind) { return kind == v1::BAD_INPUT; });
     return IsConfirmed(reports, /*needed=*/2, active_workers)
                ? v1::TRIAL_FAILED
                : v1::TRIAL_PENDING;

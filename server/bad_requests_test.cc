@@ -1,14 +1,14 @@
 // What is refused, and how.
+#include <gmock/gmock.h>
+#include <grpcpp/generic/generic_stub.h>
+#include <gtest/gtest.h>
+
 #include <cmath>
 #include <functional>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
-
-#include <gmock/gmock.h>
-#include <grpcpp/generic/generic_stub.h>
-#include <gtest/gtest.h>
 
 #include "absl/strings/str_cat.h"
 #include "base/digest.h"
@@ -182,10 +182,10 @@ TEST_F(BadRequests, BoundsMustBeNumbers) {
   request.set_name(job);
   request.set_max_latency_us(std::nan(""));
   v1::BestConfiguration best;
-  EXPECT_EQ(ErrorOf(search_->GetBestConfiguration(NewContext().get(), request,
-                                                  &best))
-                .reason,
-            "FIELD_INVALID");
+  EXPECT_EQ(
+      ErrorOf(search_->GetBestConfiguration(NewContext().get(), request, &best))
+          .reason,
+      "FIELD_INVALID");
   v1::GetFrontierRequest frontier_request;
   frontier_request.set_name(job);
   frontier_request.add_objectives("speed");
@@ -215,7 +215,8 @@ TEST_F(BadRequests, LeaseRequestsOutOfRangeAreRefused) {
   good.set_session(worker.session());
   good.set_slots(1);
   const std::vector<std::function<void(v1::LeaseTrialsRequest&)>> spoils = {
-      [](auto& r) { r.set_slots(0); }, [](auto& r) { r.set_slots(65); },
+      [](auto& r) { r.set_slots(0); },
+      [](auto& r) { r.set_slots(65); },
       [](auto& r) { r.set_wait_seconds(-1); },
       [](auto& r) { r.set_wait_seconds(1e9); },
       [](auto& r) { r.set_wait_seconds(std::nan("")); },
@@ -235,9 +236,8 @@ TEST_F(BadRequests, AMessageAboveTheLimitIsRefusedAndTheServerLives) {
   v1::GetJobRequest request;
   request.set_name(std::string(65 << 20, 'x'));
   v1::Job job;
-  EXPECT_EQ(
-      search_->GetJob(NewContext().get(), request, &job).error_code(),
-      grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(search_->GetJob(NewContext().get(), request, &job).error_code(),
+            grpc::StatusCode::RESOURCE_EXHAUSTED);
   v1::ListJobsResponse jobs;
   EXPECT_TRUE(search_->ListJobs(NewContext().get(), {}, &jobs).ok());
 }

@@ -22,7 +22,10 @@ constexpr CodeReason kReasons[] = {
 
 BlobWriteReactor::BlobWriteReactor(BlobStore* blobs, WorkPool* pool,
                                    v1::WriteResponse* response)
-    : blobs_(*blobs), pool_(*pool), response_(*response) {
+    : blobs_(*blobs),
+      pool_(*pool),
+      open_call_(&pool->open_calls()),
+      response_(*response) {
   StartRead(&request_);
 }
 
@@ -90,6 +93,7 @@ BlobReadReactor::BlobReadReactor(BlobStore* blobs, WorkPool* pool,
                                  const v1::ReadRequest& request)
     : blobs_(*blobs),
       pool_(*pool),
+      open_call_(&pool->open_calls()),
       digest_(request.digest()),
       is_whole_(request.offset() == 0),
       offset_(request.offset()) {

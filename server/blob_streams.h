@@ -2,11 +2,11 @@
 #ifndef LATHE_SERVER_BLOB_STREAMS_H_
 #define LATHE_SERVER_BLOB_STREAMS_H_
 
+#include <grpcpp/support/server_callback.h>
+
 #include <cstdint>
 #include <memory>
 #include <string>
-
-#include <grpcpp/support/server_callback.h>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -37,6 +37,7 @@ class BlobWriteReactor : public grpc::ServerReadReactor<v1::WriteRequest> {
 
   BlobStore& blobs_;
   WorkPool& pool_;
+  const OpenCall open_call_;
   v1::WriteResponse& response_;
   v1::WriteRequest request_;
   std::string digest_;
@@ -62,6 +63,7 @@ class BlobReadReactor : public grpc::ServerWriteReactor<v1::ReadResponse> {
 
   BlobStore& blobs_;
   WorkPool& pool_;
+  const OpenCall open_call_;
   const std::string digest_;
   const bool is_whole_;
   int64_t offset_;

@@ -9,7 +9,6 @@
 #include "absl/status/statusor.h"
 #include "proto/worker.pb.h"
 #include "server/frontier_tracker.h"
-#include "server/job_control.h"
 #include "server/lease_table.h"
 #include "server/signals.h"
 #include "server/worker_registry.h"
@@ -24,7 +23,6 @@ struct CompletionParts {
   BlobStore* blobs = nullptr;
   LeaseTable* leases = nullptr;
   WorkerRegistry* workers = nullptr;
-  JobControl* control = nullptr;
   FrontierTracker* frontiers = nullptr;
   const Signals* signals = nullptr;
 };

@@ -86,9 +86,9 @@ absl::Status FieldChecks::ToStatus() const {
     row->set_description(violation.description);
   }
   const Violation& first = violations_.front();
-  absl::Status status = MakeError(
-      absl::StatusCode::kInvalidArgument, "FIELD_INVALID",
-      absl::StrCat(first.field, ": ", first.description));
+  absl::Status status =
+      MakeError(absl::StatusCode::kInvalidArgument, "FIELD_INVALID",
+                absl::StrCat(first.field, ": ", first.description));
   status.SetPayload(kBadRequestUrl, absl::Cord(bad.SerializeAsString()));
   return status;
 }

@@ -2,10 +2,10 @@
 #ifndef LATHE_SERVER_ERRORS_H_
 #define LATHE_SERVER_ERRORS_H_
 
+#include <grpcpp/support/status.h>
+
 #include <string>
 #include <vector>
-
-#include <grpcpp/support/status.h>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
@@ -32,7 +32,8 @@ absl::Status MakeError(absl::StatusCode code, absl::string_view reason,
                        absl::string_view message);
 
 // Code, message, and the details as a google.rpc.Status. An error without a
-// reason gets its code's: "NOT_FOUND", "UNAVAILABLE", ... Long messages are cut.
+// reason gets its code's: "NOT_FOUND", "UNAVAILABLE", ... Long messages are
+// cut.
 grpc::Status ToGrpc(const absl::Status& status);
 
 // Collects what is wrong with a request, field by field; the first ten. Not

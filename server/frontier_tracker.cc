@@ -17,9 +17,8 @@ std::vector<std::string> ObjectivesOf(const v1::Job& job) {
 }
 
 bool HasNumber(absl::Span<const v1::Trial> trials, int64_t number) {
-  return std::any_of(trials.begin(), trials.end(), [&](const v1::Trial& t) {
-    return t.number() == number;
-  });
+  return std::any_of(trials.begin(), trials.end(),
+                     [&](const v1::Trial& t) { return t.number() == number; });
 }
 
 // `members` with `point` in the place of an earlier one of its number.
@@ -100,10 +99,9 @@ absl::StatusOr<bool> FrontierTracker::WouldEnter(const v1::Job& job,
   // The number that it would get is above all others.
   v1::Trial point = FrontierPoint(trial);
   point.set_number(std::numeric_limits<int64_t>::max());
-  return HasNumber(
-      ExportableTrials(WithPoint(members_[job.name()], point),
-                       ObjectivesOf(job)),
-      point.number());
+  return HasNumber(ExportableTrials(WithPoint(members_[job.name()], point),
+                                    ObjectivesOf(job)),
+                   point.number());
 }
 
 void FrontierTracker::Forget(absl::string_view job) {

@@ -22,8 +22,9 @@ v1::Trial FrontierPoint(const v1::Trial& trial);
 // Those of `trials` that are on the frontier of `objectives` or on that of
 // latency and size together: what a user may ask to have exported, whichever
 // bounds are given. Ascending by trial number.
-std::vector<v1::Trial> ExportableTrials(absl::Span<const v1::Trial> trials,
-                                        absl::Span<const std::string> objectives);
+std::vector<v1::Trial> ExportableTrials(
+    absl::Span<const v1::Trial> trials,
+    absl::Span<const std::string> objectives);
 
 // The exportable trials of every job that completes trials, in memory, so that
 // a completion need not read all trials. Thread-safe.

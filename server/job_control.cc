@@ -125,8 +125,7 @@ absl::StatusOr<v1::Trial> JobControl::Add(absl::string_view job,
   return added->front();
 }
 
-absl::Status JobControl::Fail(absl::string_view job,
-                              absl::string_view reason) {
+absl::Status JobControl::Fail(absl::string_view job, absl::string_view reason) {
   absl::MutexLock lock(&mu_);
   return Set(job, v1::JOB_FAILED, reason).status();
 }

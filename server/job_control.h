@@ -30,8 +30,7 @@ class JobControl {
 
   // PENDING becomes RUNNING; any other state stays.
   absl::Status Start(absl::string_view job) ABSL_LOCKS_EXCLUDED(mu_);
-  absl::StatusOr<v1::Job> Pause(absl::string_view job)
-      ABSL_LOCKS_EXCLUDED(mu_);
+  absl::StatusOr<v1::Job> Pause(absl::string_view job) ABSL_LOCKS_EXCLUDED(mu_);
   // PAUSED becomes RUNNING; any other state stays.
   absl::StatusOr<v1::Job> Resume(absl::string_view job)
       ABSL_LOCKS_EXCLUDED(mu_);

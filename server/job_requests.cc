@@ -69,9 +69,8 @@ absl::StatusOr<v1::Job> CreateJobFrom(const v1::CreateJobRequest& request,
   absl::StatusOr<v1::Job> job =
       store.CreateJob(spec, request.request_id(), absl::Now());
   if (!job.ok()) {
-    return WithReasons(
-        job.status(),
-        {{absl::StatusCode::kAlreadyExists, "REQUEST_ID_REUSED"}});
+    return WithReasons(job.status(), {{absl::StatusCode::kAlreadyExists,
+                                       "REQUEST_ID_REUSED"}});
   }
   return job;
 }

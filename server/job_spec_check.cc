@@ -73,24 +73,22 @@ void CheckDigests(const v1::JobSpec& spec, FieldChecks& checks) {
 void CheckDataset(const v1::DatasetSpec& data, FieldChecks& checks) {
   checks.Require(IsFinite(data.scale()), "spec.dataset.scale",
                  absl::StrCat(data.scale(), ", not finite"));
-  checks.Require(data.mean_size() <= kMostChannels &&
-                     std::all_of(data.mean().begin(), data.mean().end(),
-                                 IsFinite),
-                 "spec.dataset.mean",
-                 absl::StrCat("not at most ", kMostChannels,
-                              " finite numbers"));
+  checks.Require(
+      data.mean_size() <= kMostChannels &&
+          std::all_of(data.mean().begin(), data.mean().end(), IsFinite),
+      "spec.dataset.mean",
+      absl::StrCat("not at most ", kMostChannels, " finite numbers"));
   checks.Require(
       data.std_size() <= kMostChannels &&
           std::all_of(data.std().begin(), data.std().end(),
                       [](double v) { return IsFinite(v) && v > 0; }),
       "spec.dataset.std",
-      absl::StrCat("not at most ", kMostChannels,
-                   " finite numbers above 0"));
-  checks.Require(data.layout().empty() || data.layout() == "nchw" ||
-                     data.layout() == "nhwc",
-                 "spec.dataset.layout",
-                 absl::StrCat(Quoted(data.layout()),
-                              ", neither \"nchw\" nor \"nhwc\""));
+      absl::StrCat("not at most ", kMostChannels, " finite numbers above 0"));
+  checks.Require(
+      data.layout().empty() || data.layout() == "nchw" ||
+          data.layout() == "nhwc",
+      "spec.dataset.layout",
+      absl::StrCat(Quoted(data.layout()), ", neither \"nchw\" nor \"nhwc\""));
   constexpr int64_t kMostSamples = int64_t{1} << 40;
   RequireInRange(checks, "spec.dataset.calibration_samples",
                  data.calibration_samples(), 0, kMostSamples);
@@ -116,8 +114,7 @@ void CheckBudget(const v1::Budget& budget, FieldChecks& checks) {
                     budget.max_size_bytes());
   }
   if (budget.has_max_size_ratio()) {
-    RequireRatio(checks, "spec.budget.max_size_ratio",
-                 budget.max_size_ratio());
+    RequireRatio(checks, "spec.budget.max_size_ratio", budget.max_size_ratio());
   }
   if (budget.has_max_accuracy_drop()) {
     const double drop = budget.max_accuracy_drop();
@@ -142,9 +139,9 @@ void RequireObjectives(absl::Span<const std::string> objectives,
                        const char* field, FieldChecks& checks) {
   for (size_t i = 0; i < objectives.size() && checks.ok(); ++i) {
     const std::string& name = objectives[i];
-    checks.Require(name == "latency" || name == "size", field,
-                   absl::StrCat(Quoted(name),
-                                ", neither \"latency\" nor \"size\""));
+    checks.Require(
+        name == "latency" || name == "size", field,
+        absl::StrCat(Quoted(name), ", neither \"latency\" nor \"size\""));
     checks.Require(std::find(objectives.begin(), objectives.begin() + i,
                              name) == objectives.begin() + i,
                    field, absl::StrCat(Quoted(name), " stands twice"));
@@ -162,8 +159,8 @@ absl::Status CheckJobSpec(const v1::JobSpec& spec,
   FieldChecks checks;
   checks.Require(spec.display_name().size() <= kMostNameBytes,
                  "spec.display_name",
-                 absl::StrCat(spec.display_name().size(),
-                              " bytes, more than ", kMostNameBytes));
+                 absl::StrCat(spec.display_name().size(), " bytes, more than ",
+                              kMostNameBytes));
   CheckDigests(spec, checks);
   CheckDataset(spec.dataset(), checks);
   checks.Require(

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/status.h"
 #include "proto/names.h"
+#include "server/errors.h"
 #include "server/resource_names.h"
 
 namespace lathe {
@@ -60,6 +61,11 @@ int64_t LeaseDesk::generation() {
   return generation_;
 }
 
+bool LeaseDesk::is_closed() {
+  absl::MutexLock lock(&mu_);
+  return is_closed_;
+}
+
 void LeaseDesk::NotifyPending() {
   {
     absl::MutexLock lock(&mu_);
@@ -71,6 +77,11 @@ void LeaseDesk::NotifyPending() {
 void LeaseDesk::Lease(LeaseCall call) {
   while (true) {
     const int64_t before = generation();
+    if (is_closed()) {
+      call.answer(MakeError(absl::StatusCode::kUnavailable, "SHUTTING_DOWN",
+                            "the server is shutting down"));
+      return;
+    }
     absl::StatusOr<v1::LeaseTrialsResponse> response = TryGrant(call);
     if (!response.ok() || response->leases_size() > 0) {
       call.answer(std::move(response));
@@ -146,8 +157,8 @@ absl::Status LeaseDesk::FillLease(const GrantedLease& granted,
   LATHE_ASSIGN_OR_RETURN(const v1::Job job, store_.GetJob(job_name));
   // Ended between the grant and the table: its worker is told to stop.
   if (IsFinal(job.state())) {
-    LATHE_RETURN_IF_ERROR(store_.EndAttempts(
-        leases_.Unwant(job_name), "the job has ended", absl::Now()));
+    LATHE_RETURN_IF_ERROR(store_.EndAttempts(leases_.Unwant(job_name),
+                                             "the job has ended", absl::Now()));
   }
   lease.set_fence(granted.fence);
   lease.set_trial(granted.trial.name());
@@ -208,6 +219,11 @@ bool LeaseDesk::AnswerIfGranted(LeaseCall& call,
                                 std::set<std::string>& dry_profiles) {
   const absl::StatusOr<WorkerRegistry::Session> worker =
       workers_.Hear(call.request.session(), SteadyNow());
+  if (worker.ok() && worker->is_draining) {
+    // It hears that it is to drain when it renews, and then ends.
+    call.answer(v1::LeaseTrialsResponse());
+    return true;
+  }
   const std::string profile = worker.ok() ? ProfileKey(worker->profile) : "";
   if (dry_profiles.count(profile) > 0) return false;
   absl::StatusOr<v1::LeaseTrialsResponse> response = TryGrant(call);

@@ -63,10 +63,9 @@ class LeaseDesk {
   // Ends leases that expired at `now`; their trials are pending again.
   void Sweep(absl::Time now);
   // Ends leases without a result.
-  absl::Status Release(absl::Span<const int64_t> fences,
-                       absl::string_view why);
+  absl::Status Release(absl::Span<const int64_t> fences, absl::string_view why);
 
-  // Answers all parked calls with nothing; none is parked any more.
+  // Answers all parked calls with nothing, and later ones with Unavailable.
   void Close() ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
@@ -81,13 +80,15 @@ class LeaseDesk {
   // `generation`; then it is to be tried again.
   bool Park(LeaseCall& call, int64_t generation) ABSL_LOCKS_EXCLUDED(mu_);
   int64_t generation() ABSL_LOCKS_EXCLUDED(mu_);
+  bool is_closed() ABSL_LOCKS_EXCLUDED(mu_);
 
   void ServeParked() ABSL_LOCKS_EXCLUDED(mu_);
   // One round over the parked calls; when to look again at the latest.
   absl::Time ServeOnce() ABSL_LOCKS_EXCLUDED(mu_);
   // Answers a call whose caller left or whose time is over.
   bool AnswerIfOver(LeaseCall& call);
-  // Answers a call that gets a lease; notes its profile when it gets none.
+  // Answers a call that gets a lease, or whose worker drains; notes the
+  // profile of one that gets none.
   bool AnswerIfGranted(LeaseCall& call, std::set<std::string>& dry_profiles);
   void ParkAgain(std::vector<LeaseCall> calls) ABSL_LOCKS_EXCLUDED(mu_);
 

@@ -33,6 +33,15 @@ std::optional<HeldLease> LeaseTable::Find(int64_t fence) const {
   return HeldLease{fence, it->second.session, it->second.trial};
 }
 
+std::vector<int64_t> LeaseTable::HeldBy(absl::string_view session) const {
+  absl::MutexLock lock(&mu_);
+  std::vector<int64_t> fences;
+  for (const auto& [fence, entry] : entries_) {
+    if (entry.is_wanted && entry.session == session) fences.push_back(fence);
+  }
+  return fences;
+}
+
 void LeaseTable::Remove(int64_t fence) {
   absl::MutexLock lock(&mu_);
   entries_.erase(fence);

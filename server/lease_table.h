@@ -55,7 +55,10 @@ class LeaseTable {
       ABSL_LOCKS_EXCLUDED(mu_);
 
   // Nothing when the lease ended or nobody wants its trial any more.
-  std::optional<HeldLease> Find(int64_t fence) const
+  std::optional<HeldLease> Find(int64_t fence) const ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Fences of the session's wanted leases, ascending.
+  std::vector<int64_t> HeldBy(absl::string_view session) const
       ABSL_LOCKS_EXCLUDED(mu_);
 
   // Forgets a lease. Nothing happens when there is none.

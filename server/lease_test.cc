@@ -1,13 +1,12 @@
-// Leases through the API: fences, renewals, failures, waiting.
+// Leases through the API: fences, renewals, waiting, draining.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
 #include <algorithm>
-#include <cmath>
-#include <limits>
+#include <atomic>
 #include <string>
 #include <thread>
 #include <vector>
-
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
 #include "server/testing/server_fixture.h"
 #include "server/testing/simulated_network.h"
@@ -96,15 +95,13 @@ TEST_F(Leases, CancellingStopsWhatRuns) {
   v1::GetJobRequest request;
   request.set_name(job);
   v1::Job cancelled;
-  ASSERT_TRUE(
-      search_->CancelJob(NewContext().get(), request, &cancelled).ok());
+  ASSERT_TRUE(search_->CancelJob(NewContext().get(), request, &cancelled).ok());
   EXPECT_EQ(cancelled.state(), v1::CANCELLED);
   EXPECT_EQ(worker.Renew({leases[0].fence()}).verdicts(0),
             RenewLeasesResponse::STOP);
   EXPECT_EQ(ErrorOf(worker.Complete(leases[0])).reason, "LEASE_FENCED");
   EXPECT_TRUE(worker.Lease(1, absl::ZeroDuration()).empty());
-  ASSERT_TRUE(
-      search_->CancelJob(NewContext().get(), request, &cancelled).ok());
+  ASSERT_TRUE(search_->CancelJob(NewContext().get(), request, &cancelled).ok());
   EXPECT_EQ(ErrorOf(search_->PauseJob(NewContext().get(), request, &cancelled))
                 .reason,
             "JOB_ENDED");
@@ -153,8 +150,7 @@ TEST_F(Leases, OneTrialGoesToOneOfManyParkedWorkers) {
     threads.emplace_back([&, i] {
       ScriptedWorker worker =
           NewWorker("session-of-worker-" + std::to_string(i));
-      granted[i] =
-          static_cast<int>(worker.Lease(1, absl::Seconds(1)).size());
+      granted[i] = static_cast<int>(worker.Lease(1, absl::Seconds(1)).size());
     });
   }
   CreateJob(Spec(/*trials=*/1));
@@ -198,131 +194,6 @@ TEST_F(Leases, ReleasedTrialsRunAgainWithoutBlame) {
   EXPECT_EQ(GetTrial(job, 0).attempts(), 6);
 }
 
-TEST_F(Leases, ATrialThatKeepsCrashingIsQuarantinedAndTheJobGoesOn) {
-  StartServer();
-  const std::string job = CreateJob(Spec(/*trials=*/4));
-  ScriptedWorker worker = NewWorker();
-  RunTrials(worker, 1);
-  for (int i = 0; i < 3; ++i) {
-    const std::vector<v1::Lease> leases = worker.Lease();
-    ASSERT_EQ(leases.size(), 1u);
-    ASSERT_EQ(leases[0].trial_number(), 1);
-    ASSERT_TRUE(worker.Fail(leases[0], v1::CRASH, "signal 11").ok());
-  }
-  EXPECT_EQ(GetTrial(job, 1).state(), v1::TRIAL_QUARANTINED);
-  EXPECT_EQ(GetTrial(job, 1).state_reason(), "signal 11");
-  const v1::Job done = RunToEnd(worker, job);
-  EXPECT_EQ(done.state(), v1::DONE);
-  EXPECT_EQ(done.counts().quarantined(), 1);
-  EXPECT_EQ(done.counts().measured(), 3);
-  EXPECT_EQ(GetTrial(job, 1).learn_sequence(), 0);
-}
-
-TEST_F(Leases, ABadModelFailsTheJobWithTheWorkersReason) {
-  StartServer();
-  const std::string job = CreateJob(Spec(/*trials=*/4));
-  ScriptedWorker worker = NewWorker();
-  for (int i = 0; i < 2; ++i) {
-    const std::vector<v1::Lease> leases = worker.Lease();
-    ASSERT_EQ(leases.size(), 1u);
-    ASSERT_TRUE(
-        worker.Fail(leases[0], v1::BAD_INPUT, "operator Foo is unknown").ok());
-  }
-  ASSERT_TRUE(
-      Eventually([&] { return GetJob(job).state() == v1::JOB_FAILED; }));
-  EXPECT_THAT(GetJob(job).state_reason(),
-              ::testing::HasSubstr("operator Foo is unknown"));
-}
-
-TEST_F(Leases, ABadModelNeedsTheWordOfTwoWorkersWhenThereAreTwo) {
-  StartServer();
-  const std::string job = CreateJob(Spec(/*trials=*/1));
-  ScriptedWorker first = NewWorker("session-of-the-first");
-  ScriptedWorker second = NewWorker("session-of-the-second");
-  for (int i = 0; i < 2; ++i) {
-    const std::vector<v1::Lease> leases = first.Lease();
-    ASSERT_EQ(leases.size(), 1u);
-    ASSERT_TRUE(first.Fail(leases[0], v1::BAD_INPUT, "bad").ok());
-  }
-  const std::vector<v1::Lease> leases = second.Lease();
-  ASSERT_EQ(leases.size(), 1u);
-  ASSERT_TRUE(second.Fail(leases[0], v1::BAD_INPUT, "bad").ok());
-  EXPECT_TRUE(
-      Eventually([&] { return GetJob(job).state() == v1::JOB_FAILED; }));
-}
-
-TEST_F(Leases, ANoisyMeasurementIsTakenAgainOnceAndThenAccepted) {
-  StartServer();
-  const std::string job = CreateJob(Spec(/*trials=*/1));
-  ScriptedWorker worker = NewWorker();
-  const std::string digest = Upload("a finished model");
-  for (const v1::TrialState expected :
-       {v1::TRIAL_PENDING, v1::TRIAL_MEASURED}) {
-    const std::vector<v1::Lease> leases = worker.Lease();
-    ASSERT_EQ(leases.size(), 1u);
-    v1::Outcome outcome = SimulatedOutcome(leases[0]);
-    outcome.set_kind(v1::NOISY);
-    outcome.mutable_measurement()->set_is_noisy(true);
-    ASSERT_TRUE(worker.Complete(leases[0].fence(), outcome).ok());
-    EXPECT_EQ(GetTrial(job, 0).state(), expected);
-    if (expected == v1::TRIAL_PENDING) continue;
-    EXPECT_TRUE(worker.Attach(leases[0].fence(), digest).ok());
-  }
-  EXPECT_EQ(RunToEnd(worker, job).state(), v1::DONE);
-}
-
-TEST_F(Leases, AnInfeasiblePlanIsLearnedAndNotTriedAgain) {
-  StartServer();
-  const std::string job = CreateJob(Spec(/*trials=*/3));
-  ScriptedWorker worker = NewWorker();
-  RunTrials(worker, 1);
-  const std::vector<v1::Lease> leases = worker.Lease();
-  ASSERT_EQ(leases.size(), 1u);
-  ASSERT_TRUE(worker.Fail(leases[0], v1::INFEASIBLE, "no kernel").ok());
-  EXPECT_EQ(RunToEnd(worker, job).counts().infeasible(), 1);
-  const v1::Trial trial = GetTrial(job, leases[0].trial_number());
-  EXPECT_EQ(trial.state(), v1::TRIAL_INFEASIBLE);
-  EXPECT_GT(trial.learn_sequence(), 0);
-}
-
-TEST_F(Leases, AMeasurementThatCannotBeTrueIsRejectedAndCountsAsAFailure) {
-  StartServer();
-  const std::string job = CreateJob(Spec(/*trials=*/2));
-  ScriptedWorker worker = NewWorker();
-  RunTrials(worker, 1);
-  for (const double latency_us :
-       {std::nan(""), std::numeric_limits<double>::infinity(), -1.0}) {
-    const std::vector<v1::Lease> leases = worker.Lease();
-    ASSERT_EQ(leases.size(), 1u);
-    v1::Outcome outcome = SimulatedOutcome(leases[0]);
-    outcome.mutable_measurement()->set_latency_us(latency_us);
-    const CallError error =
-        ErrorOf(worker.Complete(leases[0].fence(), outcome));
-    EXPECT_EQ(error.code, grpc::StatusCode::INVALID_ARGUMENT);
-    EXPECT_EQ(error.reason, "OUTCOME_INVALID");
-    EXPECT_THAT(error.message, ::testing::HasSubstr("latency_us"));
-  }
-  EXPECT_EQ(GetTrial(job, 1).state(), v1::TRIAL_QUARANTINED);
-}
-
-TEST_F(Leases, AnArtifactNeedsItsBlobAndTheFenceThatMeasured) {
-  StartServer();
-  const std::string job = CreateJob(Spec(/*trials=*/1));
-  ScriptedWorker worker = NewWorker();
-  const std::vector<v1::Lease> leases = worker.Lease();
-  ASSERT_EQ(leases.size(), 1u);
-  const std::string digest = Upload("a finished model");
-  EXPECT_EQ(ErrorOf(worker.Attach(leases[0].fence(), digest)).reason,
-            "LEASE_FENCED");
-  ASSERT_TRUE(worker.Complete(leases[0]).ok());
-  EXPECT_EQ(ErrorOf(worker.Attach(leases[0].fence(), std::string(64, 'a')))
-                .reason,
-            "BLOB_MISSING");
-  EXPECT_TRUE(worker.Attach(leases[0].fence(), digest).ok());
-  EXPECT_TRUE(worker.Attach(leases[0].fence(), digest).ok());
-  EXPECT_EQ(GetTrial(job, 0).artifact_digest(), digest);
-}
-
 TEST_F(Leases, ADrainingWorkerFinishesWhatItRunsAndGetsNothingMore) {
   StartServer();
   CreateJob(Spec(/*trials=*/5));
@@ -332,8 +203,7 @@ TEST_F(Leases, ADrainingWorkerFinishesWhatItRunsAndGetsNothingMore) {
   v1::DrainWorkerRequest request;
   request.set_name(worker.name());
   google::protobuf::Empty empty;
-  ASSERT_TRUE(
-      admin_->DrainWorker(NewContext().get(), request, &empty).ok());
+  ASSERT_TRUE(admin_->DrainWorker(NewContext().get(), request, &empty).ok());
   const RenewLeasesResponse renewed = worker.Renew({leases[0].fence()});
   EXPECT_EQ(renewed.verdicts(0), RenewLeasesResponse::GO_ON);
   EXPECT_TRUE(renewed.is_draining());
@@ -346,22 +216,26 @@ TEST_F(Leases, ADrainingWorkerFinishesWhatItRunsAndGetsNothingMore) {
   EXPECT_EQ(workers.workers(0).completed_trials(), 1);
 }
 
-TEST_F(Leases, AWorkerWhoseFailuresPassElsewhereIsCordoned) {
+TEST_F(Leases, AParkedWorkerThatIsDrainedIsAnsweredAtOnce) {
   StartServer();
-  CreateJob(Spec(/*trials=*/20));
-  ScriptedWorker sick = NewWorker("session-of-the-sick-one");
-  ScriptedWorker sound = NewWorker("session-of-the-sound-one");
-  for (int i = 0; i < 3; ++i) {
-    const std::vector<v1::Lease> failed = sick.Lease();
-    ASSERT_EQ(failed.size(), 1u);
-    ASSERT_TRUE(sick.Fail(failed[0], v1::CRASH, "bad memory").ok());
-    const std::vector<v1::Lease> passed = sound.Lease();
-    ASSERT_EQ(passed.size(), 1u);
-    ASSERT_EQ(passed[0].trial(), failed[0].trial());
-    ASSERT_TRUE(sound.Complete(passed[0]).ok());
-  }
-  EXPECT_TRUE(sick.Lease(1, absl::ZeroDuration()).empty());
-  EXPECT_EQ(sound.Lease().size(), 1u);
+  ScriptedWorker worker = NewWorker();
+  const absl::Time start = absl::Now();
+  std::thread parked([&] { EXPECT_TRUE(worker.Lease().empty()); });
+  v1::DrainWorkerRequest request;
+  request.set_name(worker.name());
+  google::protobuf::Empty empty;
+  // Again and again, because the worker may not be parked yet.
+  std::atomic<bool> is_answered{false};
+  std::thread drainer([&] {
+    Eventually([&] {
+      admin_->DrainWorker(NewContext().get(), request, &empty);
+      return is_answered.load();
+    });
+  });
+  parked.join();
+  is_answered = true;
+  drainer.join();
+  EXPECT_LT(absl::Now() - start, absl::Seconds(10));
 }
 
 TEST_F(Leases, AnUnknownSessionIsToldToRegister) {

@@ -3,15 +3,15 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include <CLI/CLI.hpp>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
-
-#include <CLI/CLI.hpp>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -120,6 +120,9 @@ int Serve(const Flags& flags, const sigset_t& end_signals) {
 }
 
 int Main(int argc, char** argv) {
+  // gRPC's own lines say nothing that the errors here do not; the environment
+  // can ask for them.
+  setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);
   const pid_t parent = getppid();
   Flags flags;
   CLI::App app("Lathe's server: jobs, agents, leases and results.");

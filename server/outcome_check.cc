@@ -109,15 +109,14 @@ absl::Status CheckMeasurement(const v1::Measurement& m) {
       {"packed_bytes", static_cast<double>(m.packed_bytes()), 0, kMost},
       {"entropy_bytes", static_cast<double>(m.entropy_bytes()), 0, kMost},
       {"macs", static_cast<double>(m.macs()), 0, kMost},
-      {"peak_activation_bytes",
-       static_cast<double>(m.peak_activation_bytes()), 0, kMost},
+      {"peak_activation_bytes", static_cast<double>(m.peak_activation_bytes()),
+       0, kMost},
       {"evaluation_seconds", m.evaluation_seconds(), 0, kMost}};
   for (const Number& number : numbers) {
     LATHE_RETURN_IF_ERROR(CheckNumber(number));
   }
   LATHE_RETURN_IF_ERROR(CheckCounts("correct", m.correct(), m.samples()));
-  return CheckCounts("report_correct", m.report_correct(),
-                     m.report_samples());
+  return CheckCounts("report_correct", m.report_correct(), m.report_samples());
 }
 
 absl::Status CheckBaselineReport(const v1::BaselineReport& report) {
@@ -139,8 +138,8 @@ absl::Status CheckBaselineReport(const v1::BaselineReport& report) {
 absl::Status CheckOutcome(const v1::Outcome& outcome, bool is_baseline) {
   if (outcome.kind() == v1::OUTCOME_UNSPECIFIED ||
       !v1::OutcomeKind_IsValid(outcome.kind())) {
-    return Invalid(absl::StrCat("outcome.kind = ", outcome.kind(),
-                                ", not a known kind"));
+    return Invalid(
+        absl::StrCat("outcome.kind = ", outcome.kind(), ", not a known kind"));
   }
   if (outcome.reason().size() > kMostReasonBytes) {
     return Invalid(absl::StrCat("outcome.reason has ", outcome.reason().size(),

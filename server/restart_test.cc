@@ -1,10 +1,10 @@
 // The server ends and starts again in mid-search.
+#include <gtest/gtest.h>
+
 #include <filesystem>
 #include <string>
 #include <thread>
 #include <vector>
-
-#include <gtest/gtest.h>
 
 #include "absl/strings/str_cat.h"
 #include "agent/agent.h"
@@ -42,7 +42,7 @@ TEST_F(Restart, WorkInFlightCompletesUnderItsFence) {
   ASSERT_EQ(leases.size(), 1u);
   StopServer();
   StartServer();
-  ScriptedWorker after = NewWorker(before.session());
+  ScriptedWorker after = NewWorker(before.session(), {leases[0].fence()});
   EXPECT_EQ(after.name(), before.name());
   EXPECT_EQ(after.Renew({leases[0].fence()}).verdicts(0),
             v1::RenewLeasesResponse::GO_ON);
@@ -51,6 +51,20 @@ TEST_F(Restart, WorkInFlightCompletesUnderItsFence) {
   const v1::Job done = RunToEnd(after, job);
   EXPECT_EQ(done.state(), v1::DONE);
   EXPECT_EQ(done.counts().measured(), 6);
+}
+
+TEST_F(Restart, ALeaseWhoseAnswerWasLostIsGrantedAnewWhenItsWorkerIsBack) {
+  StartServer();
+  const std::string job = CreateJob(Spec(/*trials=*/1));
+  ScriptedWorker before = NewWorker();
+  ASSERT_EQ(before.Lease().size(), 1u);
+  StopServer();
+  StartServer();
+  ScriptedWorker after = NewWorker(before.session());
+  // Well before the restarted server would let the lease expire.
+  const std::vector<v1::Lease> leases = after.Lease(1, absl::Seconds(1));
+  ASSERT_EQ(leases.size(), 1u);
+  EXPECT_TRUE(after.Complete(leases[0]).ok());
 }
 
 TEST_F(Restart, ACompletionAnsweredBeforeIsAnsweredTheSameAfter) {
@@ -154,6 +168,15 @@ TEST_F(Restart, ShutdownEndsLongPollsAtOnce) {
   });
   server_->Shutdown(absl::Seconds(20));
   parked.join();
+  EXPECT_LT(absl::Now() - start, absl::Seconds(10));
+}
+
+TEST_F(Restart, ShutdownDoesNotWaitForIdleClients) {
+  StartServer();
+  // Its connection stays open, and nobody reads from it.
+  ScriptedWorker idle = NewWorker();
+  const absl::Time start = absl::Now();
+  server_->Shutdown(absl::Seconds(20));
   EXPECT_LT(absl::Now() - start, absl::Seconds(10));
 }
 

@@ -57,8 +57,7 @@ absl::StatusOr<v1::Frontier> ReadFrontier(const v1::GetFrontierRequest& request,
     *frontier.add_trials() = measured[i];
     members.push_back(measured[i]);
   }
-  frontier.set_hypervolume(
-      Hypervolume(members, measured[0].measurement()));
+  frontier.set_hypervolume(Hypervolume(members, measured[0].measurement()));
   return frontier;
 }
 

@@ -105,8 +105,9 @@ absl::Status SearchLoop::AddBaselineTrial() {
 }
 
 absl::StatusOr<SearchLoop::Next> SearchLoop::StepBeforeBaseline() {
-  LATHE_ASSIGN_OR_RETURN(const v1::Trial baseline,
-                         parts_.store->GetTrial(absl::StrCat(job_, "/trials/0")));
+  LATHE_ASSIGN_OR_RETURN(
+      const v1::Trial baseline,
+      parts_.store->GetTrial(absl::StrCat(job_, "/trials/0")));
   if (!IsFinal(baseline.state())) return Next::kWait;
   LATHE_ASSIGN_OR_RETURN(const v1::Job job, parts_.store->GetJob(job_));
   // Measured since the job was first read.
@@ -131,14 +132,13 @@ absl::StatusOr<bool> SearchLoop::MakeDriver(const v1::Job& job) {
   absl::StatusOr<std::unique_ptr<Agent>> agent =
       MakeAgent(job.spec().agent(), MakeAgentContext(job, trials[0]));
   if (!agent.ok()) {
-    LATHE_RETURN_IF_ERROR(
-        parts_.control->Fail(job_, agent.status().message()));
+    LATHE_RETURN_IF_ERROR(parts_.control->Fail(job_, agent.status().message()));
     return false;
   }
   baseline_ = trials[0].measurement();
   exhausted_after_.reset();
-  auto driver = std::make_unique<AgentDriver>(*std::move(agent),
-                                              job.baseline().space());
+  auto driver =
+      std::make_unique<AgentDriver>(*std::move(agent), job.baseline().space());
   const int differences = driver->Replay(trials);
   if (differences > 0) {
     LATHE_LOG(kWarning) << job_ << ": on replay the agent proposed "
@@ -176,8 +176,7 @@ absl::Status SearchLoop::Learn(const v1::Job& job,
   std::vector<int64_t> frontier;
   for (const v1::Trial& trial : frontier_) frontier.push_back(trial.number());
   std::sort(frontier.begin(), frontier.end());
-  LATHE_RETURN_IF_ERROR(
-      parts_.store->RecordLearned(job_, learned, frontier));
+  LATHE_RETURN_IF_ERROR(parts_.store->RecordLearned(job_, learned, frontier));
   parts_.signals->job_changed(job_);
   return absl::OkStatus();
 }
@@ -210,8 +209,8 @@ absl::StatusOr<SearchLoop::Next> SearchLoop::ProposeOne(const v1::Job& job) {
   }
   // It would do the same again.
   LATHE_RETURN_IF_ERROR(parts_.control->Fail(
-      job_, absl::StrCat("the agent made no usable proposal: ",
-                         usable.message())));
+      job_,
+      absl::StrCat("the agent made no usable proposal: ", usable.message())));
   return Next::kEnd;
 }
 

@@ -1,12 +1,12 @@
 // Whole searches through the API: jobs, trials, frontier, events.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <set>
 #include <string>
 #include <thread>
 #include <vector>
-
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
 #include "absl/strings/str_cat.h"
 #include "agent/frontier.h"
@@ -186,20 +186,18 @@ TEST_F(Search, AUsersPlanJoinsTheSearchOnce) {
   request.set_parent(job);
   *request.mutable_plan() = BaselinePlan(SimulatedSpace());
   v1::Trial trial;
-  EXPECT_EQ(ErrorOf(search_->CreateTrial(NewContext().get(), request, &trial))
-                .reason,
-            "BASELINE_MISSING");
+  EXPECT_EQ(
+      ErrorOf(search_->CreateTrial(NewContext().get(), request, &trial)).reason,
+      "BASELINE_MISSING");
   RunTrials(worker, 1);
   request.mutable_plan()->mutable_layers(0)->set_keep_ratio(0.7);
-  EXPECT_EQ(ErrorOf(search_->CreateTrial(NewContext().get(), request, &trial))
-                .reason,
-            "PLAN_INVALID");
+  EXPECT_EQ(
+      ErrorOf(search_->CreateTrial(NewContext().get(), request, &trial)).reason,
+      "PLAN_INVALID");
   request.mutable_plan()->mutable_layers(0)->set_keep_ratio(0.5);
-  ASSERT_TRUE(
-      search_->CreateTrial(NewContext().get(), request, &trial).ok());
+  ASSERT_TRUE(search_->CreateTrial(NewContext().get(), request, &trial).ok());
   v1::Trial again;
-  ASSERT_TRUE(
-      search_->CreateTrial(NewContext().get(), request, &again).ok());
+  ASSERT_TRUE(search_->CreateTrial(NewContext().get(), request, &again).ok());
   EXPECT_EQ(trial.name(), again.name());
   EXPECT_EQ(RunToEnd(worker, job).state(), v1::DONE);
   EXPECT_EQ(GetTrial(job, trial.number()).state(), v1::TRIAL_MEASURED);
@@ -247,8 +245,7 @@ TEST_F(Search, PagesOfTrialsJoinToAll) {
   std::vector<int64_t> numbers;
   do {
     v1::ListTrialsResponse page;
-    ASSERT_TRUE(
-        search_->ListTrials(NewContext().get(), request, &page).ok());
+    ASSERT_TRUE(search_->ListTrials(NewContext().get(), request, &page).ok());
     EXPECT_LE(page.trials_size(), 4);
     for (const v1::Trial& t : page.trials()) numbers.push_back(t.number());
     request.set_page_token(page.next_page_token());
@@ -287,9 +284,8 @@ TEST_F(Search, DeletingTakesOnlyJobsThatHaveEnded) {
   RunToEnd(worker, job);
   EXPECT_TRUE(search_->DeleteJob(NewContext().get(), request, &empty).ok());
   v1::Job gone;
-  EXPECT_EQ(
-      ErrorOf(search_->GetJob(NewContext().get(), request, &gone)).reason,
-      "JOB_NOT_FOUND");
+  EXPECT_EQ(ErrorOf(search_->GetJob(NewContext().get(), request, &gone)).reason,
+            "JOB_NOT_FOUND");
 }
 
 TEST_F(Search, AnImpossibleBudgetFailsTheJobWithTheAgentsReason) {

@@ -1,14 +1,15 @@
 #include "server/server.h"
 
-#include <chrono>
-#include <optional>
-#include <utility>
-
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
+
+#include <algorithm>
+#include <chrono>
+#include <optional>
+#include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
@@ -44,6 +45,7 @@ constexpr int kLeastPingIntervalMs = 5'000;
 // How soon the server notices that a silent client is gone.
 constexpr int kKeepaliveMs = 30'000;
 constexpr int kKeepaliveTimeoutMs = 10'000;
+constexpr absl::Duration kLastAnswers = absl::Milliseconds(500);
 
 }  // namespace
 
@@ -93,12 +95,12 @@ Server::Parts::Parts(const ServerOptions& server_options,
       control(store.get(), &leases, &signals),
       lease_desk(store.get(), &leases, &workers, &control, &signals,
                  options.lease_times),
-      completion_desk({store.get(), blobs.get(), &leases, &workers, &control,
-                       &frontiers, &signals}),
+      completion_desk(
+          {store.get(), blobs.get(), &leases, &workers, &frontiers, &signals}),
       loops({store.get(), &control, &frontiers, &workers, &signals}),
       pool(options.work_threads),
-      search({store.get(), blobs.get(), &control, &loops, &frontiers,
-              &watchers, &pool, &signals}),
+      search({store.get(), blobs.get(), &control, &loops, &frontiers, &watchers,
+              &pool, &signals}),
       worker_calls({store.get(), &leases, &lease_desk, &completion_desk,
                     &workers, &pool, &signals, options.lease_times}),
       artifacts(blobs.get(), &pool),
@@ -126,6 +128,9 @@ void Server::Parts::Configure(grpc::ServerBuilder& builder) {
       GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
       kLeastPingIntervalMs);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  // A limit would hold back the keepalive, and the ping that ends a connection,
+  // on streams that are silent for long.
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS,
                              kKeepaliveTimeoutMs);
@@ -170,8 +175,8 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
       std::unique_ptr<BlobStore> blobs,
       BlobStore::Open(absl::StrCat(options.state_folder, "/blobs"),
                       options.most_blob_bytes));
-  auto parts = std::make_unique<Parts>(options, std::move(store),
-                                       std::move(blobs));
+  auto parts =
+      std::make_unique<Parts>(options, std::move(store), std::move(blobs));
   Parts& p = *parts;
   std::unique_ptr<Server> server(new Server(std::move(parts)));
   LATHE_RETURN_IF_ERROR(p.lease_desk.Restore());
@@ -201,8 +206,11 @@ void Server::Shutdown(absl::Duration grace) {
   parts_->lease_desk.Close();
   parts_->watchers.Close();
   if (parts_->grpc != nullptr) {
+    parts_->pool.open_calls().AwaitNone(SteadyNow() + grace);
+    // What is left is to send the last answers, and calls beyond the grace.
+    const absl::Duration rest = std::min(grace, kLastAnswers);
     parts_->grpc->Shutdown(std::chrono::system_clock::now() +
-                           absl::ToChronoMilliseconds(grace));
+                           absl::ToChronoMilliseconds(rest));
   }
   parts_->sweeper.reset();
   parts_->loops.Stop();

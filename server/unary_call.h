@@ -2,9 +2,9 @@
 #ifndef LATHE_SERVER_UNARY_CALL_H_
 #define LATHE_SERVER_UNARY_CALL_H_
 
-#include <utility>
-
 #include <grpcpp/support/server_callback.h>
+
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -19,8 +19,10 @@ template <typename Work>
 grpc::ServerUnaryReactor* RunUnary(grpc::CallbackServerContext* context,
                                    WorkPool& pool, Work work) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  pool.Run([reactor, work = std::move(work)] {
+  pool.open_calls().Begin();
+  pool.Run([reactor, &pool, work = std::move(work)] {
     reactor->Finish(ToGrpc(work()));
+    pool.open_calls().End();
   });
   return reactor;
 }

@@ -16,6 +16,7 @@ constexpr int kEventsPerPage = 64;
 WatchReactor::WatchReactor(const v1::WatchJobRequest& request,
                            const Parts& parts)
     : parts_(parts),
+      open_call_(&parts.pool->open_calls()),
       job_(request.name()),
       sequence_(request.resume_sequence()) {
   parts_.hub->Add(this, job_, [this] { Wake(); });
@@ -65,8 +66,8 @@ WatchReactor::Look WatchReactor::LookForEvents() {
   // The state first: of a job that has ended then, all events are there.
   const absl::StatusOr<v1::Job> job = parts_.store->GetJob(job_);
   if (!job.ok()) {
-    return End(WithReasons(
-        job.status(), {{absl::StatusCode::kNotFound, "JOB_NOT_FOUND"}}));
+    return End(WithReasons(job.status(),
+                           {{absl::StatusCode::kNotFound, "JOB_NOT_FOUND"}}));
   }
   absl::StatusOr<std::vector<v1::Event>> events =
       parts_.store->EventsAfter(job_, sequence_, kEventsPerPage);

@@ -2,11 +2,11 @@
 #ifndef LATHE_SERVER_WATCH_REACTOR_H_
 #define LATHE_SERVER_WATCH_REACTOR_H_
 
+#include <grpcpp/support/server_callback.h>
+
 #include <cstdint>
 #include <string>
 #include <vector>
-
-#include <grpcpp/support/server_callback.h>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -48,6 +48,7 @@ class WatchReactor : public grpc::ServerWriteReactor<v1::Event> {
   Look End(const absl::Status& status);
 
   const Parts parts_;
+  const OpenCall open_call_;
   const std::string job_;
 
   absl::Mutex mu_;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/queue.h"
+#include "server/open_calls.h"
 
 namespace lathe {
 
@@ -24,7 +25,11 @@ class WorkPool {
   // Waits while very much is queued.
   void Run(std::function<void()> work);
 
+  // The calls that are served with this pool.
+  OpenCalls& open_calls() { return open_calls_; }
+
  private:
+  OpenCalls open_calls_;
   BlockingQueue<std::function<void()>> queue_;
   std::vector<std::thread> threads_;
 };

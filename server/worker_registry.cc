@@ -36,7 +36,7 @@ absl::StatusOr<WorkerRegistry::Session> WorkerRegistry::Hear(
   Entry& entry = it->second;
   entry.heard = std::max(entry.heard, now);
   return Session{entry.capabilities.profile(),
-                 entry.is_draining || entry.is_cordoned,
+                 entry.is_draining || entry.is_cordoned, entry.is_draining,
                  entry.longest_evaluation_seconds};
 }
 

@@ -35,6 +35,7 @@ class WorkerRegistry {
     v1::HardwareProfile profile;
     // No new leases: drained by an administrator, or cordoned.
     bool is_closed = false;
+    bool is_draining = false;
     // Of the evaluations so far; 0 before the first.
     double longest_evaluation_seconds = 0;
   };

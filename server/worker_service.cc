@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -41,10 +42,9 @@ absl::Status CheckRegister(const v1::RegisterWorkerRequest& request) {
 absl::Status CheckLease(const v1::LeaseTrialsRequest& request) {
   FieldChecks checks;
   RequireSession(request.session(), checks);
-  checks.Require(request.slots() >= 1 && request.slots() <= kMostSlots,
-                 "slots",
-                 absl::StrCat(request.slots(), ", not in [1, ", kMostSlots,
-                              "]"));
+  checks.Require(
+      request.slots() >= 1 && request.slots() <= kMostSlots, "slots",
+      absl::StrCat(request.slots(), ", not in [1, ", kMostSlots, "]"));
   checks.Require(
       request.wait_seconds() >= 0 && request.wait_seconds() <= kMostWaitSeconds,
       "wait_seconds",
@@ -57,14 +57,16 @@ absl::Status CheckLease(const v1::LeaseTrialsRequest& request) {
 // itself when the call is over.
 class LeaseReactor : public grpc::ServerUnaryReactor {
  public:
-  // `desk` must outlive the call.
-  explicit LeaseReactor(LeaseDesk* desk) : desk_(*desk) {}
+  // Both must outlive the call.
+  LeaseReactor(LeaseDesk* desk, WorkPool* pool)
+      : desk_(*desk), open_call_(&pool->open_calls()) {}
 
   void OnCancel() override { desk_.NotifyGone(); }
   void OnDone() override { delete this; }
 
  private:
   LeaseDesk& desk_;
+  const OpenCall open_call_;
 };
 
 absl::string_view ReasonName(v1::ReleaseLeasesRequest::Reason reason) {
@@ -100,9 +102,7 @@ absl::StatusOr<v1::RegisterWorkerResponse> WorkerService::Register(
   const absl::Time now = SteadyNow();
   parts_.workers->Register(request.session(), record, request.capabilities(),
                            now);
-  for (const int64_t fence : request.fences()) {
-    parts_.leases->Renew(fence, request.session(), now + parts_.times.ttl);
-  }
+  LATHE_RETURN_IF_ERROR(ReconcileLeases(request));
   LATHE_LOG(kInfo) << record.name << " registered from "
                    << absl::CHexEscape(
                           request.capabilities().host().substr(0, 80))
@@ -116,11 +116,28 @@ absl::StatusOr<v1::RegisterWorkerResponse> WorkerService::Register(
   return response;
 }
 
+absl::Status WorkerService::ReconcileLeases(
+    const v1::RegisterWorkerRequest& request) {
+  const absl::Time expires_at = SteadyNow() + parts_.times.ttl;
+  const std::set<int64_t> known(request.fences().begin(),
+                                request.fences().end());
+  std::vector<int64_t> unknown;
+  for (const int64_t fence : parts_.leases->HeldBy(request.session())) {
+    if (known.count(fence) == 0) {
+      unknown.push_back(fence);
+    } else {
+      parts_.leases->Renew(fence, request.session(), expires_at);
+    }
+  }
+  if (unknown.empty()) return absl::OkStatus();
+  return parts_.lease_desk->Release(unknown, "its worker never heard of it");
+}
+
 ServerUnaryReactor* WorkerService::LeaseTrials(
     CallbackServerContext* context, const v1::LeaseTrialsRequest* request,
     v1::LeaseTrialsResponse* response) {
   // Until Finish the reactor, the context and the messages live.
-  auto* reactor = new LeaseReactor(parts_.lease_desk);
+  auto* reactor = new LeaseReactor(parts_.lease_desk, parts_.pool);
   parts_.pool->Run([this, context, reactor, request, response] {
     const absl::Status check = CheckLease(*request);
     if (!check.ok()) {
@@ -157,8 +174,8 @@ v1::RenewLeasesResponse WorkerService::Renew(
   parts_.workers->Hear(request.session(), now).IgnoreError();
   v1::RenewLeasesResponse response;
   for (const int64_t fence : request.fences()) {
-    response.add_verdicts(parts_.leases->Renew(fence, request.session(),
-                                               now + parts_.times.ttl));
+    response.add_verdicts(
+        parts_.leases->Renew(fence, request.session(), now + parts_.times.ttl));
   }
   response.set_is_draining(parts_.workers->IsDraining(request.session()));
   return response;

@@ -62,6 +62,9 @@ class WorkerService final : public v1::Workers::CallbackService {
  private:
   absl::StatusOr<v1::RegisterWorkerResponse> Register(
       const v1::RegisterWorkerRequest& request);
+  // Renews the leases that the worker works on; ends those of its session that
+  // it does not list: the answer that granted them was lost.
+  absl::Status ReconcileLeases(const v1::RegisterWorkerRequest& request);
   v1::RenewLeasesResponse Renew(const v1::RenewLeasesRequest& request);
   absl::Status Release(const v1::ReleaseLeasesRequest& request);
 

@@ -1,11 +1,11 @@
 #include "server/testing/server_fixture.h"
 
+#include <grpcpp/create_channel.h>
+
 #include <chrono>
 #include <filesystem>
 #include <thread>
 #include <utility>
-
-#include <grpcpp/create_channel.h>
 
 #include "absl/strings/str_cat.h"
 #include "base/digest.h"
@@ -61,9 +61,10 @@ bool Eventually(const std::function<bool()>& is_true) {
 // ---------------------------------------------------------------- the worker
 
 ScriptedWorker::ScriptedWorker(const std::shared_ptr<grpc::Channel>& channel,
-                               std::string session)
+                               std::string session,
+                               const std::vector<int64_t>& fences)
     : stub_(v1::Workers::NewStub(channel)), session_(std::move(session)) {
-  EXPECT_TRUE(Register().ok());
+  EXPECT_TRUE(Register(fences).ok());
 }
 
 grpc::Status ScriptedWorker::Register(const std::vector<int64_t>& fences) {
@@ -126,8 +127,7 @@ v1::RenewLeasesResponse ScriptedWorker::Renew(
   request.set_session(session_);
   request.mutable_fences()->Add(fences.begin(), fences.end());
   v1::RenewLeasesResponse response;
-  EXPECT_TRUE(
-      stub_->RenewLeases(NewContext().get(), request, &response).ok());
+  EXPECT_TRUE(stub_->RenewLeases(NewContext().get(), request, &response).ok());
   return response;
 }
 
@@ -275,8 +275,9 @@ std::vector<v1::Event> ServerTest::Watch(const std::string& job,
   return events;
 }
 
-ScriptedWorker ServerTest::NewWorker(const std::string& session) {
-  return ScriptedWorker(channel_, session);
+ScriptedWorker ServerTest::NewWorker(const std::string& session,
+                                     const std::vector<int64_t>& fences) {
+  return ScriptedWorker(channel_, session, fences);
 }
 
 v1::Job ServerTest::RunToEnd(ScriptedWorker& worker, const std::string& job) {

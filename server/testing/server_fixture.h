@@ -2,14 +2,14 @@
 #ifndef LATHE_SERVER_TESTING_SERVER_FIXTURE_H_
 #define LATHE_SERVER_TESTING_SERVER_FIXTURE_H_
 
+#include <grpcpp/channel.h>
+#include <grpcpp/client_context.h>
+#include <gtest/gtest.h>
+
 #include <functional>
 #include <memory>
 #include <string>
 #include <vector>
-
-#include <grpcpp/channel.h>
-#include <grpcpp/client_context.h>
-#include <gtest/gtest.h>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -39,9 +39,9 @@ bool Eventually(const std::function<bool()>& is_true);
 // A worker process, as far as the server sees one. Not thread-safe.
 class ScriptedWorker {
  public:
-  // Registers as `session` (16 characters or more).
+  // Registers as `session` (16 characters or more) that works on `fences`.
   ScriptedWorker(const std::shared_ptr<grpc::Channel>& channel,
-                 std::string session);
+                 std::string session, const std::vector<int64_t>& fences = {});
 
   grpc::Status Register(const std::vector<int64_t>& fences = {});
   // Waits for up to `wait`.
@@ -91,7 +91,8 @@ class ServerTest : public ::testing::Test {
   std::vector<v1::Event> Watch(const std::string& job, int64_t sequence,
                                grpc::Status* status = nullptr);
 
-  ScriptedWorker NewWorker(const std::string& session = "session-0123456789");
+  ScriptedWorker NewWorker(const std::string& session = "session-0123456789",
+                           const std::vector<int64_t>& fences = {});
   // Lets the worker work until the job has ended.
   v1::Job RunToEnd(ScriptedWorker& worker, const std::string& job);
   // Lets it complete `count` trials.

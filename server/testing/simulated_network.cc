@@ -93,8 +93,8 @@ v1::Measurement Measure(const v1::CompressionPlan& plan) {
   }
   v1::Measurement m;
   m.set_metric("top1");
-  m.set_correct(std::llround(
-      kSamples * kBaselineAccuracy * std::exp(-sum.divergence)));
+  m.set_correct(
+      std::llround(kSamples * kBaselineAccuracy * std::exp(-sum.divergence)));
   m.set_samples(kSamples);
   m.set_accuracy(static_cast<double>(m.correct()) / kSamples);
   m.set_accuracy_low(m.accuracy() * 0.98);
