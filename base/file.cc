@@ -42,8 +42,8 @@ absl::Status SyncFolder(const std::string& folder) {
 }  // namespace
 
 absl::Status ErrnoToStatus(int error_number, absl::string_view what) {
-  const std::string message = absl::StrCat(
-      what, ": ", std::generic_category().message(error_number));
+  const std::string message =
+      absl::StrCat(what, ": ", std::generic_category().message(error_number));
   switch (error_number) {
     case ENOENT:
     case ENOTDIR:

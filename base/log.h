@@ -33,9 +33,9 @@ class LogLine {
 
 }  // namespace lathe
 
-#define LATHE_LOG(level)                                 \
-  if (!::lathe::IsLogged(::lathe::LogLevel::level)) {    \
-  } else                                                 \
+#define LATHE_LOG(level)                              \
+  if (!::lathe::IsLogged(::lathe::LogLevel::level)) { \
+  } else                                              \
     ::lathe::LogLine(::lathe::LogLevel::level).stream()
 
 #endif  // LATHE_BASE_LOG_H_

@@ -21,9 +21,9 @@
 
 // Assigns the value of the StatusOr `expr` to `lhs`, which may declare a
 // variable, or returns its status from the enclosing function.
-#define LATHE_ASSIGN_OR_RETURN(lhs, expr)                                   \
-  LATHE_ASSIGN_OR_RETURN_IMPL_(LATHE_STATUS_CONCAT_(lathe_or_, __LINE__), \
-                               lhs, expr)
+#define LATHE_ASSIGN_OR_RETURN(lhs, expr)                                      \
+  LATHE_ASSIGN_OR_RETURN_IMPL_(LATHE_STATUS_CONCAT_(lathe_or_, __LINE__), lhs, \
+                               expr)
 #define LATHE_ASSIGN_OR_RETURN_IMPL_(var, lhs, expr) \
   auto var = (expr);                                 \
   if (!var.ok()) return var.status();                \

@@ -38,8 +38,9 @@ struct ActivationStats {
 // Errors:
 //   InvalidArgument - no samples, or an activation that is not finite; the
 //     message names the value.
-absl::StatusOr<ActivationStats> CollectActivationStats(
-    const Graph& graph, ActivationSource& source, int64_t samples);
+absl::StatusOr<ActivationStats> CollectActivationStats(const Graph& graph,
+                                                       ActivationSource& source,
+                                                       int64_t samples);
 
 // Bytes and back; equal statistics give equal bytes.
 std::string SerializeActivationStats(const ActivationStats& stats);

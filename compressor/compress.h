@@ -39,8 +39,7 @@ struct CompressOptions {
 // Errors:
 //   InvalidArgument - the plan is not legal in the space.
 //   FailedPrecondition - the plan cannot work on this graph (INFEASIBLE).
-absl::StatusOr<Graph> Compress(const Graph& graph,
-                               const v1::SearchSpace& space,
+absl::StatusOr<Graph> Compress(const Graph& graph, const v1::SearchSpace& space,
                                const v1::CompressionPlan& plan,
                                const ActivationStats& stats,
                                ActivationSource& source,

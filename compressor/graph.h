@@ -156,9 +156,7 @@ class Graph {
   // Index of the node that produces `id`; none for inputs and constants.
   std::optional<int> Producer(ValueId id) const;
   // Indices of the nodes that read `id`, ascending, each once.
-  const std::vector<int>& Consumers(ValueId id) const {
-    return consumers_[id];
-  }
+  const std::vector<int>& Consumers(ValueId id) const { return consumers_[id]; }
   bool IsConstant(ValueId id) const {
     return id != kNoValue && values()[id].constant.has_value();
   }

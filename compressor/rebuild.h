@@ -36,8 +36,8 @@ struct RebuildOptions {
 // Gemm gets a bias if it had none. Where the solution is not finite, or a
 // Gemm's bias differs by sample or its factors are 0, the result is `kept`.
 //
-// REQUIRES: `input` and `target` have the shapes that the layer takes and makes.
-// Errors: InvalidArgument - attributes that do not fit the shapes.
+// REQUIRES: `input` and `target` have the shapes that the layer takes and
+// makes. Errors: InvalidArgument - attributes that do not fit the shapes.
 absl::StatusOr<LayerWeights> RebuildLayer(const Node& node,
                                           const LayerWeights& kept,
                                           const Tensor& input,

@@ -33,8 +33,8 @@ int64_t BatchFor(int64_t sample_elements) {
   return sample_elements <= 64 * 1024 ? 16 : 8;
 }
 
-absl::StatusOr<std::unique_ptr<Executor>> CompileForAnswers(
-    const Graph& graph, int64_t samples) {
+absl::StatusOr<std::unique_ptr<Executor>> CompileForAnswers(const Graph& graph,
+                                                            int64_t samples) {
   const std::optional<int64_t> fixed = FixedBatch(graph);
   if (fixed.has_value()) return Executor::Compile(graph, {*fixed});
   LATHE_ASSIGN_OR_RETURN(const std::vector<Shape> shapes,

@@ -19,16 +19,17 @@ absl::Status Illegal(const v1::Layer& layer, absl::string_view rule) {
 
 absl::Status ValidateChoice(const v1::Layer& layer,
                             const v1::LayerChoice& choice) {
-  const bool has_precision = std::any_of(
-      layer.precisions().begin(), layer.precisions().end(),
-      [&choice](const v1::PrecisionOption& option) {
-        return option.precision() == choice.precision() &&
-               option.weight_bits() == choice.weight_bits();
-      });
+  const bool has_precision =
+      std::any_of(layer.precisions().begin(), layer.precisions().end(),
+                  [&choice](const v1::PrecisionOption& option) {
+                    return option.precision() == choice.precision() &&
+                           option.weight_bits() == choice.weight_bits();
+                  });
   if (!has_precision) {
-    return Illegal(layer, absl::StrCat(PrecisionName(choice.precision()), " with ",
-                                       choice.weight_bits(),
-                                       "-bit weights is not among its precisions"));
+    return Illegal(layer,
+                   absl::StrCat(PrecisionName(choice.precision()), " with ",
+                                choice.weight_bits(),
+                                "-bit weights is not among its precisions"));
   }
   const bool has_ratio =
       std::find(layer.keep_ratios().begin(), layer.keep_ratios().end(),

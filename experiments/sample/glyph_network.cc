@@ -107,7 +107,8 @@ void DeclareValue(onnx::ValueInfoProto* value, const std::string& name,
 
 ResidualBlockImpl::ResidualBlockImpl(int in_channels, int out_channels,
                                      int stride) {
-  conv1 = register_module("conv1", MakeConv(in_channels, out_channels, 3, stride));
+  conv1 =
+      register_module("conv1", MakeConv(in_channels, out_channels, 3, stride));
   bn1 = register_module("bn1", torch::nn::BatchNorm2d(out_channels));
   conv2 = register_module("conv2", MakeConv(out_channels, out_channels, 3, 1));
   bn2 = register_module("bn2", torch::nn::BatchNorm2d(out_channels));

@@ -98,16 +98,14 @@ double DistanceToSegment(Point p, Point a, Point b) {
 using Canvas = std::array<double, kGlyphSide * kGlyphSide>;
 
 // Draws a stroke, in pixels, of half width `half_width` with a soft edge.
-void Draw(const Stroke& stroke, double half_width, double ink,
-          Canvas* canvas) {
+void Draw(const Stroke& stroke, double half_width, double ink, Canvas* canvas) {
   for (int y = 0; y < kGlyphSide; ++y) {
     for (int x = 0; x < kGlyphSide; ++x) {
       double distance = kGlyphSide;
       for (size_t i = 0; i + 1 < stroke.size(); ++i) {
-        distance =
-            std::min(distance,
-                     DistanceToSegment({x + 0.5, y + 0.5}, stroke[i],
-                                       stroke[i + 1]));
+        distance = std::min(
+            distance,
+            DistanceToSegment({x + 0.5, y + 0.5}, stroke[i], stroke[i + 1]));
       }
       const double cover = std::clamp(half_width + 0.5 - distance, 0.0, 1.0);
       double& pixel = (*canvas)[y * kGlyphSide + x];
@@ -174,10 +172,10 @@ void Develop(const Canvas& canvas, Chance* chance, std::string* bytes) {
   const double noise = chance->Uniform(0.08, 0.24);
   for (int y = 0; y < kGlyphSide; ++y) {
     for (int x = 0; x < kGlyphSide; ++x) {
-      const double ground = light + slope_x * x / kGlyphSide +
-                            slope_y * y / kGlyphSide;
-      const double value = ground + 0.7 * canvas[y * kGlyphSide + x] +
-                           noise * chance->Normal();
+      const double ground =
+          light + slope_x * x / kGlyphSide + slope_y * y / kGlyphSide;
+      const double value =
+          ground + 0.7 * canvas[y * kGlyphSide + x] + noise * chance->Normal();
       bytes->push_back(static_cast<char>(static_cast<uint8_t>(
           std::lround(255 * std::clamp(value, 0.0, 1.0)))));
     }

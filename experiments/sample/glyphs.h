@@ -13,7 +13,7 @@
 
 namespace lathe {
 
-constexpr int kGlyphSide = 24;     // Pixels.
+constexpr int kGlyphSide = 24;  // Pixels.
 constexpr int kGlyphClasses = 10;
 
 // `count` images, uint8 [count, 1, kGlyphSide, kGlyphSide] under the name "x",

@@ -78,8 +78,10 @@ void Train(const TrainOptions& options, const Samples& samples,
     double loss_sum = 0;
     for (int64_t first = 0; first + options.batch <= count;
          first += options.batch, ++step) {
-      const double done = static_cast<double>(step) / static_cast<double>(steps);
-      const double rate = done < 0.2 ? 0.1 * done / 0.2 : 0.1 * (1 - done) / 0.8;
+      const double done =
+          static_cast<double>(step) / static_cast<double>(steps);
+      const double rate =
+          done < 0.2 ? 0.1 * done / 0.2 : 0.1 * (1 - done) / 0.8;
       static_cast<torch::optim::SGDOptions&>(sgd.param_groups()[0].options())
           .lr(std::max(rate, 1e-4));
       const torch::Tensor rows =
