@@ -18,7 +18,7 @@ using Leases = ServerTest;
 using v1::RenewLeasesResponse;
 
 TEST_F(Leases, AnExpiredLeaseIsFencedAndItsTrialRunsElsewhere) {
-  StartServer(/*ttl=*/absl::Milliseconds(100));
+  StartServer(/*ttl=*/absl::Milliseconds(500));
   const std::string job = CreateJob(Spec(/*trials=*/1));
   ScriptedWorker slow = NewWorker("session-of-the-slow-one");
   ScriptedWorker quick = NewWorker("session-of-the-quick-one");
@@ -38,12 +38,12 @@ TEST_F(Leases, AnExpiredLeaseIsFencedAndItsTrialRunsElsewhere) {
 }
 
 TEST_F(Leases, RenewalKeepsALeasePastItsFirstEnd) {
-  StartServer(/*ttl=*/absl::Milliseconds(300));
+  StartServer(/*ttl=*/absl::Milliseconds(700));
   CreateJob(Spec(/*trials=*/1));
   ScriptedWorker worker = NewWorker();
   const std::vector<v1::Lease> leases = worker.Lease();
   ASSERT_EQ(leases.size(), 1u);
-  const absl::Time until = absl::Now() + absl::Milliseconds(900);
+  const absl::Time until = absl::Now() + absl::Milliseconds(1500);
   const bool went_on = Eventually([&] {
     EXPECT_EQ(worker.Renew({leases[0].fence()}).verdicts(0),
               RenewLeasesResponse::GO_ON);

@@ -220,6 +220,9 @@ TEST_F(ServerProcess, KilledAgainAndAgainLosesNothingAndRunsNothingTwice) {
   }
   ScriptedWorker worker = NewWorker();
   const v1::Job done = RunToEnd(worker, job);
+  // Every replay proposed what is stored.
+  EXPECT_THAT(program_->Errors(),
+              ::testing::Not(::testing::HasSubstr("on replay")));
   EXPECT_EQ(done.state(), v1::DONE);
   EXPECT_EQ(done.counts().measured(), kTrials);
   std::vector<int64_t> sequences;
@@ -228,6 +231,18 @@ TEST_F(ServerProcess, KilledAgainAndAgainLosesNothingAndRunsNothingTwice) {
   }
   std::sort(sequences.begin(), sequences.end());
   for (int i = 0; i < kTrials; ++i) EXPECT_EQ(sequences[i], i + 1);
+}
+
+TEST_F(ServerProcess, EndsWithTheProcessThatStartedItWhenAskedTo) {
+  Program parent({"/bin/sh", "-c",
+                  absl::StrCat(ServerPath(), " --state ", folder_,
+                               " --exit-with-parent & wait")},
+                 folder_ + "/parent");
+  ASSERT_TRUE(Eventually([&] { return FileExists(folder_ + "/address"); }));
+  const std::vector<pid_t> children = ChildrenOf(parent.pid());
+  ASSERT_EQ(children.size(), 1u);
+  EXPECT_EQ(parent.Kill(SIGKILL), -SIGKILL);
+  EXPECT_TRUE(Eventually([&] { return !IsAlive(children[0]); }));
 }
 
 TEST_F(ServerProcess, KeepsItsWorkersRunningAndTakesThemAlong) {

@@ -103,7 +103,7 @@ TEST_P(RestartOfAgent, GivesTheSearchThatWouldHaveBeenWithoutRestarts) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Agents, RestartOfAgent,
-                         ::testing::Values("random", "greedy"));
+                         ::testing::Values("random", "greedy", "rl"));
 
 TEST_F(Restart, AWatcherIsToldToComeBackAndMissesNothing) {
   StartServer();
