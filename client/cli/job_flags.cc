@@ -92,11 +92,11 @@ void AddJobFlags(CLI::App& command, JobFlags& flags) {
                   "budget: 100KB, 1.5MB, or 0.3x of the original's")
       ->group(group);
   command.add_option("--threads", flags.threads, "of one inference call")
-      ->check(CLI::Range(1, 1024))
+      ->check(CLI::Range(1, 256))
       ->capture_default_str()
       ->group(group);
   command.add_option("--batch", flags.batch, "samples of one inference call")
-      ->check(CLI::Range(1, 1 << 16))
+      ->check(CLI::Range(1, 4096))
       ->capture_default_str()
       ->group(group);
   command.add_option("--seed", flags.seed, "of the agent")
