@@ -82,8 +82,7 @@ class Solver {
     return plan;
   }
 
-  int BestOption(int layer, const std::vector<int>& keeps,
-                 double price) const {
+  int BestOption(int layer, const std::vector<int>& keeps, double price) const {
     int best = 0;
     double least = std::numeric_limits<double>::infinity();
     for (int o = 0; o < core_.space().space().layers(layer).precisions_size();

@@ -29,9 +29,8 @@ absl::StatusOr<std::unique_ptr<Agent>> MakeAgent(absl::string_view name,
   for (const Strategy& strategy : kStrategies) {
     if (name == strategy.name) return strategy.make(context);
   }
-  return absl::InvalidArgumentError(
-      absl::StrCat("agent = '", name, "', not one of ",
-                   absl::StrJoin(AgentNames(), ", ")));
+  return absl::InvalidArgumentError(absl::StrCat(
+      "agent = '", name, "', not one of ", absl::StrJoin(AgentNames(), ", ")));
 }
 
 std::vector<std::string> AgentNames() {

@@ -26,8 +26,8 @@ void RequireAtMost(const std::string& what, double value, double bound,
   if (value <= bound) return;
   const double share = bound > 0 ? value / bound - 1 : value;
   standing->excess += share;
-  standing->reasons.push_back(absl::StrFormat(
-      "%s %.6g is %.1f %% above %.6g", what, value, 100 * share, bound));
+  standing->reasons.push_back(absl::StrFormat("%s %.6g is %.1f %% above %.6g",
+                                              what, value, 100 * share, bound));
 }
 
 void RequireAtLeast(const std::string& what, double value, double bound,
@@ -35,8 +35,8 @@ void RequireAtLeast(const std::string& what, double value, double bound,
   if (value >= bound) return;
   const double share = bound - value;
   standing->excess += share;
-  standing->reasons.push_back(absl::StrFormat(
-      "%s %.4f is %.4f below %.4f", what, value, share, bound));
+  standing->reasons.push_back(
+      absl::StrFormat("%s %.4f is %.4f below %.4f", what, value, share, bound));
 }
 
 Standing Stand(const v1::Measurement& m, const v1::Measurement& baseline,
@@ -55,8 +55,8 @@ Standing Stand(const v1::Measurement& m, const v1::Measurement& baseline,
                   static_cast<double>(bounds.max_size_bytes()), &standing);
   }
   if (bounds.has_max_size_ratio()) {
-    RequireAtMost("size_ratio", SizeRatio(m, baseline),
-                  bounds.max_size_ratio(), &standing);
+    RequireAtMost("size_ratio", SizeRatio(m, baseline), bounds.max_size_ratio(),
+                  &standing);
   }
   if (bounds.has_min_accuracy()) {
     const double least = bounds.min_accuracy() < 0

@@ -1,6 +1,7 @@
 #include "agent/budget_grid.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 namespace lathe {
@@ -9,6 +10,9 @@ namespace {
 // Points along an axis when it is alone, and when there are two.
 constexpr int kAlone = 64;
 constexpr int kPaired = 12;
+
+// What is thought to be still lost where nothing seems lost.
+constexpr double kLeastLoss = 5e-4;
 
 constexpr double kNoBound = std::numeric_limits<double>::infinity();
 
@@ -42,14 +46,14 @@ BudgetGrid::BudgetGrid(const SearchCore& core) {
   const bool has_size =
       core.objective().has_size() || budget.size_ratio.has_value();
   const int count = has_latency && has_size ? kPaired : kAlone;
-  const std::vector<double> latencies = Axis(
-      core.reachability().least_us() / core.costs().baseline_us(),
-      core.objective().has_latency(), budget.latency_ratio.value_or(1),
-      budget.latency_ratio.has_value(), count);
-  const std::vector<double> sizes = Axis(
-      core.reachability().least_bytes() / core.costs().baseline_bytes(),
-      core.objective().has_size(), budget.size_ratio.value_or(1),
-      budget.size_ratio.has_value(), count);
+  const std::vector<double> latencies =
+      Axis(core.reachability().least_us() / core.costs().baseline_us(),
+           core.objective().has_latency(), budget.latency_ratio.value_or(1),
+           budget.latency_ratio.has_value(), count);
+  const std::vector<double> sizes =
+      Axis(core.reachability().least_bytes() / core.costs().baseline_bytes(),
+           core.objective().has_size(), budget.size_ratio.value_or(1),
+           budget.size_ratio.has_value(), count);
   for (const double latency : latencies) {
     for (const double size : sizes) {
       points_.push_back({latency, size, kReferenceQuality});
@@ -77,16 +81,16 @@ double BudgetGrid::Gain(double quality, double latency_ratio,
 double BudgetGrid::BestWithin(double latency_ratio, double size_ratio) const {
   double best = kReferenceQuality;
   for (const Point& point : points_) {
-    if (point.latency_ratio <= latency_ratio &&
-        point.size_ratio <= size_ratio) {
+    if ((point.latency_ratio <= latency_ratio ||
+         point.latency_ratio == kNoBound) &&
+        (point.size_ratio <= size_ratio || point.size_ratio == kNoBound)) {
       best = std::max(best, point.quality);
     }
   }
   return best;
 }
 
-void BudgetGrid::Add(double quality, double latency_ratio,
-                     double size_ratio) {
+void BudgetGrid::Add(double quality, double latency_ratio, double size_ratio) {
   for (Point& point : points_) {
     if (latency_ratio <= point.latency_ratio &&
         size_ratio <= point.size_ratio) {
@@ -97,9 +101,8 @@ void BudgetGrid::Add(double quality, double latency_ratio,
 
 const BudgetGrid::Point& BudgetGrid::Draw(Random* random) const {
   std::vector<double> weights;
-  const bool is_gap = random->Uniform() < 0.5;
   for (const Point& point : points_) {
-    weights.push_back(is_gap ? std::max(0.0, -point.quality) : 1.0);
+    weights.push_back(std::sqrt(kLeastLoss + std::max(0.0, -point.quality)));
   }
   return points_[random->Weighted(weights)];
 }

@@ -32,8 +32,8 @@ class BudgetGrid {
   double BestWithin(double latency_ratio, double size_ratio) const;
   void Add(double quality, double latency_ratio, double size_ratio);
 
-  // A budget to aim at: half the time any point, half the time in proportion
-  // to what is lost there against doing nothing.
+  // A budget to aim at, likelier the more quality is lost there against the
+  // uncompressed model (in proportion to the root of it).
   const Point& Draw(Random* random) const;
 
   const std::vector<Point>& points() const { return points_; }

@@ -210,8 +210,8 @@ std::vector<double> CostModel::SizeParts(absl::Span<const int> choices) const {
         space_->option(i, choices[space_->option_decision(i)]);
     const int precision = PrecisionIndex(chosen.precision());
     const Cell* found = FindCell(i, keeps);
-    const double share = found != nullptr ? found->share
-                                          : MakeCell(i, keeps).share;
+    const double share =
+        found != nullptr ? found->share : MakeCell(i, keeps).share;
     const double weights = share * space_->space().layers(i).parameters();
     parts[precision] += weights * kKernelBytes[precision];
     if (chosen.precision() == v1::INT8) {
@@ -223,10 +223,9 @@ std::vector<double> CostModel::SizeParts(absl::Span<const int> choices) const {
 
 void CostModel::Observe(absl::Span<const int> choices,
                         const v1::Measurement& measurement) {
-  const double us =
-      measurement.latency_ratio() > 0
-          ? measurement.latency_ratio() * baseline_us_
-          : measurement.latency_us();
+  const double us = measurement.latency_ratio() > 0
+                        ? measurement.latency_ratio() * baseline_us_
+                        : measurement.latency_us();
   if (us > 0) latency_.Observe(LatencyParts(choices), us);
   const double bytes = static_cast<double>(MeasuredBytes(measurement));
   if (bytes > 0) size_.Observe(SizeParts(choices), bytes);

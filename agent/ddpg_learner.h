@@ -1,5 +1,5 @@
 // Deep deterministic policy gradient (Lillicrap et al. 2016) for one action in
-// [0, 1] a step.
+// [0, 1] a step, with imitation of good actions (Fujimoto and Gu 2021).
 #ifndef LATHE_AGENT_DDPG_LEARNER_H_
 #define LATHE_AGENT_DDPG_LEARNER_H_
 
@@ -17,12 +17,15 @@ struct Transition {
   // The action that was executed, in [0, 1].
   float action = 0;
   float reward = 0;
+  // How strongly the actor is drawn to this action itself, besides where the
+  // critic points; 0: not at all.
+  float imitation = 0;
   // Empty after the last step.
   std::vector<float> next_state;
 };
 
 // Actor and critic have two hidden layers of 300, as HAQ and AMC have; Adam at
-// 1e-4 and 1e-3, targets follow by 0.01, no discount. The weights start from
+// 1e-3, targets follow by 0.01, no discount. The weights start from
 // the seed and nothing else is random: equal calls give equal results, whatever
 // else runs in the process. Not thread-safe; computes on the caller's thread.
 class DdpgLearner {

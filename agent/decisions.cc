@@ -20,7 +20,8 @@ absl::Status Invalid(const v1::Layer& layer, absl::string_view rule) {
 }
 
 absl::Status ValidateLayer(const v1::Layer& layer) {
-  if (layer.precisions().empty() || layer.precisions(0).precision() != v1::F32) {
+  if (layer.precisions().empty() ||
+      layer.precisions(0).precision() != v1::F32) {
     return Invalid(layer, "its first precision must be f32");
   }
   if (layer.keep_ratios().empty() || layer.keep_ratios(0) != 1) {
@@ -35,7 +36,8 @@ absl::Status ValidateLayer(const v1::Layer& layer) {
   std::set<double> ratios;
   for (const double ratio : layer.keep_ratios()) {
     if (!(ratio > 0 && ratio <= 1)) {
-      return Invalid(layer, absl::StrCat("keep ratio ", ratio, " not in (0, 1]"));
+      return Invalid(layer,
+                     absl::StrCat("keep ratio ", ratio, " not in (0, 1]"));
     }
     if (!ratios.insert(ratio).second) {
       return Invalid(layer, "a keep ratio is listed twice");
@@ -136,8 +138,7 @@ int64_t DecisionSpace::InChannels(int layer,
   int64_t kept = 0;
   for (const int g : inputs_of_[layer]) {
     total += groups_[g].channels;
-    kept += KeptChannels(groups_[g].channels,
-                         groups_[g].keep_ratios[keeps[g]]);
+    kept += KeptChannels(groups_[g].channels, groups_[g].keep_ratios[keeps[g]]);
   }
   if (total <= 0) return whole;
   return KeptChannels(whole,
@@ -158,8 +159,7 @@ double DecisionSpace::PlanCount() const {
   return count;
 }
 
-v1::CompressionPlan DecisionSpace::ToPlan(
-    absl::Span<const int> choices) const {
+v1::CompressionPlan DecisionSpace::ToPlan(absl::Span<const int> choices) const {
   v1::CompressionPlan plan;
   for (int i = 0; i < space_.layers_size(); ++i) {
     const v1::PrecisionOption& chosen = option(i, choices[option_decision_[i]]);

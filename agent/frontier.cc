@@ -38,8 +38,8 @@ double ReportAccuracy(const v1::Measurement& m) {
 // Accuracy over the baseline's, both of the split that `m` has.
 double AccuracyRatio(const v1::Measurement& m,
                      const v1::Measurement& baseline) {
-  const double of_baseline = m.report_samples() > 0 ? ReportAccuracy(baseline)
-                                                    : baseline.accuracy();
+  const double of_baseline =
+      m.report_samples() > 0 ? ReportAccuracy(baseline) : baseline.accuracy();
   return of_baseline > 0 ? ReportAccuracy(m) / of_baseline : 0;
 }
 
@@ -57,7 +57,8 @@ std::vector<int> ParetoFrontier(absl::Span<const v1::Trial> trials,
   // Lexicographic order puts every trial after all that can dominate it, and
   // equals in the order of their numbers.
   std::sort(measured.begin(), measured.end(), [&](int a, int b) {
-    if (coordinates[a] != coordinates[b]) return coordinates[a] < coordinates[b];
+    if (coordinates[a] != coordinates[b])
+      return coordinates[a] < coordinates[b];
     return trials[a].number() < trials[b].number();
   });
   std::vector<int> frontier;

@@ -10,8 +10,8 @@ int PrecisionIndex(v1::Precision precision) {
 }
 
 double WorkShare(const v1::Layer& layer, int64_t in, int64_t out) {
-  const double out_share = static_cast<double>(out) /
-                           std::max<int64_t>(1, layer.out_channels());
+  const double out_share =
+      static_cast<double>(out) / std::max<int64_t>(1, layer.out_channels());
   if (layer.kind() == "depthwise_conv") return out_share;
   return out_share * static_cast<double>(in) /
          std::max<int64_t>(1, layer.in_channels());

@@ -30,7 +30,8 @@ class LinearCorrection {
 
  private:
   struct Row {
-    std::vector<double> parts;  // Divided by the target.
+    std::vector<double> parts;
+    double target = 0;
   };
   void Fit();
 

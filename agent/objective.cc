@@ -82,11 +82,11 @@ RelativeBudget MakeRelativeBudget(const v1::Budget& budget,
       Share(budget.has_max_latency_us(), budget.max_latency_us(),
             baseline.latency_us()),
       Share(budget.has_max_latency_ratio(), budget.max_latency_ratio(), 1));
-  made.size_ratio = Tighter(
-      Share(budget.has_max_size_bytes(),
-            static_cast<double>(budget.max_size_bytes()),
-            static_cast<double>(MeasuredBytes(baseline))),
-      Share(budget.has_max_size_ratio(), budget.max_size_ratio(), 1));
+  made.size_ratio =
+      Tighter(Share(budget.has_max_size_bytes(),
+                    static_cast<double>(budget.max_size_bytes()),
+                    static_cast<double>(MeasuredBytes(baseline))),
+              Share(budget.has_max_size_ratio(), budget.max_size_ratio(), 1));
   made.accuracy_drop =
       Share(budget.has_max_accuracy_drop(), budget.max_accuracy_drop(), 1);
   return made;

@@ -40,11 +40,12 @@ int Policy::Choose(const PrefixWalker& walker, const Limits& limits,
   return Nearest(allowed, ToChoice(noisy, walker.next().count));
 }
 
-std::vector<Choices> Policy::Draw(const EpisodeBudget& budget, double sigma,
-                                  int count, Random* random) const {
+std::vector<Choices> Policy::Draw(const EpisodeBudget& budget,
+                                  absl::Span<const double> sigmas,
+                                  Random* random) const {
   const Limits limits = ToLimits(budget);
-  std::vector<PrefixWalker> walkers(count,
-                                    PrefixWalker(&core_.reachability()));
+  const int count = static_cast<int>(sigmas.size());
+  std::vector<PrefixWalker> walkers(count, PrefixWalker(&core_.reachability()));
   for (const Decision& decision : core_.space().decisions()) {
     if (decision.count == 1) {
       for (PrefixWalker& walker : walkers) walker.Push(0);
@@ -57,7 +58,8 @@ std::vector<Choices> Policy::Draw(const EpisodeBudget& budget, double sigma,
     }
     const std::vector<float> actions = learner_->Act(states, count);
     for (int i = 0; i < count; ++i) {
-      walkers[i].Push(Choose(walkers[i], limits, actions[i], sigma, random));
+      walkers[i].Push(
+          Choose(walkers[i], limits, actions[i], sigmas[i], random));
     }
   }
   std::vector<Choices> plans;
@@ -99,7 +101,7 @@ std::vector<Transition> Policy::Replay(const Choices& plan, double quality,
       if (!steps.empty()) steps.back().next_state = step.state;
       step.action = static_cast<float>(ToAction(plan[d], count));
       damage += quality_.ChoiceDamage(static_cast<int>(d), plan[d], 0);
-      const double next = QualityModel::QualityOf(damage);
+      const double next = quality_.QualityOf(damage);
       step.reward = static_cast<float>(kRewardScale * (next - potential));
       potential = next;
       steps.push_back(std::move(step));
@@ -107,8 +109,8 @@ std::vector<Transition> Policy::Replay(const Choices& plan, double quality,
     walker.Push(plan[d]);
   }
   if (!steps.empty()) {
-    steps.back().reward += static_cast<float>(
-        kRewardScale * (quality - potential - reference));
+    steps.back().reward +=
+        static_cast<float>(kRewardScale * (quality - potential - reference));
   }
   return steps;
 }

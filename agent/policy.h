@@ -18,12 +18,13 @@ class Policy {
   Policy(const SearchCore* core, const QualityModel* quality,
          DdpgLearner* learner);
 
-  // `count` plans, each within `budget` as predicted: at every decision the
-  // actor's action plus truncated normal noise of `sigma` falls on a choice,
-  // and where that would put the budget out of reach, on the nearest choice
-  // that does not.
-  std::vector<Choices> Draw(const EpisodeBudget& budget, double sigma,
-                            int count, Random* random) const;
+  // One plan for each of `sigmas`, within `budget` as predicted: at every
+  // decision the actor's action plus truncated normal noise of sigma falls on
+  // a choice, and where that would put the budget out of reach, on the nearest
+  // choice that does not.
+  std::vector<Choices> Draw(const EpisodeBudget& budget,
+                            absl::Span<const double> sigmas,
+                            Random* random) const;
 
   // `plan` with the decisions marked in `is_free` drawn anew in the same way;
   // the others stay where the budget allows.

@@ -18,7 +18,7 @@ class ProposerBandit {
   // A trial of `proposer` gained `gain` >= 0.
   void Credit(int proposer, double gain);
 
-  static constexpr double kFloor = 0.1;
+  static constexpr double kFloor = 0.08;
 
  private:
   std::vector<double> gains_;

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <map>
 #include <numeric>
+#include <optional>
 #include <utility>
 
 #include "agent/objective.h"
@@ -11,17 +12,22 @@
 namespace lathe {
 namespace {
 
-// Damage is not told apart below this: about what 1 in 500 samples is worth.
-constexpr double kDamageFloor = 0.005;
+// Damage is not told apart below this: about what two samples in a thousand
+// that change their answer are worth.
+constexpr double kDamageFloor = 0.001;
 
-// Ridge penalties, in units of squared relative errors: a parameter of one
-// layer is believed to be small against the floor-scaled targets, a shared
-// one is nearly free.
-constexpr double kLayerPenalty = 3;
-constexpr double kSharedPenalty = 0.01;
+// Error of the difference between two similar plans, as a share of their
+// damage.
+constexpr double kPairError = 0.05;
 
-// Half the damage that a whole quality stands for is never reached, so the
-// logarithm is cut there.
+// Ridge penalties, in units of squared relative errors, by trying factors of
+// ten on synthetic networks (flat within one): a parameter of one layer is
+// believed to be small, a shared one is nearly free.
+constexpr double kLayerPenalty = 60;
+constexpr double kSharedPenalty = 0.2;
+
+// Near the least quality the logarithm grows without bound and says nothing,
+// so that it is cut there.
 constexpr double kMostDamageShare = 0.98;
 
 constexpr int kSharedKeep = 2;  // Channels lost, and their square.
@@ -33,11 +39,31 @@ std::vector<int> Ranks(const std::vector<double>& harshness) {
   sorted.erase(std::unique(sorted.begin(), sorted.end()), sorted.end());
   std::vector<int> ranks;
   for (const double value : harshness) {
-    ranks.push_back(static_cast<int>(
-        std::lower_bound(sorted.begin(), sorted.end(), value) -
-        sorted.begin()));
+    ranks.push_back(
+        static_cast<int>(std::lower_bound(sorted.begin(), sorted.end(), value) -
+                         sorted.begin()));
   }
   return ranks;
+}
+
+// The earlier row whose plan differs in the fewest decisions; nothing when all
+// differ in more than kMostDifferences.
+std::optional<size_t> NearestBefore(const std::vector<Evaluated>& rows,
+                                    size_t index) {
+  constexpr int kMostDifferences = 4;
+  std::optional<size_t> nearest;
+  int least = kMostDifferences + 1;
+  for (size_t i = 0; i < index; ++i) {
+    int differences = 0;
+    for (size_t d = 0; d < rows[i].choices.size() && differences < least; ++d) {
+      differences += rows[i].choices[d] != rows[index].choices[d];
+    }
+    if (differences < least) {
+      least = differences;
+      nearest = i;
+    }
+  }
+  return nearest;
 }
 
 // Greater for coarser numbers.
@@ -47,13 +73,39 @@ double Harshness(const v1::PrecisionOption& option) {
 
 }  // namespace
 
-double QualityModel::DamageOf(double quality) {
+double QualityModel::DamageOf(double quality) const {
   const double share = quality / Objective::kLeastQuality;
-  return -std::log1p(-std::clamp(share, 0.0, kMostDamageShare));
+  const double effect = -std::log1p(-std::clamp(share, 0.0, kMostDamageShare));
+  return std::pow(effect, 1 / exponent_);
 }
 
-double QualityModel::QualityOf(double damage) {
-  return -Objective::kLeastQuality * std::expm1(-damage);
+double QualityModel::QualityOf(double damage) const {
+  return -Objective::kLeastQuality * std::expm1(-std::pow(damage, exponent_));
+}
+
+void QualityModel::FitExponent(const std::vector<Evaluated>& rows) {
+  // Damages below this say more of noise than of how losses combine.
+  constexpr double kLeastDamage = 0.003;
+  constexpr double kStep = 0.3;
+  // Least squares of log measured on log predicted damage: the slope is by how
+  // much the exponent is off.
+  double n = 0, sx = 0, sy = 0, sxx = 0, sxy = 0;
+  for (const Evaluated& row : rows) {
+    const double predicted = Damage(row.choices, 0);
+    const double measured = DamageOf(row.quality);
+    if (predicted < kLeastDamage || measured < kLeastDamage) continue;
+    const double x = std::log(predicted);
+    const double y = std::log(measured);
+    n += 1;
+    sx += x;
+    sy += y;
+    sxx += x * x;
+    sxy += x * y;
+  }
+  const double spread = n * sxx - sx * sx;
+  if (n < 8 || spread < 1) return;
+  const double slope = (n * sxy - sx * sy) / spread;
+  exponent_ = std::clamp(exponent_ * (1 + kStep * (slope - 1)), 0.7, 1.6);
 }
 
 QualityModel::QualityModel(const DecisionSpace* space) : space_(*space) {
@@ -61,10 +113,9 @@ QualityModel::QualityModel(const DecisionSpace* space) : space_(*space) {
   for (const Decision& decision : space_.decisions()) {
     std::vector<double> harshness;
     for (int c = 0; c < decision.count; ++c) {
-      harshness.push_back(
-          decision.is_keep
-              ? -space_.groups()[decision.group].keep_ratios[c]
-              : Harshness(space_.option(decision.layer, c)));
+      harshness.push_back(decision.is_keep
+                              ? -space_.groups()[decision.group].keep_ratios[c]
+                              : Harshness(space_.option(decision.layer, c)));
     }
     if (!decision.is_keep) {
       option_harshness.insert(option_harshness.end(), harshness.begin(),
@@ -141,8 +192,7 @@ void QualityModel::FitMember(const std::vector<std::vector<float>>& columns,
     for (size_t p = 0; p < columns.size(); ++p) {
       if (curvature[p] == 0) continue;
       const bool is_shared = static_cast<int>(p) < shared_count_;
-      const double penalty = (is_shared ? kSharedPenalty : kLayerPenalty) /
-                             (kDamageFloor * 10);
+      const double penalty = is_shared ? kSharedPenalty : kLayerPenalty;
       double slope = 0;
       for (size_t i = 0; i < rows; ++i) {
         slope += weights[i] * columns[p][i] * residual[i];
@@ -160,17 +210,33 @@ void QualityModel::FitMember(const std::vector<std::vector<float>>& columns,
 }
 
 void QualityModel::Fit(const std::vector<Evaluated>& rows, Random* random) {
-  std::vector<std::vector<float>> columns(
-      parameters_[0].size(), std::vector<float>(rows.size()));
+  std::vector<std::vector<float>> columns(parameters_[0].size());
   std::vector<double> targets;
   std::vector<double> weights;
+  const auto add = [&](const std::vector<float>& features, double target,
+                       double error) {
+    for (size_t p = 0; p < features.size(); ++p) {
+      columns[p].push_back(features[p]);
+    }
+    targets.push_back(target);
+    weights.push_back(1 / (error * error));
+  };
+  std::vector<std::vector<float>> features;
   for (size_t i = 0; i < rows.size(); ++i) {
-    const std::vector<float> features = FeaturesOf(rows[i].choices);
-    for (size_t p = 0; p < features.size(); ++p) columns[p][i] = features[p];
-    targets.push_back(DamageOf(rows[i].quality));
-    // Relative errors, down to a floor.
-    const double scale = targets.back() + 4 * kDamageFloor;
-    weights.push_back(1 / (scale * scale));
+    features.push_back(FeaturesOf(rows[i].choices));
+    const double damage = DamageOf(rows[i].quality);
+    add(features[i], damage, damage + kDamageFloor);
+    const std::optional<size_t> near = NearestBefore(rows, i);
+    if (!near.has_value()) continue;
+    // Two plans that differ little say precisely what the difference costs:
+    // what the model gets wrong elsewhere cancels.
+    const double difference = damage - DamageOf(rows[*near].quality);
+    std::vector<float> between = features[i];
+    for (size_t p = 0; p < between.size(); ++p) {
+      between[p] -= features[*near][p];
+    }
+    add(between, difference,
+        std::abs(difference) + kPairError * damage + kDamageFloor);
   }
   for (int member = 0; member < kMembers; ++member) {
     std::vector<double> drawn = weights;
@@ -179,6 +245,14 @@ void QualityModel::Fit(const std::vector<Evaluated>& rows, Random* random) {
     }
     FitMember(columns, targets, drawn, &parameters_[member]);
     FillTable(member);
+  }
+  FitExponent(rows);
+  fitted_.clear();
+  log_residuals_.clear();
+  for (const Evaluated& row : rows) {
+    fitted_.push_back(row.choices);
+    log_residuals_.push_back(std::log((DamageOf(row.quality) + kDamageFloor) /
+                                      (Damage(row.choices, 0) + kDamageFloor)));
   }
 }
 
@@ -192,8 +266,7 @@ void QualityModel::FillTable(int member) {
     for (int c = 0; c < decision.count; ++c) {
       double& damage = table.back()[c];
       if (decision.is_keep) {
-        const double lost =
-            1 - space_.groups()[decision.group].keep_ratios[c];
+        const double lost = 1 - space_.groups()[decision.group].keep_ratios[c];
         damage += parameters[shared_options_] * lost +
                   parameters[shared_options_ + 1] * lost * lost;
       } else {
@@ -209,6 +282,27 @@ void QualityModel::FillTable(int member) {
       }
     }
   }
+}
+
+double QualityModel::Quality(absl::Span<const int> choices, int member) const {
+  // Plans that differ in this share of their decisions still say something of
+  // each other; a far one counts little against "not off".
+  constexpr double kReach = 0.08;
+  constexpr double kPriorWeight = 0.05;
+  const double reach =
+      std::max(1.0, kReach * static_cast<double>(choices.size()));
+  double sum = 0;
+  double weights = kPriorWeight;
+  for (size_t i = 0; i < fitted_.size(); ++i) {
+    int differences = 0;
+    for (size_t d = 0; d < choices.size(); ++d) {
+      differences += fitted_[i][d] != choices[d];
+    }
+    const double weight = std::exp(-differences / reach);
+    sum += weight * log_residuals_[i];
+    weights += weight;
+  }
+  return QualityOf(Damage(choices, member) * std::exp(sum / weights));
 }
 
 double QualityModel::Damage(absl::Span<const int> choices, int member) const {

@@ -12,7 +12,8 @@
 namespace lathe {
 
 // Losses of single choices add up to a damage z; the quality is
-// least x (1 - exp(-z)), so that heavy damage saturates. A harsher choice of a
+// least x (1 - exp(-z^b)), so that heavy damage saturates; b, fitted too, is
+// above 1 where losses amplify each other. A harsher choice of a
 // decision never has less damage. What choices have in common over the
 // network (all int8 layers, all pruned channels) is one parameter, what is
 // special to a layer another one that is believed to be small: so a few plans
@@ -33,14 +34,18 @@ class QualityModel {
   // from the last fit.
   void Fit(const std::vector<Evaluated>& rows, Random* random);
 
-  // Damage of a plan and of one choice, by one member.
+  // Quality of a plan by one member: its damage, times what the model was off
+  // at the trials most like it (a kernel average of the log ratios of measured
+  // to predicted damage).
+  double Quality(absl::Span<const int> choices, int member) const;
+  // Damage of a plan, the sum of that of its choices, by one member.
   double Damage(absl::Span<const int> choices, int member) const;
   double ChoiceDamage(int decision, int choice, int member) const {
     return damage_[member][decision][choice];
   }
 
-  static double DamageOf(double quality);
-  static double QualityOf(double damage);
+  double DamageOf(double quality) const;
+  double QualityOf(double damage) const;
 
  private:
   // A parameter of the model and the plans that it adds to.
@@ -55,6 +60,7 @@ class QualityModel {
                  const std::vector<double>& weights,
                  std::vector<double>* parameters) const;
   void FillTable(int member);
+  void FitExponent(const std::vector<Evaluated>& rows);
 
   const DecisionSpace& space_;
   // rank_[decision][choice]: place among the decision's choices by harshness.
@@ -65,6 +71,10 @@ class QualityModel {
   std::vector<Feature> features_;
   int shared_count_ = 0;
   std::vector<std::vector<double>> parameters_;
+  double exponent_ = 1;
+  // Trials of the last fit, and by how much member 0 was off at each.
+  std::vector<Choices> fitted_;
+  std::vector<double> log_residuals_;
   // damage_[member][decision][choice].
   std::vector<std::vector<std::vector<double>>> damage_;
 };

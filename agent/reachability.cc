@@ -18,10 +18,10 @@ std::vector<int> DomainSizes(const DecisionSpace& space) {
 MinSum MakeMinSum(const DecisionSpace& space, const CostModel& costs,
                   double CostModel::LayerCost::*part) {
   return MinSum(DomainSizes(space),
-                costs.LeastTables([part](int layer, int option,
-                                         CostModel::LayerCost cost) {
-                  return cost.*part;
-                }));
+                costs.LeastTables(
+                    [part](int layer, int option, CostModel::LayerCost cost) {
+                      return cost.*part;
+                    }));
 }
 
 // Sums in another order may differ in the last bits.
@@ -95,7 +95,8 @@ std::vector<int> PrefixWalker::Allowed(const Limits& limits) const {
   std::vector<int> allowed;
   for (int choice = 0; choice < next().count; ++choice) {
     const Bound after = BoundIf(choice);
-    if (after.us <= limits.us * kSlack && after.bytes <= limits.bytes * kSlack) {
+    if (after.us <= limits.us * kSlack &&
+        after.bytes <= limits.bytes * kSlack) {
       allowed.push_back(choice);
     }
   }

@@ -8,7 +8,9 @@
 // suggest plans for it (the policy, elites partly re-drawn by the policy,
 // children of two elites, the exact solver of the surrogate); a bandit says
 // whose turn it is; of its plans the one with the largest predicted gain of
-// area, by a randomly drawn member of the surrogate, is proposed.
+// area, by a randomly drawn member of the surrogate, is proposed; where none
+// of them gains, the solver's best. (The largest gain over all proposers is not
+// taken: it is where the surrogate is most wrong.)
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -17,6 +19,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -49,7 +52,7 @@ constexpr double kRandomShare = 0.03;
 constexpr int kPolicyPlans = 16;
 constexpr int kElitePlans = 8;
 constexpr int kChildren = 8;
-constexpr int kSolverPlans = 4;
+constexpr int kSolverPlans = 3;
 
 // Exploration: standard deviation of the actor's noise at the first and the
 // last trial.
@@ -60,12 +63,11 @@ constexpr int kBatch = 64;
 constexpr int kUpdatesPerTrial = 8;
 // Episodes replayed per trial learned: archived ones and imagined ones.
 constexpr int kArchivedEpisodes = 12;
-constexpr int kImaginedEpisodes = 12;
+constexpr int kImaginedEpisodes = 8;
 constexpr size_t kMostImagined = 128;
 
 enum Proposer { kPolicy, kElite, kChild, kSolver, kProposerCount };
-constexpr const char* kProposerNames[] = {"policy", "elite", "child",
-                                          "solver"};
+constexpr const char* kProposerNames[] = {"policy", "elite", "child", "solver"};
 
 class RlAgent : public Agent {
  public:
@@ -80,10 +82,9 @@ class RlAgent : public Agent {
         policy_(core_.get(), &quality_, &learner_),
         bandit_(kProposerCount) {
     const double trials = static_cast<double>(core_->context().trials);
-    const std::vector<Choices> seeds = MakeSeeds(
-        *core_, static_cast<size_t>(
-                    std::clamp<double>(kSeedShare * trials, kFewestSeeds,
-                                       kMostSeeds)));
+    const std::vector<Choices> seeds =
+        MakeSeeds(*core_, static_cast<size_t>(std::clamp<double>(
+                              kSeedShare * trials, kFewestSeeds, kMostSeeds)));
     seeds_.assign(seeds.begin(), seeds.end());
     random_plans_ = static_cast<int>(std::lround(kRandomShare * trials));
     const Evaluated baseline = EvaluatedBaseline(*core_);
@@ -100,9 +101,9 @@ class RlAgent : public Agent {
     }
     if (random_plans_ > 0) {
       --random_plans_;
-      return MakeFresh(core_->RandomPlan(DrawLimits(), random_.Uniform(),
-                                         &random_),
-                       "rl/random", std::nullopt);
+      return MakeFresh(
+          core_->RandomPlan(DrawLimits(), random_.Uniform(), &random_),
+          "rl/random", std::nullopt);
     }
     return ProposeBest();
   }
@@ -144,7 +145,7 @@ class RlAgent : public Agent {
                     std::optional<Proposer> proposer) {
     Pending& pending = pending_[plan];
     pending.proposer = proposer;
-    pending.quality = QualityModel::QualityOf(quality_.Damage(plan, 0));
+    pending.quality = quality_.Quality(plan, 0);
     pending.latency_ratio = core_->PredictedLatencyRatio(plan);
     pending.size_ratio = core_->PredictedSizeRatio(plan);
     v1::Proposal proposal = core_->Propose(plan, source);
@@ -187,17 +188,22 @@ class RlAgent : public Agent {
   }
 
   absl::StatusOr<v1::Proposal> ProposeBest() {
+    if (core_->space().size() == 0) {
+      return absl::OutOfRangeError("rl: the search space has no layers");
+    }
     const EpisodeBudget budget = DrawBudget();
     // One plausible model of the truth, for the whole round (Thompson).
     const int member = random_.Below(QualityModel::kMembers);
     std::vector<Suggestion> suggestions = Suggest(budget, member);
     const BudgetGrid grid = GridWithPending();
     for (Suggestion& s : suggestions) s.score = Score(s.plan, member, grid);
-    const Proposer turn = static_cast<Proposer>(bandit_.Draw(&random_));
+    const int turn = bandit_.Draw(&random_);
     const Suggestion* best = nullptr;
     for (const Suggestion& s : suggestions) {
       const auto key = [turn](const Suggestion& x) {
-        return std::make_pair(x.proposer == turn && x.score > 0, x.score);
+        return std::make_tuple(
+            static_cast<int>(x.proposer) == turn && x.score > 0,
+            x.proposer == kSolver, x.score);
       };
       if (best == nullptr || key(s) > key(*best)) best = &s;
     }
@@ -213,26 +219,33 @@ class RlAgent : public Agent {
   std::vector<Suggestion> Suggest(const EpisodeBudget& budget, int member) {
     std::vector<Suggestion> suggestions;
     const auto add = [&](Choices plan, Proposer proposer) {
-      if (proposer == kPolicy || proposer == kElite) Imagine(plan, budget);
+      if (proposer == kPolicy || proposer == kElite)
+        Remember(plan, budget, &drawn_);
       if (core_->IsKnown(plan) || !core_->IsWithin(plan, core_->limits())) {
         return;
       }
       suggestions.push_back({std::move(plan), proposer, 0});
     };
-    for (Choices& plan :
-         policy_.Draw(budget, Sigma(), kPolicyPlans, &random_)) {
+    // From the bare policy to the full exploration.
+    std::vector<double> sigmas;
+    for (int i = 0; i < kPolicyPlans; ++i) {
+      sigmas.push_back(Sigma() * i / (kPolicyPlans - 1));
+    }
+    for (Choices& plan : policy_.Draw(budget, sigmas, &random_)) {
       add(std::move(plan), kPolicy);
     }
     for (int i = 0; i < kElitePlans; ++i) add(MutatedElite(budget), kElite);
-    for (int i = 0; i < kChildren; ++i) add(Child(), kChild);
-    const Choices solved =
-        LeastDamage(*core_, quality_, member, ToLimits(budget));
-    add(solved, kSolver);
-    for (int i = 1; i < kSolverPlans; ++i) {
+    for (int i = 0; i < kChildren; ++i) add(Child(budget), kChild);
+    for (int i = 0; i < kSolverPlans; ++i) {
+      const EpisodeBudget asked = i == 0 ? budget : DrawBudget();
+      Choices solved = LeastDamage(*core_, quality_, member, ToLimits(asked));
+      Remember(solved, asked, &solved_);
       if (core_->IsKnown(solved)) {
         std::optional<Choices> fresh = core_->Fresh(solved, &random_);
-        if (fresh.has_value()) add(*std::move(fresh), kSolver);
+        if (!fresh.has_value()) continue;
+        solved = *std::move(fresh);
       }
+      add(std::move(solved), kSolver);
     }
     return suggestions;
   }
@@ -240,8 +253,7 @@ class RlAgent : public Agent {
   // Predicted gain of area; where there is none, how far (negative) the plan
   // stays below the frontier.
   double Score(const Choices& plan, int member, const BudgetGrid& grid) const {
-    const double quality =
-        QualityModel::QualityOf(quality_.Damage(plan, member));
+    const double quality = quality_.Quality(plan, member);
     const double latency = core_->PredictedLatencyRatio(plan);
     const double size = core_->PredictedSizeRatio(plan);
     const double gain = grid.Gain(quality, latency, size);
@@ -256,15 +268,27 @@ class RlAgent : public Agent {
     return grid;
   }
 
-  const Choices& DrawElite() {
-    const std::vector<int>& elites = archive_.elites();
-    return archive_
-        .rows()[elites[random_.Below(static_cast<int>(elites.size()))]]
+  // An elite, likelier the nearer its cost is to the budget.
+  const Choices& DrawElite(const EpisodeBudget& budget) {
+    constexpr double kNear = 0.05;
+    std::vector<double> weights;
+    for (const int i : archive_.elites()) {
+      const Evaluated& row = archive_.rows()[i];
+      double distance = 0;
+      if (std::isfinite(budget.latency_ratio)) {
+        distance += std::abs(row.latency_ratio - budget.latency_ratio);
+      }
+      if (std::isfinite(budget.size_ratio)) {
+        distance += std::abs(row.size_ratio - budget.size_ratio);
+      }
+      weights.push_back(1 / (kNear + distance));
+    }
+    return archive_.rows()[archive_.elites()[random_.Weighted(weights)]]
         .choices;
   }
 
   Choices MutatedElite(const EpisodeBudget& budget) {
-    const Choices& elite = DrawElite();
+    const Choices& elite = DrawElite(budget);
     // One decision on average half the time, a quarter of them otherwise.
     const double share = random_.Uniform() < 0.5
                              ? 1.5 / std::max<size_t>(1, elite.size())
@@ -277,9 +301,9 @@ class RlAgent : public Agent {
                           &random_);
   }
 
-  Choices Child() {
-    const Choices mother = DrawElite();
-    Choices child = DrawElite();
+  Choices Child(const EpisodeBudget& budget) {
+    const Choices mother = DrawElite(budget);
+    Choices child = DrawElite(budget);
     // A run of decisions from one parent keeps neighbouring layers together.
     const int size = core_->space().size();
     const int from = random_.Below(size);
@@ -294,10 +318,13 @@ class RlAgent : public Agent {
     return child;
   }
 
-  // Remembers what the policy does, for learning from the surrogate.
-  void Imagine(const Choices& plan, const EpisodeBudget& budget) {
-    imagined_.emplace_back(plan, budget);
-    if (imagined_.size() > kMostImagined) imagined_.pop_front();
+  // Plans for budgets that were never measured, for learning from the
+  // surrogate.
+  using Imagined = std::deque<std::pair<Choices, EpisodeBudget>>;
+  static void Remember(const Choices& plan, const EpisodeBudget& budget,
+                       Imagined* plans) {
+    plans->emplace_back(plan, budget);
+    if (plans->size() > kMostImagined) plans->pop_front();
   }
 
   // Adds a result to the grid and tells the bandit what it gained.
@@ -334,35 +361,46 @@ class RlAgent : public Agent {
   }
 
   void Replay(const Evaluated& row, const EpisodeBudget& budget,
-              std::vector<Transition>* steps) {
-    std::vector<Transition> episode = policy_.Replay(
-        row.choices, row.quality, Reference(budget), budget);
-    std::move(episode.begin(), episode.end(), std::back_inserter(*steps));
+              float imitation, std::vector<Transition>* steps) {
+    for (Transition& step :
+         policy_.Replay(row.choices, row.quality, Reference(budget), budget)) {
+      step.imitation = imitation;
+      steps->push_back(std::move(step));
+    }
+  }
+
+  void ReplayImagined(const Imagined& plans, float imitation,
+                      std::vector<Transition>* steps) {
+    for (int i = 0; i < kImaginedEpisodes && !plans.empty(); ++i) {
+      const auto& [plan, budget] =
+          plans[random_.Below(static_cast<int>(plans.size()))];
+      Evaluated row;
+      row.choices = plan;
+      row.quality = quality_.Quality(plan, 0);
+      Replay(row, budget, imitation, steps);
+    }
   }
 
   // Replays trials and imagined plans under budgets they meet, and improves
-  // the networks on the steps.
+  // the networks on the steps. Elites under their own budget and the solver's
+  // plans are also imitated.
   void Teach() {
     const std::vector<Evaluated>& rows = archive_.rows();
+    const std::vector<int>& elites = archive_.elites();
     std::vector<Transition> steps;
     const Evaluated& newest = rows.back();
-    Replay(newest, {newest.latency_ratio, newest.size_ratio}, &steps);
+    Replay(newest, {newest.latency_ratio, newest.size_ratio}, 0, &steps);
     for (int i = 0; i < kArchivedEpisodes; ++i) {
-      const std::vector<int>& elites = archive_.elites();
-      const int index =
-          i % 2 == 0 ? elites[random_.Below(static_cast<int>(elites.size()))]
-                     : random_.Below(static_cast<int>(rows.size()));
-      const EpisodeBudget budget = BudgetMetBy(rows[index]);
-      Replay(rows[index], budget, &steps);
+      const bool is_elite = i % 2 == 0;
+      const Evaluated& row =
+          rows[is_elite ? elites[random_.Below(static_cast<int>(elites.size()))]
+                        : random_.Below(static_cast<int>(rows.size()))];
+      EpisodeBudget budget = BudgetMetBy(row);
+      if (is_elite) budget = {row.latency_ratio, row.size_ratio};
+      Replay(row, budget, is_elite ? 1 : 0, &steps);
     }
-    for (int i = 0; i < kImaginedEpisodes && !imagined_.empty(); ++i) {
-      const auto& [plan, budget] =
-          imagined_[random_.Below(static_cast<int>(imagined_.size()))];
-      Evaluated row;
-      row.choices = plan;
-      row.quality = QualityModel::QualityOf(quality_.Damage(plan, 0));
-      Replay(row, budget, &steps);
-    }
+    ReplayImagined(drawn_, 0, &steps);
+    ReplayImagined(solved_, 1, &steps);
     if (steps.empty()) return;
     std::vector<const Transition*> batch(kBatch);
     for (int update = 0; update < kUpdatesPerTrial; ++update) {
@@ -385,7 +423,8 @@ class RlAgent : public Agent {
   std::deque<Choices> seeds_;
   int random_plans_ = 0;
   std::map<Choices, Pending> pending_;
-  std::deque<std::pair<Choices, EpisodeBudget>> imagined_;
+  Imagined drawn_;   // By the policy.
+  Imagined solved_;  // By the solver.
   int rows_since_fit_ = 0;
 };
 

@@ -5,6 +5,7 @@
 #include <tuple>
 #include <utility>
 
+#include "agent/sensitivity_table.h"
 #include "agent/uniform_plans.h"
 
 namespace lathe {
@@ -114,6 +115,18 @@ std::vector<Choices> MakeSeeds(const SearchCore& core, size_t most) {
   if (core.space().size() == 0) return {};
   SeedList seeds(core, most);
   AddUniformPlans(core, &seeds);
+  const bool is_limited =
+      std::isfinite(core.limits().us) || std::isfinite(core.limits().bytes);
+  if (!is_limited) {
+    // Against the uncompressed model a single change stands alone, and its
+    // effect is seen most precisely.
+    for (const SingleChange& change : UsefulChanges(core, most)) {
+      Choices plan(core.space().size(), 0);
+      plan[change.decision] = change.choice;
+      seeds.Add(plan);
+    }
+    return seeds.Take();
+  }
   const Choices base = FastestBase(core);
   seeds.Add(base);
   for (const Choices& plan : SingleChanges(core, base)) seeds.Add(plan);

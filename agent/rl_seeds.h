@@ -11,9 +11,10 @@ namespace lathe {
 
 // At most `most` distinct plans, all within the core's limits and unknown, the
 // most useful first: all layers alike (int8, bf16, then fewer channels, then
-// fewer bits where size matters); then from the fastest of these that keeps
-// the most channels, one change at a time: half of a group's channels gone, a
-// layer back in a finer precision.
+// fewer bits where size matters); then single changes. Without limits those are
+// changes of the uncompressed model (UsefulChanges); with limits, changes of
+// the fastest plan that keeps the most channels: half of a group's channels
+// gone, a layer back in f32.
 std::vector<Choices> MakeSeeds(const SearchCore& core, size_t most);
 
 // Whether bytes count: "size" is an objective or has a budget.

@@ -186,10 +186,10 @@ v1::Proposal SearchCore::Propose(const Choices& choices,
 
 std::optional<Choices> SearchCore::Learn(const v1::Trial& trial) {
   const double reward = objective_.Evaluate(trial).value();
-  moving_baseline_ = moving_baseline_.has_value()
-                         ? (1 - kBaselineRate) * *moving_baseline_ +
-                               kBaselineRate * reward
-                         : reward;
+  moving_baseline_ =
+      moving_baseline_.has_value()
+          ? (1 - kBaselineRate) * *moving_baseline_ + kBaselineRate * reward
+          : reward;
   std::optional<Choices> choices = space_.FromPlan(trial.proposal().plan());
   if (!choices.has_value()) return std::nullopt;
   known_.insert(*choices);

@@ -18,7 +18,8 @@ int RoundOf(const DecisionSpace& space, const Decision& decision, int choice) {
     if (option.precision() != v1::INT8) return 1;
     return option.weight_bits() == 8 ? 0 : 2;
   }
-  const std::vector<double>& ratios = space.groups()[decision.group].keep_ratios;
+  const std::vector<double>& ratios =
+      space.groups()[decision.group].keep_ratios;
   int half = 0;
   for (size_t c = 1; c < ratios.size(); ++c) {
     if (std::abs(ratios[c] - 0.5) < std::abs(ratios[half] - 0.5) || half == 0) {

@@ -61,9 +61,9 @@ std::vector<float> StateFeatures::At(const PrefixWalker& walker,
   state.push_back(static_cast<float>(layer.parameters() / most_parameters_));
   state.push_back(layer.kind() == "depthwise_conv" ? 1 : 0);
   state.push_back(layer.out_pixels() <= 1 ? 1 : 0);
-  state.push_back(static_cast<float>(
-      space.groups()[decision.group].layers.size() /
-      static_cast<double>(space.space().layers_size())));
+  state.push_back(
+      static_cast<float>(space.groups()[decision.group].layers.size() /
+                         static_cast<double>(space.space().layers_size())));
 
   // Latency of the layer in each precision, as multiples of an average
   // layer's share; 0 where a precision is not legal.
@@ -102,25 +102,24 @@ std::vector<float> StateFeatures::At(const PrefixWalker& walker,
   }
   const int last = decision.count - 1;
   state.push_back(damage(position, (last + 1) / 3));
-  state.push_back(damage(position, (2 * last + 2) / 3 > last ? last
-                                                             : (2 * last + 2) / 3));
+  state.push_back(
+      damage(position, (2 * last + 2) / 3 > last ? last : (2 * last + 2) / 3));
   state.push_back(damage(position, last));
   state.push_back(static_cast<float>(std::log1p(100 * prefix_damage) / 5));
   const int keep_at = space.keep_decision(decision.group);
-  state.push_back(decision.is_keep
-                      ? 0
-                      : static_cast<float>(space.groups()[decision.group]
-                                               .keep_ratios[keeps[decision.group]]));
-  state.push_back(position > 0
-                      ? static_cast<float>(ToAction(
-                            walker.choices()[position - 1],
-                            space.decisions()[position - 1].count))
-                      : 0);
-  state.push_back(keep_at < position
-                      ? static_cast<float>(
-                            ToAction(walker.choices()[keep_at],
-                                     space.decisions()[keep_at].count))
-                      : 0);
+  state.push_back(
+      decision.is_keep
+          ? 0
+          : static_cast<float>(space.groups()[decision.group]
+                                   .keep_ratios[keeps[decision.group]]));
+  state.push_back(position > 0 ? static_cast<float>(ToAction(
+                                     walker.choices()[position - 1],
+                                     space.decisions()[position - 1].count))
+                               : 0);
+  state.push_back(keep_at < position ? static_cast<float>(ToAction(
+                                           walker.choices()[keep_at],
+                                           space.decisions()[keep_at].count))
+                                     : 0);
   state.push_back(1);
   return state;
 }

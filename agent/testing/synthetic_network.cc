@@ -12,7 +12,6 @@ namespace lathe {
 namespace {
 
 constexpr double kOtherUs = 12;
-constexpr double kReorderUs = 1.5;
 constexpr double kBaselineAccuracy = 0.918;
 constexpr int64_t kSamples = 4000;
 
@@ -36,8 +35,8 @@ SyntheticNetwork::SyntheticNetwork(const SyntheticOptions& options) {
   for (int i = 0; i < options.layers; ++i) {
     const int stage = std::min(stages - 1, i * stages / options.layers);
     const bool starts_stage =
-        i == 0 || stage != std::min(stages - 1,
-                                    (i - 1) * stages / options.layers);
+        i == 0 ||
+        stage != std::min(stages - 1, (i - 1) * stages / options.layers);
     const bool is_last = i + 1 == options.layers;
     v1::Layer* layer = space_.add_layers();
     layer->set_name(absl::StrCat("layer_", i));
@@ -79,23 +78,24 @@ SyntheticNetwork::SyntheticNetwork(const SyntheticOptions& options) {
 
     const uint64_t key = MixSeed(options.variant, i);
     const double edge = i == 0 || is_last ? 4 : 1;
-    quantization_sensitivity_.push_back(
-        edge * 0.0015 * std::exp(3 * (Hash(key, 1) - 0.5)));
-    pruning_sensitivity_.push_back(
-        edge * 0.10 * std::exp(4 * (Hash(key, 2) - 0.5)));
+    quantization_sensitivity_.push_back(edge * 0.0015 *
+                                        std::exp(3 * (Hash(key, 1) - 0.5)));
+    pruning_sensitivity_.push_back(edge * 0.10 *
+                                   std::exp(4 * (Hash(key, 2) - 0.5)));
   }
 }
 
 double SyntheticNetwork::KernelUs(int layer, v1::Precision precision,
                                   int64_t in, int64_t out) const {
   const v1::Layer& l = space_.layers(layer);
-  const double macs = static_cast<double>(l.out_pixels()) *
-                      l.kernel_height() * l.kernel_width() * in * out;
+  const double macs = static_cast<double>(l.out_pixels()) * l.kernel_height() *
+                      l.kernel_width() * in * out;
   // Blocks of 16 channels are computed whole, narrow layers below peak.
   const double padded = macs * (std::ceil(out / 16.0) * 16 / out);
   const double peak = 57e3;  // Multiply-accumulates per microsecond, f32.
-  const double speed =
-      precision == v1::INT8 ? 3.9 : precision == v1::BF16 ? 2.0 : 1.0;
+  const double speed = precision == v1::INT8   ? 3.9
+                       : precision == v1::BF16 ? 2.0
+                                               : 1.0;
   const double width = std::min<double>(in, out);
   const double use = width / (width + 8);
   return padded / (peak * speed * use) + 0.8;
@@ -164,11 +164,10 @@ v1::Measurement SyntheticNetwork::Measure(
   double bytes = 5000;
   for (int i = 0; i < plan.layers_size(); ++i) {
     const v1::Layer& layer = space_.layers(i);
-    const double weights =
-        static_cast<double>(layer.parameters()) *
-        static_cast<double>(InChannels(plan, i)) /
-        static_cast<double>(layer.in_channels()) *
-        plan.layers(i).keep_ratio();
+    const double weights = static_cast<double>(layer.parameters()) *
+                           static_cast<double>(InChannels(plan, i)) /
+                           static_cast<double>(layer.in_channels()) *
+                           plan.layers(i).keep_ratio();
     bytes += weights * (plan.layers(i).precision() == v1::INT8 ? 1 : 4);
   }
   m.set_size_bytes(std::llround(bytes));
@@ -197,18 +196,19 @@ AgentContext SyntheticNetwork::Context(uint64_t seed, int64_t trials) const {
   for (int i = 0; i < space_.layers_size(); ++i) {
     const v1::Layer& layer = space_.layers(i);
     for (const v1::Precision precision : {v1::F32, v1::BF16, v1::INT8}) {
-      // Like the worker's: a few points of the channel plane only.
-      for (const double in : {1.0, 0.5, 0.25}) {
-        for (const double out : {1.0, 0.5, 0.25}) {
-          v1::LatencyTable::Entry* entry =
-              context.latency_table.add_entries();
-          entry->set_layer(i);
-          entry->set_precision(precision);
-          entry->set_in_channels(KeptChannels(layer.in_channels(), in));
-          entry->set_out_channels(KeptChannels(layer.out_channels(), out));
-          entry->set_latency_us(KernelUs(i, precision, entry->in_channels(),
-                                         entry->out_channels()));
-        }
+      // Like the worker's: uniform settings only.
+      for (const double level : {1.0, 0.75, 0.5, 0.25}) {
+        const int64_t in = i == 0 ? layer.in_channels()
+                                  : KeptChannels(layer.in_channels(), level);
+        const int64_t out = layer.keep_ratios_size() == 1
+                                ? layer.out_channels()
+                                : KeptChannels(layer.out_channels(), level);
+        v1::LatencyTable::Entry* entry = context.latency_table.add_entries();
+        entry->set_layer(i);
+        entry->set_precision(precision);
+        entry->set_in_channels(in);
+        entry->set_out_channels(out);
+        entry->set_latency_us(KernelUs(i, precision, in, out));
       }
     }
   }

@@ -30,6 +30,9 @@ struct SyntheticOptions {
 // Immutable: equal plans always measure the same.
 class SyntheticNetwork {
  public:
+  // What every change of precision between neighbours costs; not in the table.
+  static constexpr double kReorderUs = 1.5;
+
   explicit SyntheticNetwork(const SyntheticOptions& options);
 
   // Space, table and baseline; no budget, objective latency.

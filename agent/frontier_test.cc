@@ -1,0 +1,199 @@
+#include "agent/frontier.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "agent/random.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace lathe {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+v1::Trial MakeTrial(int64_t number, double accuracy, double latency_ratio,
+                    int64_t size_bytes = 100) {
+  v1::Trial trial;
+  trial.set_number(number);
+  trial.set_state(v1::TRIAL_MEASURED);
+  v1::Measurement& m = *trial.mutable_measurement();
+  m.set_accuracy(accuracy);
+  m.set_latency_ratio(latency_ratio);
+  m.set_latency_us(1000 * latency_ratio);
+  m.set_size_bytes(size_bytes);
+  return trial;
+}
+
+v1::Measurement Baseline() {
+  v1::Measurement baseline = MakeTrial(0, 0.8, 1, 1000).measurement();
+  return baseline;
+}
+
+// The definition, word by word.
+std::vector<int> SlowFrontier(const std::vector<v1::Trial>& trials,
+                              bool has_latency, bool has_size) {
+  const auto dominates = [&](const v1::Trial& a, const v1::Trial& b) {
+    const v1::Measurement& x = a.measurement();
+    const v1::Measurement& y = b.measurement();
+    const bool is_as_good =
+        x.accuracy() >= y.accuracy() &&
+        (!has_latency || x.latency_ratio() <= y.latency_ratio()) &&
+        (!has_size || x.size_bytes() <= y.size_bytes());
+    const bool is_better =
+        x.accuracy() > y.accuracy() ||
+        (has_latency && x.latency_ratio() < y.latency_ratio()) ||
+        (has_size && x.size_bytes() < y.size_bytes());
+    return is_as_good && (is_better || a.number() < b.number());
+  };
+  std::vector<int> frontier;
+  for (size_t i = 0; i < trials.size(); ++i) {
+    if (trials[i].state() != v1::TRIAL_MEASURED) continue;
+    bool is_dominated = false;
+    for (size_t j = 0; j < trials.size(); ++j) {
+      is_dominated |= j != i && trials[j].state() == v1::TRIAL_MEASURED &&
+                      dominates(trials[j], trials[i]);
+    }
+    if (!is_dominated) frontier.push_back(static_cast<int>(i));
+  }
+  return frontier;
+}
+
+std::vector<v1::Trial> RandomTrials(uint64_t seed, int count) {
+  Random random(seed);
+  std::vector<v1::Trial> trials;
+  for (int i = 0; i < count; ++i) {
+    // Coarse values, so that ties are common.
+    trials.push_back(MakeTrial(i, random.Below(6) / 6.0,
+                               (1 + random.Below(6)) / 6.0,
+                               1 + random.Below(6)));
+    if (random.Below(5) == 0) trials.back().set_state(v1::TRIAL_INFEASIBLE);
+  }
+  return trials;
+}
+
+TEST(ParetoFrontier, EqualsTheDefinitionOnRandomTrials) {
+  const std::vector<std::vector<std::string>> axes = {
+      {"latency"}, {"size"}, {"latency", "size"}};
+  for (uint64_t seed = 0; seed < 60; ++seed) {
+    const std::vector<v1::Trial> trials = RandomTrials(seed, 40);
+    for (const std::vector<std::string>& objectives : axes) {
+      SCOPED_TRACE("seed " + std::to_string(seed));
+      std::vector<int> fast = ParetoFrontier(trials, objectives);
+      std::sort(fast.begin(), fast.end());
+      const auto has = [&objectives](const char* name) {
+        return std::count(objectives.begin(), objectives.end(), name) > 0;
+      };
+      EXPECT_EQ(fast, SlowFrontier(trials, has("latency"), has("size")));
+    }
+  }
+}
+
+TEST(ParetoFrontier, IsInTheOrderOfLatencyThenSize) {
+  const std::vector<v1::Trial> trials = {MakeTrial(0, 0.9, 0.5, 30),
+                                         MakeTrial(1, 0.8, 0.5, 20),
+                                         MakeTrial(2, 0.7, 0.2, 90)};
+  EXPECT_THAT(ParetoFrontier(trials, {"latency", "size"}),
+              ElementsAre(2, 1, 0));
+}
+
+TEST(ParetoFrontier, OfEqualsTheLowestNumberStays) {
+  const std::vector<v1::Trial> trials = {MakeTrial(7, 0.9, 0.5),
+                                         MakeTrial(3, 0.9, 0.5)};
+  EXPECT_THAT(ParetoFrontier(trials, {"latency"}), ElementsAre(1));
+}
+
+TEST(ParetoFrontier, OfNothingIsEmpty) {
+  EXPECT_THAT(ParetoFrontier({}, {"latency"}), IsEmpty());
+}
+
+TEST(Hypervolume, OfOnePointIsItsRectangle) {
+  // Accuracy ratio 0.72 / 0.8 = 0.9: (1 - 0.4) x (0.9 - 0.8) / 0.2.
+  EXPECT_NEAR(Hypervolume({MakeTrial(1, 0.72, 0.4)}, Baseline()), 0.3, 1e-12);
+}
+
+TEST(Hypervolume, OfTwoPointsCountsTheirOverlapOnce) {
+  // Ratios 0.9 at 0.4 and 1.0 at 0.7: (0.6 x 0.1 + 0.3 x 0.1) / 0.2.
+  EXPECT_NEAR(Hypervolume({MakeTrial(1, 0.8, 0.7), MakeTrial(2, 0.72, 0.4)},
+                          Baseline()),
+              0.45, 1e-12);
+}
+
+TEST(Hypervolume, IgnoresWhatIsDominatedSlowOrBad) {
+  const std::vector<v1::Trial> trials = {
+      MakeTrial(1, 0.72, 0.4), MakeTrial(2, 0.70, 0.5), MakeTrial(3, 0.8, 1.2),
+      MakeTrial(4, 0.6, 0.1)};
+  EXPECT_NEAR(Hypervolume(trials, Baseline()), 0.3, 1e-12);
+}
+
+TEST(Hypervolume, TakesTheReportSplitWhereThereIsOne) {
+  v1::Measurement baseline = Baseline();
+  baseline.set_report_accuracy(0.5);
+  baseline.set_report_samples(100);
+  v1::Trial trial = MakeTrial(1, 0.1, 0.5);
+  trial.mutable_measurement()->set_report_accuracy(0.5);
+  trial.mutable_measurement()->set_report_samples(100);
+  EXPECT_NEAR(Hypervolume({trial}, baseline), 0.5, 1e-12);
+}
+
+TEST(Hypervolume, IsMonotoneAndCanExceedNothingButTheBaselinesAccuracy) {
+  for (uint64_t seed = 0; seed < 20; ++seed) {
+    std::vector<v1::Trial> trials = RandomTrials(seed, 20);
+    double last = 0;
+    for (size_t n = 1; n <= trials.size(); ++n) {
+      const double area =
+          Hypervolume(absl::MakeSpan(trials).subspan(0, n), Baseline());
+      EXPECT_GE(area, last) << "seed " << seed;
+      last = area;
+    }
+  }
+}
+
+TEST(BestWithin, IsTheMostAccurateWithinAllBounds) {
+  const std::vector<v1::Trial> trials = {MakeTrial(1, 0.8, 0.9, 10),
+                                         MakeTrial(2, 0.7, 0.4, 10),
+                                         MakeTrial(3, 0.75, 0.5, 900)};
+  v1::GetBestConfigurationRequest bounds;
+  bounds.set_max_latency_ratio(0.5);
+  EXPECT_EQ(BestWithin(trials, Baseline(), bounds).trial().number(), 3);
+  bounds.set_max_size_ratio(0.1);
+  EXPECT_EQ(BestWithin(trials, Baseline(), bounds).trial().number(), 2);
+}
+
+TEST(BestWithin, BreaksTiesByLatency) {
+  const std::vector<v1::Trial> trials = {MakeTrial(1, 0.7, 0.5),
+                                         MakeTrial(2, 0.7, 0.4)};
+  EXPECT_EQ(BestWithin(trials, Baseline(), {}).trial().number(), 2);
+}
+
+TEST(BestWithin, TakesANegativeAccuracyAsALossAgainstTheBaseline) {
+  const std::vector<v1::Trial> trials = {MakeTrial(1, 0.795, 0.5)};
+  v1::GetBestConfigurationRequest bounds;
+  bounds.set_min_accuracy(-0.01);
+  EXPECT_TRUE(BestWithin(trials, Baseline(), bounds).has_trial());
+  bounds.set_min_accuracy(-0.001);
+  EXPECT_FALSE(BestWithin(trials, Baseline(), bounds).has_trial());
+}
+
+TEST(BestWithin, NamesTheThreeNearestMissesAndWhy) {
+  std::vector<v1::Trial> trials;
+  for (int i = 1; i <= 5; ++i) {
+    trials.push_back(MakeTrial(i, 0.7, 0.2 * i));
+  }
+  v1::GetBestConfigurationRequest bounds;
+  bounds.set_max_latency_us(100);
+  const v1::BestConfiguration best = BestWithin(trials, Baseline(), bounds);
+  EXPECT_FALSE(best.has_trial());
+  ASSERT_EQ(best.near_misses_size(), 3);
+  EXPECT_EQ(best.near_misses(0).trial().number(), 1);
+  EXPECT_EQ(best.near_misses(2).trial().number(), 3);
+  EXPECT_THAT(best.near_misses(0).why_not(),
+              HasSubstr("latency_us 200 is 100.0 % above 100"));
+}
+
+}  // namespace
+}  // namespace lathe

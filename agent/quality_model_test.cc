@@ -1,0 +1,209 @@
+#include "agent/quality_model.h"
+
+#include <cmath>
+#include <string>
+
+#include "agent/additive_solver.h"
+#include "agent/budget_grid.h"
+#include "agent/ddpg_learner.h"
+#include "agent/policy.h"
+#include "agent/testing/synthetic_network.h"
+#include "gtest/gtest.h"
+
+namespace lathe {
+namespace {
+
+struct Fixture {
+  Fixture() : network(Options()), context(network.Context(1, 100)) {
+    core = *SearchCore::Make(context);
+    quality = std::make_unique<QualityModel>(&core->space());
+  }
+  static SyntheticOptions Options() {
+    SyntheticOptions options;
+    options.layers = 5;
+    options.keep_levels = 3;
+    options.has_low_bits = false;
+    return options;
+  }
+  Evaluated Run(const Choices& choices) const {
+    v1::Trial trial;
+    trial.set_state(v1::TRIAL_MEASURED);
+    *trial.mutable_measurement() =
+        network.Measure(core->space().ToPlan(choices));
+    return Evaluate(*core, trial, choices);
+  }
+  // Fits to `count` random plans; returns them.
+  std::vector<Evaluated> Fit(int count) {
+    Random random(1);
+    std::vector<Evaluated> rows = {EvaluatedBaseline(*core)};
+    while (static_cast<int>(rows.size()) < count) {
+      rows.push_back(Run(core->RandomPlan({}, random.Uniform(), &random)));
+    }
+    quality->Fit(rows, &random);
+    quality->Fit(rows, &random);
+    return rows;
+  }
+
+  SyntheticNetwork network;
+  AgentContext context;
+  std::unique_ptr<SearchCore> core;
+  std::unique_ptr<QualityModel> quality;
+};
+
+TEST(QualityModel, DamageAndQualityAreInverse) {
+  const Fixture f;
+  for (const double quality : {0.0, -0.001, -0.1, -0.5}) {
+    EXPECT_NEAR(f.quality->QualityOf(f.quality->DamageOf(quality)), quality,
+                1e-12);
+  }
+}
+
+TEST(QualityModel, RanksPlansItHasNotSeen) {
+  Fixture f;
+  f.Fit(80);
+  Random random(2);
+  int right = 0;
+  constexpr int kPairs = 200;
+  for (int i = 0; i < kPairs; ++i) {
+    const Choices a = f.core->RandomPlan({}, random.Uniform(), &random);
+    const Choices b = f.core->RandomPlan({}, random.Uniform(), &random);
+    right += (f.quality->Quality(a, 0) < f.quality->Quality(b, 0)) ==
+             (f.Run(a).quality < f.Run(b).quality);
+  }
+  // Chance is half.
+  EXPECT_GT(right, 0.85 * kPairs);
+}
+
+TEST(QualityModel, AHarsherChoiceNeverHasLessDamage) {
+  Fixture f;
+  f.Fit(40);
+  for (int member = 0; member < QualityModel::kMembers; ++member) {
+    for (int d = 0; d < f.core->space().size(); ++d) {
+      for (int c = 1; c < f.core->space().decisions()[d].count; ++c) {
+        EXPECT_GE(f.quality->ChoiceDamage(d, c, member),
+                  f.quality->ChoiceDamage(d, c - 1, member));
+      }
+    }
+  }
+}
+
+// Least predicted damage within the limits, by trying all plans.
+double SlowLeastDamage(const Fixture& f, const Limits& limits) {
+  double least = std::numeric_limits<double>::infinity();
+  Choices plan(f.core->space().size(), 0);
+  for (;;) {
+    if (f.core->IsWithin(plan, limits)) {
+      least = std::min(least, f.quality->Damage(plan, 0));
+    }
+    size_t d = 0;
+    while (d < plan.size() &&
+           ++plan[d] == f.core->space().decisions()[d].count) {
+      plan[d++] = 0;
+    }
+    if (d == plan.size()) return least;
+  }
+}
+
+TEST(AdditiveSolver, IsWithinTheLimitsAndNearTheBestOfAllPlans) {
+  Fixture f;
+  f.Fit(60);
+  const double least = f.core->reachability().least_us();
+  for (const double share : {0.1, 0.3, 0.6}) {
+    Limits limits;
+    limits.us = least + share * (f.core->costs().baseline_us() - least);
+    const Choices plan = LeastDamage(*f.core, *f.quality, 0, limits);
+    EXPECT_TRUE(f.core->IsWithin(plan, limits));
+    const double best = SlowLeastDamage(f, limits);
+    EXPECT_GE(f.quality->Damage(plan, 0), best - 1e-12);
+    // Off the convex hull it may miss by what one decision is worth.
+    EXPECT_LE(f.quality->Damage(plan, 0), 1.3 * best + 1e-3)
+        << "share " << share;
+  }
+}
+
+TEST(BudgetGrid, GainsWhatAPlanAddsAndNothingTwice) {
+  const Fixture f;
+  BudgetGrid grid(*f.core);
+  const double gain = grid.Gain(-0.05, 0.5, 1);
+  EXPECT_GT(gain, 0);
+  grid.Add(-0.05, 0.5, 1);
+  EXPECT_EQ(grid.Gain(-0.05, 0.5, 1), 0);
+  EXPECT_EQ(grid.Gain(-0.06, 0.6, 1), 0);
+  EXPECT_GT(grid.Gain(-0.06, 0.4, 1), 0);
+  EXPECT_EQ(grid.BestWithin(0.9, 1), -0.05);
+}
+
+TEST(DdpgLearner, LearnsWhichActionARewardPrefers) {
+  // One step a time: the reward is highest where the action is the state.
+  DdpgLearner learner(/*state_size=*/1, /*seed=*/1);
+  Random random(1);
+  std::vector<Transition> steps(256);
+  for (Transition& step : steps) {
+    step.state = {static_cast<float>(0.2 + 0.6 * random.Uniform())};
+    step.action = static_cast<float>(random.Uniform());
+    const float miss = step.action - step.state[0];
+    step.reward = 1 - 4 * miss * miss;
+  }
+  std::vector<const Transition*> batch(64);
+  for (int update = 0; update < 600; ++update) {
+    for (const Transition*& step : batch) step = &steps[random.Below(256)];
+    learner.Update(batch);
+  }
+  EXPECT_NEAR(learner.Act({0.25f}, 1)[0], 0.25, 0.15);
+  EXPECT_NEAR(learner.Act({0.75f}, 1)[0], 0.75, 0.15);
+}
+
+TEST(DdpgLearner, EqualCallsGiveEqualBits) {
+  DdpgLearner a(2, 7);
+  DdpgLearner b(2, 7);
+  Transition step;
+  step.state = {0.1f, 0.2f};
+  step.action = 0.3f;
+  step.reward = 1;
+  a.Update({&step});
+  DdpgLearner(2, 8).Update({&step});
+  b.Update({&step});
+  EXPECT_EQ(a.Act({0.5f, 0.5f}, 1), b.Act({0.5f, 0.5f}, 1));
+  EXPECT_NE(a.Act({0.5f, 0.5f}, 1), DdpgLearner(2, 8).Act({0.5f, 0.5f}, 1));
+}
+
+TEST(Policy, DrawsPlansWithinTheBudgetAsked) {
+  Fixture f;
+  f.Fit(30);
+  const StateFeatures features(f.core.get(), f.quality.get());
+  DdpgLearner learner(features.size(), 1);
+  const Policy policy(f.core.get(), f.quality.get(), &learner);
+  Random random(1);
+  EpisodeBudget budget;
+  budget.latency_ratio = 0.35;
+  for (const Choices& plan :
+       policy.Draw(budget, std::vector<double>(20, 0.5), &random)) {
+    EXPECT_LE(f.core->PredictedLatencyRatio(plan), 0.35 * (1 + 1e-6));
+  }
+}
+
+TEST(Policy, RewardsOfAReplayAddUpAndActionsAreThoseExecuted) {
+  Fixture f;
+  const std::vector<Evaluated> rows = f.Fit(30);
+  const StateFeatures features(f.core.get(), f.quality.get());
+  DdpgLearner learner(features.size(), 1);
+  const Policy policy(f.core.get(), f.quality.get(), &learner);
+  for (const Evaluated& row : rows) {
+    const std::vector<Transition> steps =
+        policy.Replay(row.choices, row.quality, /*reference=*/-0.1, {});
+    double sum = 0;
+    size_t next = 0;
+    for (int d = 0; d < f.core->space().size(); ++d) {
+      const int count = f.core->space().decisions()[d].count;
+      if (count == 1) continue;
+      EXPECT_EQ(ToChoice(steps[next].action, count), row.choices[d]);
+      sum += steps[next++].reward;
+    }
+    ASSERT_EQ(next, steps.size());
+    EXPECT_TRUE(steps.back().next_state.empty());
+    EXPECT_NEAR(sum, Policy::kRewardScale * (row.quality + 0.1), 1e-4);
+  }
+}
+
+}  // namespace
+}  // namespace lathe
