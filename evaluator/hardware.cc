@@ -18,7 +18,8 @@ constexpr unsigned kBrandLast = 0x80000004;
 
 // The brand string of cpuid, or "unknown".
 std::string CpuModel() {
-  if (__get_cpuid_max(0x80000000, nullptr) < kBrandLast) return "unknown";
+  if (static_cast<unsigned>(__get_cpuid_max(0x80000000, nullptr)) < kBrandLast)
+    return "unknown";
   std::string brand;
   for (unsigned leaf = kBrandFirst; leaf <= kBrandLast; ++leaf) {
     unsigned registers[4] = {};

@@ -51,7 +51,7 @@ v1::CompressionPlan UniformPlan(const v1::SearchSpace& space,
 // Collects entries so that each stands once.
 class TableBuilder {
  public:
-  explicit TableBuilder(const v1::SearchSpace& space) : space_(space) {
+  explicit TableBuilder(const v1::SearchSpace& space) {
     for (int i = 0; i < space.layers_size(); ++i) {
       layers_[space.layers(i).name()] = i;
     }
@@ -91,7 +91,6 @@ class TableBuilder {
   v1::LatencyTable Take() { return std::move(table_); }
 
  private:
-  const v1::SearchSpace& space_;
   std::map<std::string, int> layers_;
   std::set<std::tuple<int, v1::Precision, int64_t, int64_t>> seen_;
   v1::LatencyTable table_;
