@@ -4,6 +4,8 @@
 #include <cstdlib>
 #include <utility>
 
+#include "agent/rl_seeds.h"
+
 namespace lathe {
 namespace {
 
@@ -31,10 +33,40 @@ Limits Policy::ToLimits(const EpisodeBudget& budget) const {
                    budget.size_ratio * core_.costs().baseline_bytes())};
 }
 
+void Policy::RemoveUseless(const PrefixWalker& walker,
+                           std::vector<int>* allowed) const {
+  const Decision& decision = walker.next();
+  if (decision.is_keep) return;
+  const bool size_matters = SizeMatters(core_);
+  const auto is_useless = [&](int choice) {
+    const v1::PrecisionOption& option =
+        core_.space().option(decision.layer, choice);
+    for (const int other : *allowed) {
+      const v1::PrecisionOption& finer =
+          core_.space().option(decision.layer, other);
+      if (finer.precision() != option.precision() ||
+          finer.weight_bits() <= option.weight_bits()) {
+        continue;
+      }
+      const auto bytes = [&](int c) {
+        return core_.costs().CostOf(decision.layer, c, walker.keeps()).bytes;
+      };
+      if (!size_matters || bytes(other) <= bytes(choice)) return true;
+    }
+    return false;
+  };
+  std::vector<int> useful;
+  for (const int choice : *allowed) {
+    if (!is_useless(choice)) useful.push_back(choice);
+  }
+  *allowed = std::move(useful);
+}
+
 int Policy::Choose(const PrefixWalker& walker, const Limits& limits,
                    double action, double sigma, Random* random) const {
-  const std::vector<int> allowed = walker.Allowed(limits);
+  std::vector<int> allowed = walker.Allowed(limits);
   if (allowed.empty()) return walker.LeastExceeding(limits);
+  RemoveUseless(walker, &allowed);
   const double noisy =
       sigma > 0 ? random->TruncatedNormal(action, sigma, 0, 1) : action;
   return Nearest(allowed, ToChoice(noisy, walker.next().count));

@@ -46,6 +46,10 @@ class Policy {
 
  private:
   Limits ToLimits(const EpisodeBudget& budget) const;
+  // Drops coarser weights that, in the same kernel, save nothing that counts.
+  // Never drops all.
+  void RemoveUseless(const PrefixWalker& walker,
+                     std::vector<int>* allowed) const;
   int Choose(const PrefixWalker& walker, const Limits& limits, double action,
              double sigma, Random* random) const;
 

@@ -33,6 +33,7 @@
 #include "agent/proposer_bandit.h"
 #include "agent/quality_model.h"
 #include "agent/rl_seeds.h"
+#include "agent/rl_teacher.h"
 #include "agent/search_core.h"
 #include "agent/strategies.h"
 #include "base/numeric.h"
@@ -59,13 +60,6 @@ constexpr int kSolverPlans = 3;
 constexpr double kFirstSigma = 0.5;
 constexpr double kLastSigma = 0.05;
 
-constexpr int kBatch = 64;
-constexpr int kUpdatesPerTrial = 8;
-// Episodes replayed per trial learned: archived ones and imagined ones.
-constexpr int kArchivedEpisodes = 12;
-constexpr int kImaginedEpisodes = 8;
-constexpr size_t kMostImagined = 128;
-
 enum Proposer { kPolicy, kElite, kChild, kSolver, kProposerCount };
 constexpr const char* kProposerNames[] = {"policy", "elite", "child", "solver"};
 
@@ -80,6 +74,8 @@ class RlAgent : public Agent {
         features_(core_.get(), &quality_),
         learner_(features_.size(), MixSeed(core_->context().seed, 2)),
         policy_(core_.get(), &quality_, &learner_),
+        teacher_(core_.get(), &archive_, &quality_, &grid_, &policy_,
+                 &learner_),
         bandit_(kProposerCount) {
     const double trials = static_cast<double>(core_->context().trials);
     const std::vector<Choices> seeds =
@@ -120,7 +116,7 @@ class RlAgent : public Agent {
       quality_.Fit(archive_.rows(), &random_);
       rows_since_fit_ = 0;
     }
-    Teach();
+    teacher_.Teach(&random_);
   }
 
   v1::Reward Evaluate(const v1::Trial& trial) const override {
@@ -220,7 +216,7 @@ class RlAgent : public Agent {
     std::vector<Suggestion> suggestions;
     const auto add = [&](Choices plan, Proposer proposer) {
       if (proposer == kPolicy || proposer == kElite)
-        Remember(plan, budget, &drawn_);
+        teacher_.RememberDrawn(plan, budget);
       if (core_->IsKnown(plan) || !core_->IsWithin(plan, core_->limits())) {
         return;
       }
@@ -239,7 +235,7 @@ class RlAgent : public Agent {
     for (int i = 0; i < kSolverPlans; ++i) {
       const EpisodeBudget asked = i == 0 ? budget : DrawBudget();
       Choices solved = LeastDamage(*core_, quality_, member, ToLimits(asked));
-      Remember(solved, asked, &solved_);
+      teacher_.RememberSolved(solved, asked);
       if (core_->IsKnown(solved)) {
         std::optional<Choices> fresh = core_->Fresh(solved, &random_);
         if (!fresh.has_value()) continue;
@@ -318,15 +314,6 @@ class RlAgent : public Agent {
     return child;
   }
 
-  // Plans for budgets that were never measured, for learning from the
-  // surrogate.
-  using Imagined = std::deque<std::pair<Choices, EpisodeBudget>>;
-  static void Remember(const Choices& plan, const EpisodeBudget& budget,
-                       Imagined* plans) {
-    plans->emplace_back(plan, budget);
-    if (plans->size() > kMostImagined) plans->pop_front();
-  }
-
   // Adds a result to the grid and tells the bandit what it gained.
   void Credit(const Evaluated& row) {
     double gain = 0;
@@ -342,75 +329,6 @@ class RlAgent : public Agent {
     pending_.erase(it);
   }
 
-  // The reward under a budget that is met differs from the quality by a
-  // constant of the budget, so that one moving baseline serves all.
-  double Reference(const EpisodeBudget& budget) const {
-    double gain = 0;
-    for (const double ratio : {budget.latency_ratio, budget.size_ratio}) {
-      if (std::isfinite(ratio)) gain += Objective::kGainWeight * (1 - ratio);
-    }
-    return core_->moving_baseline() - gain;
-  }
-
-  // A budget that the row meets: its own latency and size, or any looser.
-  EpisodeBudget BudgetMetBy(const Evaluated& row) {
-    EpisodeBudget budget = DrawBudget();
-    budget.latency_ratio = std::max(budget.latency_ratio, row.latency_ratio);
-    budget.size_ratio = std::max(budget.size_ratio, row.size_ratio);
-    return budget;
-  }
-
-  void Replay(const Evaluated& row, const EpisodeBudget& budget,
-              float imitation, std::vector<Transition>* steps) {
-    for (Transition& step :
-         policy_.Replay(row.choices, row.quality, Reference(budget), budget)) {
-      step.imitation = imitation;
-      steps->push_back(std::move(step));
-    }
-  }
-
-  void ReplayImagined(const Imagined& plans, float imitation,
-                      std::vector<Transition>* steps) {
-    for (int i = 0; i < kImaginedEpisodes && !plans.empty(); ++i) {
-      const auto& [plan, budget] =
-          plans[random_.Below(static_cast<int>(plans.size()))];
-      Evaluated row;
-      row.choices = plan;
-      row.quality = quality_.Quality(plan, 0);
-      Replay(row, budget, imitation, steps);
-    }
-  }
-
-  // Replays trials and imagined plans under budgets they meet, and improves
-  // the networks on the steps. Elites under their own budget and the solver's
-  // plans are also imitated.
-  void Teach() {
-    const std::vector<Evaluated>& rows = archive_.rows();
-    const std::vector<int>& elites = archive_.elites();
-    std::vector<Transition> steps;
-    const Evaluated& newest = rows.back();
-    Replay(newest, {newest.latency_ratio, newest.size_ratio}, 0, &steps);
-    for (int i = 0; i < kArchivedEpisodes; ++i) {
-      const bool is_elite = i % 2 == 0;
-      const Evaluated& row =
-          rows[is_elite ? elites[random_.Below(static_cast<int>(elites.size()))]
-                        : random_.Below(static_cast<int>(rows.size()))];
-      EpisodeBudget budget = BudgetMetBy(row);
-      if (is_elite) budget = {row.latency_ratio, row.size_ratio};
-      Replay(row, budget, is_elite ? 1 : 0, &steps);
-    }
-    ReplayImagined(drawn_, 0, &steps);
-    ReplayImagined(solved_, 1, &steps);
-    if (steps.empty()) return;
-    std::vector<const Transition*> batch(kBatch);
-    for (int update = 0; update < kUpdatesPerTrial; ++update) {
-      for (const Transition*& step : batch) {
-        step = &steps[random_.Below(static_cast<int>(steps.size()))];
-      }
-      learner_.Update(batch);
-    }
-  }
-
   const std::unique_ptr<SearchCore> core_;
   Random random_;
   Archive archive_;
@@ -419,12 +337,11 @@ class RlAgent : public Agent {
   const StateFeatures features_;
   DdpgLearner learner_;
   const Policy policy_;
+  RlTeacher teacher_;
   ProposerBandit bandit_;
   std::deque<Choices> seeds_;
   int random_plans_ = 0;
   std::map<Choices, Pending> pending_;
-  Imagined drawn_;   // By the policy.
-  Imagined solved_;  // By the solver.
   int rows_since_fit_ = 0;
 };
 
