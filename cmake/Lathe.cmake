@@ -42,9 +42,9 @@ function(lathe_binary name)
   target_link_libraries(${name} PRIVATE ${ARG_DEPS})
 endfunction()
 
-# lathe_test(NAME SRCS ... DEPS ... [LABEL unit|system] [TIMEOUT seconds]): a
-# GoogleTest program. Unit tests (the default) are fast; system tests start
-# whole processes.
+# lathe_test(NAME SRCS ... DEPS ... [LABEL unit|learning|system] [TIMEOUT seconds]): a
+# GoogleTest program. Unit tests (the default) are fast; learning tests let
+# agents search for half a minute; system tests start whole processes.
 function(lathe_test name)
   cmake_parse_arguments(ARG "" "LABEL;TIMEOUT" "SRCS;DEPS" ${ARGN})
   if(NOT ARG_LABEL)
