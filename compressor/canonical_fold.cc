@@ -113,23 +113,28 @@ bool IsIdentity(const Draft& draft, const Probes& probes, const Node& node) {
   return takes_many && node.inputs.size() == 1;
 }
 
+// The inputs' shapes at a batch, where their first dimension is free.
+absl::StatusOr<std::vector<Shape>> ProbeShapes(const Graph& graph,
+                                               int64_t batch) {
+  std::vector<Shape> shapes;
+  for (const ValueId id : graph.inputs()) {
+    const Shape& declared = graph.value(id).shape;
+    LATHE_RETURN_IF_ERROR(CheckFixedSizes(graph.value(id)));
+    shapes.push_back(declared);
+    if (!declared.empty() && declared[0] == kDynamic) shapes.back()[0] = batch;
+  }
+  return shapes;
+}
+
 }  // namespace
 
 absl::StatusOr<Probes> Probes::Take(const Graph& graph) {
   Probes probes;
   for (const int64_t batch : kProbeBatches) {
-    absl::StatusOr<std::vector<Shape>> shapes = InputShapes(graph, batch);
-    if (!shapes.ok()) {
-      // A fixed batch is the only one to ask for.
-      const Shape& declared = graph.inputs().empty()
-                                  ? Shape()
-                                  : graph.value(graph.inputs()[0]).shape;
-      if (declared.empty() || declared[0] == kDynamic) return shapes.status();
-      shapes = InputShapes(graph, declared[0]);
-      if (!shapes.ok()) return shapes.status();
-    }
+    LATHE_ASSIGN_OR_RETURN(const std::vector<Shape> shapes,
+                           ProbeShapes(graph, batch));
     LATHE_ASSIGN_OR_RETURN(std::vector<ValueInfo> infos,
-                           InferShapes(graph, *shapes));
+                           InferShapes(graph, shapes));
     probes.infos_.push_back(std::move(infos));
   }
   return probes;

@@ -22,7 +22,7 @@ const Operators& AllOperators() {
           PadOperators(), IndexOperators(), ReshapeOperators(),
           ShapeOperators(), MatMulOperators(), ReduceOperators(),
           NormOperators(), ResizeOperators(), QuantizeOperators(),
-          RecurrentOperators()}) {
+          RecurrentOperators(), AttentionOperators(), IntegerOperators()}) {
       for (const OperatorDef& def : family) all->emplace(def.op_type, &def);
     }
     return all;

@@ -146,6 +146,8 @@ absl::Span<const OperatorDef> NormOperators();
 absl::Span<const OperatorDef> ResizeOperators();
 absl::Span<const OperatorDef> QuantizeOperators();
 absl::Span<const OperatorDef> RecurrentOperators();
+absl::Span<const OperatorDef> AttentionOperators();
+absl::Span<const OperatorDef> IntegerOperators();
 
 }  // namespace lathe
 

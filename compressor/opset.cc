@@ -153,8 +153,8 @@ bool IsReduce(const std::string& op) { return op.rfind("Reduce", 0) == 0; }
 // Whether opset 17 can say what `node` says, after DowngradeNode.
 bool IsExpressible(const Draft& draft, const Node& node) {
   const std::string& op = node.op_type;
-  for (const char* newer :
-       {"Gelu", "Mish", "GroupNormalization", "RMSNormalization"}) {
+  for (const char* newer : {"Attention", "Gelu", "GroupNormalization", "Mish",
+                            "RMSNormalization", "RotaryEmbedding", "Swish"}) {
     if (op == newer) return false;
   }
   if (IsReduce(op) && op != "ReduceSum") {

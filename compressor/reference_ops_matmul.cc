@@ -4,8 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
-#include "compressor/op_shapes.h"
-#include "compressor/operator_def.h"
+#include "compressor/matmul_shapes.h"
 
 namespace lathe {
 namespace {
@@ -13,37 +12,10 @@ namespace {
 using Values = std::vector<OpValue>;
 using Tensors = std::vector<Tensor>;
 
-// A matrix in memory: element (r, c) is data[r * row + c * column].
-struct Matrix {
-  const float* data = nullptr;
-  int64_t rows = 0;
-  int64_t columns = 0;
-  int64_t row = 0;
-  int64_t column = 0;
-};
-
 Matrix MakeMatrix(const float* data, int64_t rows, int64_t columns,
                   bool is_transposed) {
   if (is_transposed) return {data, columns, rows, 1, columns};
   return {data, rows, columns, columns, 1};
-}
-
-// out = a x b, one row of sums at a time.
-void Multiply(const Matrix& a, const Matrix& b, float* out) {
-  std::vector<double> sums(b.columns);
-  for (int64_t r = 0; r < a.rows; ++r) {
-    std::fill(sums.begin(), sums.end(), 0.0);
-    for (int64_t k = 0; k < a.columns; ++k) {
-      const double left = a.data[r * a.row + k * a.column];
-      const float* right = b.data + k * b.row;
-      for (int64_t c = 0; c < b.columns; ++c) {
-        sums[c] += left * right[c * b.column];
-      }
-    }
-    for (int64_t c = 0; c < b.columns; ++c) {
-      out[r * b.columns + c] = static_cast<float>(sums[c]);
-    }
-  }
 }
 
 bool IsTransposed(const OpCall& call, const char* attribute) {
@@ -81,11 +53,11 @@ absl::StatusOr<Tensors> GemmKernel(const OpCall& call, const Values& outputs) {
   const Shape& a = call.ShapeOf(0);
   const Shape& b = call.ShapeOf(1);
   TensorBuilder<float> out(outputs[0]);
-  Multiply(MakeMatrix(call.ValuesOf<float>(0).data(), a[0], a[1],
-                      IsTransposed(call, "transA")),
-           MakeMatrix(call.ValuesOf<float>(1).data(), b[0], b[1],
-                      IsTransposed(call, "transB")),
-           out.data());
+  MultiplyMatrices(MakeMatrix(call.ValuesOf<float>(0).data(), a[0], a[1],
+                              IsTransposed(call, "transA")),
+                   MakeMatrix(call.ValuesOf<float>(1).data(), b[0], b[1],
+                              IsTransposed(call, "transB")),
+                   out.data());
   const float alpha = call.node().FloatOr("alpha", 1);
   const float beta = call.node().FloatOr("beta", 1);
   if (alpha != 1) {
@@ -102,16 +74,30 @@ absl::StatusOr<Tensors> GemmKernel(const OpCall& call, const Values& outputs) {
   return Only(std::move(out).Build());
 }
 
-// The operands of MatMul with vectors made matrices, and the batch dimensions.
-struct MatMulShapes {
-  Shape a;
-  Shape b;
-  Shape batch;
-  Shape out;
+absl::StatusOr<Values> MatMulRule(const OpCall& call) {
+  LATHE_ASSIGN_OR_RETURN(MatMulShapes shapes, ResolveMatMul(call, 0, 1));
+  return Values{{DataType::kFloat32, std::move(shapes.out)}};
+}
+
+absl::StatusOr<Tensors> MatMulKernel(const OpCall& call,
+                                     const Values& outputs) {
+  LATHE_ASSIGN_OR_RETURN(const MatMulShapes shapes, ResolveMatMul(call, 0, 1));
+  TensorBuilder<float> out(outputs[0]);
+  MultiplyBatches(shapes, call.ValuesOf<float>(0).data(),
+                  call.ValuesOf<float>(1).data(), out.data());
+  return Only(std::move(out).Build());
+}
+
+constexpr OperatorDef kOperators[] = {
+    {"Gemm", 2, 3, OpTypes::kFloat32, GemmRule, GemmKernel, true},
+    {"MatMul", 2, 2, OpTypes::kFloat32, MatMulRule, MatMulKernel, true},
 };
 
-absl::StatusOr<MatMulShapes> ResolveMatMul(const OpCall& call) {
-  MatMulShapes shapes{call.ShapeOf(0), call.ShapeOf(1), {}, {}};
+}  // namespace
+
+absl::StatusOr<MatMulShapes> ResolveMatMul(const OpCall& call, int left,
+                                           int right) {
+  MatMulShapes shapes{call.ShapeOf(left), call.ShapeOf(right), {}, {}};
   if (shapes.a.empty() || shapes.b.empty()) {
     return call.Invalid("an input is a scalar");
   }
@@ -123,8 +109,8 @@ absl::StatusOr<MatMulShapes> ResolveMatMul(const OpCall& call) {
   const Shape& b = shapes.b;
   if (a.back() != b[b.size() - 2]) {
     return call.Invalid(
-        absl::StrCat("matrices ", ShapeToString(call.ShapeOf(0)), " and ",
-                     ShapeToString(call.ShapeOf(1)), " do not fit"));
+        absl::StrCat("matrices ", ShapeToString(call.ShapeOf(left)), " and ",
+                     ShapeToString(call.ShapeOf(right)), " do not fit"));
   }
   LATHE_ASSIGN_OR_RETURN(
       shapes.batch,
@@ -135,47 +121,6 @@ absl::StatusOr<MatMulShapes> ResolveMatMul(const OpCall& call) {
   if (!is_column) shapes.out.push_back(b.back());
   return shapes;
 }
-
-absl::StatusOr<Values> MatMulRule(const OpCall& call) {
-  LATHE_ASSIGN_OR_RETURN(MatMulShapes shapes, ResolveMatMul(call));
-  return Values{{DataType::kFloat32, std::move(shapes.out)}};
-}
-
-// Strides of the batch dimensions, in matrices.
-std::vector<int64_t> BatchStrides(const Shape& shape, const Shape& batch) {
-  return BroadcastStrides(absl::MakeConstSpan(shape).first(shape.size() - 2),
-                          batch);
-}
-
-absl::StatusOr<Tensors> MatMulKernel(const OpCall& call,
-                                     const Values& outputs) {
-  LATHE_ASSIGN_OR_RETURN(const MatMulShapes shapes, ResolveMatMul(call));
-  const Shape& a = shapes.a;
-  const Shape& b = shapes.b;
-  const int64_t rows = a[a.size() - 2];
-  const int64_t inner = a.back();
-  const int64_t columns = b.back();
-  TensorBuilder<float> out(outputs[0]);
-  WalkStrided<2>(
-      shapes.batch,
-      {BatchStrides(a, shapes.batch), BatchStrides(b, shapes.batch)},
-      [&](int64_t i, const std::array<int64_t, 2>& at) {
-        Multiply(
-            MakeMatrix(call.ValuesOf<float>(0).data() + at[0] * rows * inner,
-                       rows, inner, false),
-            MakeMatrix(call.ValuesOf<float>(1).data() + at[1] * inner * columns,
-                       inner, columns, false),
-            out.data() + i * rows * columns);
-      });
-  return Only(std::move(out).Build());
-}
-
-constexpr OperatorDef kOperators[] = {
-    {"Gemm", 2, 3, OpTypes::kFloat32, GemmRule, GemmKernel, true},
-    {"MatMul", 2, 2, OpTypes::kFloat32, MatMulRule, MatMulKernel, true},
-};
-
-}  // namespace
 
 absl::Span<const OperatorDef> MatMulOperators() { return kOperators; }
 

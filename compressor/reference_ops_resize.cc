@@ -23,6 +23,12 @@ struct ResizePlan {
   std::string mode;
   std::string coordinates;
   std::string nearest;
+  // Whether shrinking averages over all that it leaves out.
+  bool smooths = false;
+  // For tf_crop_and_resize: the region to resample, by axis, as shares of the
+  // input.
+  std::vector<double> crop_begin;
+  std::vector<double> crop_end;
 };
 
 // The scales as doubles: input `i` or the attribute of Upsample 7.
@@ -103,13 +109,35 @@ absl::Status CheckModes(const OpCall& call, const ResizePlan& plan) {
   if (plan.mode != "nearest" && plan.mode != "linear" && plan.mode != "cubic") {
     return call.Unsupported(absl::StrCat("mode = \"", plan.mode, "\""));
   }
-  for (const char* known :
-       {"half_pixel", "half_pixel_symmetric", "pytorch_half_pixel",
-        "align_corners", "asymmetric", "tf_half_pixel_for_nn"}) {
+  for (const char* known : {"half_pixel", "half_pixel_symmetric",
+                            "pytorch_half_pixel", "align_corners", "asymmetric",
+                            "tf_half_pixel_for_nn", "tf_crop_and_resize"}) {
     if (plan.coordinates == known) return absl::OkStatus();
   }
   return call.Unsupported(absl::StrCat("coordinate_transformation_mode = \"",
                                        plan.coordinates, "\""));
+}
+
+absl::Status ReadCrop(const OpCall& call, const std::vector<int64_t>& axes,
+                      ResizePlan& plan) {
+  if (!call.Has(1) || call.TypeOf(1) != DataType::kFloat32) {
+    return call.Invalid("tf_crop_and_resize wants a float32 roi (input 1)");
+  }
+  if (!call.IsKnown(1)) {
+    return call.Unsupported("the roi depends on the data; use a constant one");
+  }
+  const auto roi = call.ValuesOf<float>(1);
+  if (roi.size() != 2 * axes.size()) {
+    return call.Invalid(absl::StrCat("roi has ", roi.size(), " numbers for ",
+                                     axes.size(), " axes"));
+  }
+  plan.crop_begin.assign(plan.out.size(), 0);
+  plan.crop_end.assign(plan.out.size(), 1);
+  for (size_t i = 0; i < axes.size(); ++i) {
+    plan.crop_begin[axes[i]] = roi[i];
+    plan.crop_end[axes[i]] = roi[i + axes.size()];
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<ResizePlan> ResolveResize(const OpCall& call) {
@@ -143,10 +171,9 @@ absl::StatusOr<ResizePlan> ResolveResize(const OpCall& call) {
     LATHE_ASSIGN_OR_RETURN(const auto scales, ScalesOf(call, is_old ? 1 : 2));
     LATHE_RETURN_IF_ERROR(ApplyScales(call, axes, scales, plan));
   }
-  const bool shrinks = std::any_of(plan.scales.begin(), plan.scales.end(),
-                                   [](double scale) { return scale < 1; });
-  if (shrinks && call.node().IntOr("antialias", 0) != 0) {
-    return call.Unsupported("antialias");
+  plan.smooths = call.node().IntOr("antialias", 0) != 0;
+  if (plan.coordinates == "tf_crop_and_resize") {
+    LATHE_RETURN_IF_ERROR(ReadCrop(call, axes, plan));
   }
   return plan;
 }
@@ -162,6 +189,11 @@ double SourceCoordinate(const ResizePlan& plan, size_t axis, int64_t in,
   const int64_t out = plan.out[axis];
   const double scale = plan.scales[axis];
   if (plan.coordinates == "asymmetric") return o / scale;
+  if (!plan.crop_begin.empty()) {
+    const double begin = plan.crop_begin[axis] * (in - 1);
+    const double length = plan.crop_end[axis] * (in - 1) - begin;
+    return out == 1 ? begin + length / 2 : begin + o * length / (out - 1);
+  }
   if (plan.coordinates == "align_corners") {
     return out == 1 ? 0.0 : static_cast<double>(o) * (in - 1) / (out - 1);
   }
@@ -197,24 +229,46 @@ double CubicWeight(double a, double distance) {
   return 0;
 }
 
-std::vector<Tap> TapsAt(const OpCall& call, const ResizePlan& plan, int64_t in,
-                        double x) {
-  if (plan.mode == "nearest") return {{NearestIndex(plan.nearest, x), 1.0}};
-  const int64_t base = static_cast<int64_t>(std::floor(x));
-  const double rest = x - base;
-  if (plan.mode == "linear") return {{base, 1 - rest}, {base + 1, rest}};
-  const double a = call.node().FloatOr("cubic_coeff_a", -0.75f);
-  const bool excludes = call.node().IntOr("exclude_outside", 0) != 0;
+// The taps of a kernel that reaches `reach` to both sides of x, stretched by
+// 1 / `squeeze` so that it covers what shrinking leaves out.
+template <typename Weight>
+std::vector<Tap> KernelTaps(double x, int64_t reach, double squeeze, int64_t in,
+                            bool excludes_outside, Weight weight) {
   std::vector<Tap> taps;
   double sum = 0;
-  for (int64_t k = -1; k <= 2; ++k) {
-    const bool is_outside = base + k < 0 || base + k >= in;
-    taps.push_back(
-        {base + k, excludes && is_outside ? 0.0 : CubicWeight(a, rest - k)});
-    sum += taps.back().weight;
+  const int64_t first = static_cast<int64_t>(
+      std::floor(x - static_cast<double>(reach) / squeeze));
+  const int64_t last =
+      static_cast<int64_t>(std::ceil(x + static_cast<double>(reach) / squeeze));
+  for (int64_t k = first; k <= last; ++k) {
+    const double value = weight((static_cast<double>(k) - x) * squeeze);
+    const bool is_outside = k < 0 || k >= in;
+    if (value == 0 || (excludes_outside && is_outside)) continue;
+    taps.push_back({k, value});
+    sum += value;
   }
   for (Tap& tap : taps) tap.weight /= sum;
   return taps;
+}
+
+std::vector<Tap> TapsAt(const OpCall& call, const ResizePlan& plan, size_t axis,
+                        int64_t in, double x) {
+  if (plan.mode == "nearest") return {{NearestIndex(plan.nearest, x), 1.0}};
+  const double squeeze = plan.smooths ? std::min(plan.scales[axis], 1.0) : 1.0;
+  const bool excludes = call.node().IntOr("exclude_outside", 0) != 0;
+  if (plan.mode == "linear") {
+    return KernelTaps(x, 1, squeeze, in, excludes, [](double distance) {
+      return std::max(0.0, 1 - std::abs(distance));
+    });
+  }
+  const double a = call.node().FloatOr("cubic_coeff_a", -0.75f);
+  return KernelTaps(x, 2, squeeze, in, excludes,
+                    [a](double distance) { return CubicWeight(a, distance); });
+}
+
+// Whether output index `o` shows something from outside the cropped input.
+bool IsOutsideCrop(const ResizePlan& plan, int64_t in, double x) {
+  return !plan.crop_begin.empty() && (x < 0 || x > static_cast<double>(in - 1));
 }
 
 // Resamples one axis of `data`, whose shape is `shape`.
@@ -226,9 +280,11 @@ std::vector<float> ResampleAxis(const OpCall& call, const ResizePlan& plan,
   const int64_t outer = CountRange(shape, 0, axis);
   const int64_t inner = CountRange(shape, axis + 1, shape.size());
   std::vector<float> resampled(outer * out * inner);
+  const float extrapolated = call.node().FloatOr("extrapolation_value", 0);
   for (int64_t o = 0; o < out; ++o) {
-    std::vector<Tap> taps =
-        TapsAt(call, plan, in, SourceCoordinate(plan, axis, in, o));
+    const double x = SourceCoordinate(plan, axis, in, o);
+    const bool is_outside = IsOutsideCrop(plan, in, x);
+    std::vector<Tap> taps = TapsAt(call, plan, axis, in, x);
     for (Tap& tap : taps) {
       tap.index = std::min(std::max<int64_t>(tap.index, 0), in - 1);
     }
@@ -238,7 +294,8 @@ std::vector<float> ResampleAxis(const OpCall& call, const ResizePlan& plan,
         for (const Tap& tap : taps) {
           sum += tap.weight * data[(row * in + tap.index) * inner + i];
         }
-        resampled[(row * out + o) * inner + i] = static_cast<float>(sum);
+        resampled[(row * out + o) * inner + i] =
+            is_outside ? extrapolated : static_cast<float>(sum);
       }
     }
   }
@@ -253,7 +310,10 @@ absl::StatusOr<Tensors> ResizeKernel(const OpCall& call,
   std::vector<float> data(values.begin(), values.end());
   Shape shape = call.ShapeOf(0);
   for (size_t axis = 0; axis < shape.size(); ++axis) {
-    if (plan.scales[axis] == 1 && plan.out[axis] == shape[axis]) continue;
+    if (plan.scales[axis] == 1 && plan.out[axis] == shape[axis] &&
+        plan.crop_begin.empty()) {
+      continue;
+    }
     data = ResampleAxis(call, plan, axis, shape, data);
   }
   return Only(Tensor::Of<float>(outputs[0].shape, data));

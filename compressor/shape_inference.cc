@@ -70,26 +70,31 @@ absl::Status InferNode(const Graph& graph, const Node& node, Infos& infos) {
 
 }  // namespace
 
+absl::Status CheckFixedSizes(const Value& input) {
+  for (size_t d = 1; d < input.shape.size(); ++d) {
+    if (input.shape[d] != kDynamic) continue;
+    return absl::InvalidArgumentError(absl::StrCat(
+        "input \"", input.name, "\" of shape ", ShapeToString(input.shape),
+        " has a dynamic dimension besides the batch; export the model with "
+        "fixed sizes"));
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::vector<Shape>> InputShapes(const Graph& graph,
                                                int64_t batch) {
   std::vector<Shape> shapes;
   for (const ValueId id : graph.inputs()) {
     const Value& value = graph.value(id);
+    LATHE_RETURN_IF_ERROR(CheckFixedSizes(value));
     Shape shape = value.shape;
     if (!shape.empty() && shape[0] == kDynamic) shape[0] = batch;
-    if (!shape.empty() && shape[0] != batch) {
+    if (!shape.empty() && shape[0] != batch && id == graph.inputs()[0]) {
       return absl::InvalidArgumentError(absl::StrCat(
           "input \"", value.name, "\" of shape ", ShapeToString(value.shape),
           " has a fixed first dimension, so that a batch of ", batch,
           " does not fit; export the model with a dynamic batch, or use ",
           shape[0]));
-    }
-    for (const int64_t size : shape) {
-      if (size != kDynamic) continue;
-      return absl::InvalidArgumentError(absl::StrCat(
-          "input \"", value.name, "\" of shape ", ShapeToString(value.shape),
-          " has a dynamic dimension besides the batch; export the model with "
-          "fixed sizes"));
     }
     shapes.push_back(std::move(shape));
   }

@@ -20,12 +20,15 @@ struct ValueInfo {
   std::optional<Tensor> constant;
 };
 
+// Errors: InvalidArgument - another dimension than the first is dynamic.
+absl::Status CheckFixedSizes(const Value& input);
+
 // The graph's declared input shapes with a batch of `batch` (the first
 // dimension of each, where it is dynamic).
 //
 // Errors:
-//   InvalidArgument - a declared first dimension that is fixed to another
-//     size, or another dimension that is dynamic; the message names the input.
+//   InvalidArgument - the first input has a first dimension that is fixed to
+//     another size, or CheckFixedSizes; the message names the input.
 absl::StatusOr<std::vector<Shape>> InputShapes(const Graph& graph,
                                                int64_t batch);
 

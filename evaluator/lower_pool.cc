@@ -90,8 +90,8 @@ absl::StatusOr<bool> LowerPool(LoweringContext& context, const Node& node) {
       node.op_type == "AveragePool" || node.op_type == "GlobalAveragePool";
   const bool is_global =
       node.op_type == "GlobalAveragePool" || node.op_type == "GlobalMaxPool";
-  const bool has_indices = node.outputs.size() > 1;
-  if (has_indices || !node.post_ops.empty() || in.size() < 3 || in.size() > 5) {
+  const bool is_float = context.type(node.inputs[0]) == DataType::kFloat32;
+  if (!is_float || !node.post_ops.empty() || in.size() < 3 || in.size() > 5) {
     return false;
   }
   const auto spatial = absl::MakeConstSpan(in).subspan(2);

@@ -68,13 +68,25 @@ bool IsWorthlessAtRunTime(const LoweringContext& context, const Node& node) {
       });
 }
 
+// oneDNN wants elements, and kernels write outputs[0] alone.
+bool IsForKernels(const LoweringContext& context, const Node& node) {
+  const auto is_empty = [&](ValueId value) {
+    return value != kNoValue && ElementCount(context.shape(value)) == 0;
+  };
+  return node.outputs.size() == 1 &&
+         std::none_of(node.inputs.begin(), node.inputs.end(), is_empty) &&
+         !is_empty(node.outputs[0]);
+}
+
 absl::Status LowerNode(LoweringContext& context, const Node& node) {
-  if (const LowerFunction lower = FindLowering(node)) {
+  const LowerFunction lower = FindLowering(node);
+  if (lower != nullptr && IsForKernels(context, node)) {
     const absl::StatusOr<bool> is_done = lower(context, node);
     if (is_done.ok() && *is_done) return absl::OkStatus();
     if (!is_done.ok() && !absl::IsUnimplemented(is_done.status())) {
       return is_done.status();
     }
+    context.Undefine(node.outputs[0]);
   }
   return LowerReference(context, node);
 }

@@ -51,7 +51,7 @@ const Tensor* LoweringContext::constant(ValueId value) const {
 void LoweringContext::DefineInputs() {
   for (ValueId value : graph_.inputs()) {
     Copy copy;
-    if (type(value) == DataType::kFloat32) {
+    if (HasLayout(value)) {
       copy.encoding = FloatEncoding();
       copy.desc = PlainDesc(shape(value), DataType::kFloat32);
     } else {
@@ -209,7 +209,7 @@ absl::StatusOr<Copy> LoweringContext::Fetch(ValueId value,
 }
 
 absl::StatusOr<Copy> LoweringContext::FetchPlain(ValueId value) {
-  if (type(value) == DataType::kFloat32) {
+  if (HasLayout(value)) {
     return Fetch(value, FloatEncoding(),
                  PlainDesc(shape(value), DataType::kFloat32));
   }

@@ -37,6 +37,11 @@ class LoweringContext {
   }
   const Shape& shape(ValueId value) const { return infos_[value].shape; }
   DataType type(ValueId value) const { return infos_[value].type; }
+  // Whether oneDNN's layouts are for `value`: float32, and not empty. Others
+  // lie "raw".
+  bool HasLayout(ValueId value) const {
+    return type(value) == DataType::kFloat32 && ElementCount(shape(value)) > 0;
+  }
   // The value if it is known at compile time.
   const Tensor* constant(ValueId value) const;
   // The node that steps are made for from now on.
@@ -67,6 +72,8 @@ class LoweringContext {
   // Says where the current node put `value`. If the encoding is not that of
   // the value's grid, it is rounded before anybody reads it.
   void Define(ValueId value, const Copy& copy);
+  // Takes back what Define said, for another try at the current node.
+  void Undefine(ValueId value) { values_[value] = ValueState(); }
   // Makes `value` share the memory of `copy`, under another shape.
   void DefineAlias(ValueId value, const Copy& copy) { Define(value, copy); }
 

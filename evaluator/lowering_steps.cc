@@ -25,7 +25,7 @@ Copy LoweringContext::NewCopy(const Encoding& encoding,
 }
 
 Copy LoweringContext::NewRawCopy(ValueId value) {
-  if (type(value) == DataType::kFloat32 && ElementCount(shape(value)) > 0) {
+  if (HasLayout(value)) {
     return NewCopy(FloatEncoding(),
                    PlainDesc(shape(value), DataType::kFloat32));
   }

@@ -59,16 +59,20 @@ absl::Status CheckNames(const Graph& graph,
 absl::StatusOr<BoundGraph> BindTensors(
     const Graph& graph, const std::map<std::string, Tensor>& tensors) {
   LATHE_RETURN_IF_ERROR(CheckNames(graph, tensors));
-  BoundGraph bound{graph, {}};
+  GraphParts parts = graph.parts();
+  std::vector<Tensor> inputs;
   for (const ValueId id : graph.inputs()) {
-    const Value& value = graph.value(id);
+    Value& value = parts.values[id];
     auto fitting = FitTensor(value, tensors.at(value.name));
     if (!fitting.ok()) {
       return Annotate(fitting.status(), absl::StrCat("input ", value.name));
     }
-    bound.inputs.push_back(*std::move(fitting));
+    // What runs once may as well be folded for the sizes that it has.
+    value.shape = fitting->shape();
+    inputs.push_back(*std::move(fitting));
   }
-  return bound;
+  LATHE_ASSIGN_OR_RETURN(Graph fixed, Graph::Create(std::move(parts)));
+  return BoundGraph{std::move(fixed), std::move(inputs)};
 }
 
 // `bound` with its vectors and scalars as constants.
