@@ -13,9 +13,9 @@ namespace {
 
 class Solver {
  public:
-  Solver(const SearchCore& core, const QualityModel& quality, int member,
+  Solver(const SearchCore& core, const DivergenceModel& model,
          const Limits& limits)
-      : core_(core), quality_(quality), member_(member), limits_(limits) {}
+      : core_(core), model_(model), limits_(limits) {}
 
   Choices Solve() const {
     // Damage is of the order of 1 at most and cost a share of the limits:
@@ -47,8 +47,7 @@ class Solver {
     double share = 0;
     if (std::isfinite(limits_.us)) share += cost.us / limits_.us;
     if (std::isfinite(limits_.bytes)) share += cost.bytes / limits_.bytes;
-    return quality_.ChoiceDamage(core_.space().option_decision(layer), option,
-                                 member_) +
+    return model_.ChoiceDamage(core_.space().option_decision(layer), option) +
            price * share;
   }
 
@@ -66,7 +65,7 @@ class Solver {
       const int d = space.keep_decision(static_cast<int>(g));
       domains.push_back(space.decisions()[d].count);
       for (int c = 0; c < domains.back(); ++c) {
-        table.values.push_back(quality_.ChoiceDamage(d, c, member_));
+        table.values.push_back(model_.ChoiceDamage(d, c));
       }
       tables.push_back(std::move(table));
     }
@@ -106,9 +105,9 @@ class Solver {
       int choice = 0;
       Choices changed = plan;
       for (int d = 0; d < core_.space().size(); ++d) {
-        const double now = quality_.ChoiceDamage(d, plan[d], member_);
+        const double now = model_.ChoiceDamage(d, plan[d]);
         for (int c = 0; c < core_.space().decisions()[d].count; ++c) {
-          const double won = now - quality_.ChoiceDamage(d, c, member_);
+          const double won = now - model_.ChoiceDamage(d, c);
           if (won <= most) continue;
           changed[d] = c;
           if (core_.IsWithin(changed, limits_)) {
@@ -125,16 +124,15 @@ class Solver {
   }
 
   const SearchCore& core_;
-  const QualityModel& quality_;
-  const int member_;
+  const DivergenceModel& model_;
   const Limits limits_;
 };
 
 }  // namespace
 
-Choices LeastDamage(const SearchCore& core, const QualityModel& quality,
-                    int member, const Limits& limits) {
-  return Solver(core, quality, member, limits).Solve();
+Choices LeastDamage(const SearchCore& core, const DivergenceModel& model,
+                    const Limits& limits) {
+  return Solver(core, model, limits).Solve();
 }
 
 }  // namespace lathe

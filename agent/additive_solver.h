@@ -3,21 +3,20 @@
 #define LATHE_AGENT_ADDITIVE_SOLVER_H_
 
 #include "agent/decisions.h"
-#include "agent/quality_model.h"
+#include "agent/divergence_model.h"
 #include "agent/reachability.h"
 #include "agent/search_core.h"
 
 namespace lathe {
 
-// Minimises the damage that `member` of the model predicts among the plans
-// predicted to be within `limits`. Damage and cost are sums of small tables, so
-// the minimum of damage + price x cost is exact (MinSum) for any price; the
-// price is bisected until the limits are just met, and what is left of them is
-// spent on the single changes that help most. So the answer is optimal on the
-// convex hull of the trade-off and near it elsewhere. When no plan meets the
-// limits, the cheapest plan.
-Choices LeastDamage(const SearchCore& core, const QualityModel& quality,
-                    int member, const Limits& limits);
+// Minimises the sum of damages among the plans predicted to be within `limits`.
+// Damage and cost are sums of small tables, so the minimum of damage + price x
+// cost is exact (MinSum) for any price; the price is bisected until the limits
+// are just met, and what is left of them is spent on the single changes that
+// help most. So the answer is optimal on the convex hull of the trade-off and
+// near it elsewhere. When no plan meets the limits, the cheapest plan.
+Choices LeastDamage(const SearchCore& core, const DivergenceModel& model,
+                    const Limits& limits);
 
 }  // namespace lathe
 

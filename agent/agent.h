@@ -22,6 +22,9 @@ struct AgentContext {
   v1::Budget budget;
   // "latency", "size".
   std::vector<std::string> objectives;
+  // Accuracy, as a share of the baseline's, below which a plan is worth nothing
+  // to anybody: the reference of the hypervolume.
+  double least_accuracy_ratio = 0.8;
   uint64_t seed = 0;
   // Trials that the job will have in all, the baseline included.
   int64_t trials = 0;

@@ -44,10 +44,17 @@ Evaluated Evaluate(const SearchCore& core, const v1::Trial& trial,
   if (row.is_feasible) {
     const v1::Measurement& baseline = core.context().baseline;
     row.quality = core.objective().Quality(trial.measurement());
+    row.divergence = std::max(0.0, trial.measurement().kl_divergence());
+    row.accuracy_ratio =
+        baseline.accuracy() > 0
+            ? trial.measurement().accuracy() / baseline.accuracy()
+            : 0;
     row.latency_ratio = LatencyRatio(trial.measurement(), baseline);
     row.size_ratio = SizeRatio(trial.measurement(), baseline);
   } else {
     row.quality = Objective::kLeastQuality;
+    row.divergence = kInfeasibleDivergence;
+    row.accuracy_ratio = 0;
     row.latency_ratio = core.PredictedLatencyRatio(choices);
     row.size_ratio = core.PredictedSizeRatio(choices);
   }
@@ -57,6 +64,7 @@ Evaluated Evaluate(const SearchCore& core, const v1::Trial& trial,
 Evaluated EvaluatedBaseline(const SearchCore& core) {
   Evaluated row;
   row.choices.assign(core.space().size(), 0);
+  row.divergence = std::max(0.0, core.context().baseline.kl_divergence());
   return row;
 }
 

@@ -15,10 +15,18 @@ struct Evaluated {
   Choices choices;
   // Objective::Quality; the least possible for an infeasible plan.
   double quality = 0;
+  // From the original's outputs, nats; kInfeasibleDivergence for a plan that
+  // cannot work.
+  double divergence = 0;
+  // As a share of the uncompressed model's; 0 for an infeasible plan.
+  double accuracy_ratio = 1;
   double latency_ratio = 1;
   double size_ratio = 1;
   bool is_feasible = true;
 };
+
+// What no plan that works comes near: the answers are those of another network.
+constexpr double kInfeasibleDivergence = 4;
 
 // `trial`, which must have ended MEASURED or INFEASIBLE with plan `choices`. An
 // infeasible one has its predicted ratios.

@@ -7,32 +7,29 @@
 namespace lathe {
 namespace {
 
-// Points along an axis when it is alone, and when there are two.
-constexpr int kAlone = 64;
-constexpr int kPaired = 12;
+// Budgets along an axis. With fewer than some 50 the search runs out of gains
+// that it can see before the frontier is closed.
+constexpr int kPerAxis = 64;
 
 // What is thought to be still lost where nothing seems lost.
 constexpr double kLeastLoss = 5e-4;
-
-constexpr double kNoBound = std::numeric_limits<double>::infinity();
-
-// Plans below this quality (about a fifth of the accuracy lost) are worth
-// nothing to anybody.
-constexpr double kReferenceQuality = -0.2;
 
 // With a budget, points lie between this share of the way up from the least
 // to it, and the budget; a plan well under it is also an answer.
 constexpr double kBudgetStart = 0.6;
 
-std::vector<double> Axis(double least, bool is_objective, double budget,
-                         bool has_budget, int count) {
-  if (!is_objective && !has_budget) return {1};
-  const double most = has_budget ? budget : 1;
-  double from = least;
-  if (has_budget) from = least + kBudgetStart * (most - least);
+std::vector<double> Axis(double least, bool is_objective,
+                         std::optional<double> budget) {
+  // An axis that does not matter never excludes.
+  if (!is_objective && !budget) {
+    return {std::numeric_limits<double>::infinity()};
+  }
+  const double most = budget.value_or(1);
+  const double from =
+      budget ? least + kBudgetStart * (most - least) : std::min(least, most);
   std::vector<double> axis;
-  for (int i = 0; i < count; ++i) {
-    axis.push_back(from + (most - from) * (i + 1) / count);
+  for (int i = 0; i < kPerAxis; ++i) {
+    axis.push_back(from + (most - from) * (i + 1) / kPerAxis);
   }
   return axis;
 }
@@ -41,70 +38,64 @@ std::vector<double> Axis(double least, bool is_objective, double budget,
 
 BudgetGrid::BudgetGrid(const SearchCore& core) {
   const RelativeBudget& budget = core.objective().budget();
-  const bool has_latency =
-      core.objective().has_latency() || budget.latency_ratio.has_value();
-  const bool has_size =
-      core.objective().has_size() || budget.size_ratio.has_value();
-  const int count = has_latency && has_size ? kPaired : kAlone;
-  const std::vector<double> latencies =
-      Axis(core.reachability().least_us() / core.costs().baseline_us(),
-           core.objective().has_latency(), budget.latency_ratio.value_or(1),
-           budget.latency_ratio.has_value(), count);
-  const std::vector<double> sizes =
+  latencies_ = Axis(core.reachability().least_us() / core.costs().baseline_us(),
+                    core.objective().has_latency(), budget.latency_ratio);
+  sizes_ =
       Axis(core.reachability().least_bytes() / core.costs().baseline_bytes(),
-           core.objective().has_size(), budget.size_ratio.value_or(1),
-           budget.size_ratio.has_value(), count);
-  for (const double latency : latencies) {
-    for (const double size : sizes) {
-      points_.push_back({latency, size, kReferenceQuality});
-    }
-  }
-  // An axis that does not matter never excludes.
-  for (Point& point : points_) {
-    if (!has_latency) point.latency_ratio = kNoBound;
-    if (!has_size) point.size_ratio = kNoBound;
-  }
+           core.objective().has_size(), budget.size_ratio);
+  best_.assign(latencies_.size() * sizes_.size(),
+               core.context().least_accuracy_ratio);
 }
 
-double BudgetGrid::Gain(double quality, double latency_ratio,
+size_t BudgetGrid::FirstAllowing(const std::vector<double>& axis,
+                                 double ratio) {
+  return static_cast<size_t>(std::lower_bound(axis.begin(), axis.end(), ratio) -
+                             axis.begin());
+}
+
+double BudgetGrid::Gain(double worth, double latency_ratio,
                         double size_ratio) const {
+  const size_t first_size = FirstAllowing(sizes_, size_ratio);
   double gain = 0;
-  for (const Point& point : points_) {
-    if (latency_ratio <= point.latency_ratio &&
-        size_ratio <= point.size_ratio) {
-      gain += std::max(0.0, quality - point.quality);
+  for (size_t l = FirstAllowing(latencies_, latency_ratio);
+       l < latencies_.size(); ++l) {
+    const double* row = &best_[l * sizes_.size()];
+    // The best worth never falls along a row: beyond a cell that is as good
+    // nothing is gained.
+    for (size_t s = first_size; s < sizes_.size() && row[s] < worth; ++s) {
+      gain += worth - row[s];
     }
+    if (first_size < sizes_.size() && row[first_size] >= worth) break;
   }
-  return gain / static_cast<double>(points_.size());
+  return gain / static_cast<double>(best_.size());
 }
 
 double BudgetGrid::BestWithin(double latency_ratio, double size_ratio) const {
-  double best = kReferenceQuality;
-  for (const Point& point : points_) {
-    if ((point.latency_ratio <= latency_ratio ||
-         point.latency_ratio == kNoBound) &&
-        (point.size_ratio <= size_ratio || point.size_ratio == kNoBound)) {
-      best = std::max(best, point.quality);
-    }
-  }
-  return best;
+  const size_t l =
+      std::min(FirstAllowing(latencies_, latency_ratio), latencies_.size() - 1);
+  const size_t s =
+      std::min(FirstAllowing(sizes_, size_ratio), sizes_.size() - 1);
+  return best_[l * sizes_.size() + s];
 }
 
-void BudgetGrid::Add(double quality, double latency_ratio, double size_ratio) {
-  for (Point& point : points_) {
-    if (latency_ratio <= point.latency_ratio &&
-        size_ratio <= point.size_ratio) {
-      point.quality = std::max(point.quality, quality);
+void BudgetGrid::Add(double worth, double latency_ratio, double size_ratio) {
+  const size_t first_size = FirstAllowing(sizes_, size_ratio);
+  for (size_t l = FirstAllowing(latencies_, latency_ratio);
+       l < latencies_.size(); ++l) {
+    double* row = &best_[l * sizes_.size()];
+    for (size_t s = first_size; s < sizes_.size() && row[s] < worth; ++s) {
+      row[s] = worth;
     }
   }
 }
 
-const BudgetGrid::Point& BudgetGrid::Draw(Random* random) const {
+BudgetGrid::Budget BudgetGrid::Draw(Random* random) const {
   std::vector<double> weights;
-  for (const Point& point : points_) {
-    weights.push_back(std::sqrt(kLeastLoss + std::max(0.0, -point.quality)));
+  for (const double best : best_) {
+    weights.push_back(std::sqrt(kLeastLoss + std::max(0.0, 1 - best)));
   }
-  return points_[random->Weighted(weights)];
+  const size_t cell = random->Weighted(weights);
+  return {latencies_[cell / sizes_.size()], sizes_[cell % sizes_.size()]};
 }
 
 }  // namespace lathe

@@ -1,4 +1,4 @@
-// The best quality known at each of many budgets: what a new plan would gain,
+// The best accuracy known at each of many budgets: what a new plan would gain,
 // and where something is missing.
 #ifndef LATHE_AGENT_BUDGET_GRID_H_
 #define LATHE_AGENT_BUDGET_GRID_H_
@@ -12,34 +12,39 @@ namespace lathe {
 
 // A grid of budgets over latency and size, as shares of the baseline's: over
 // the objectives' reachable range, or close under the job's budget where there
-// is one. Not thread-safe.
+// is one. Worth is accuracy as a share of the uncompressed model's. Not
+// thread-safe.
 class BudgetGrid {
  public:
-  struct Point {
+  struct Budget {
     double latency_ratio = 0;
     double size_ratio = 0;
-    // Best quality among what was added within both; the reference before.
-    double quality = 0;
   };
 
+  // Empty, over what `core` believes to be reachable as it stands.
   explicit BudgetGrid(const SearchCore& core);
 
-  // Mean over the grid of what the quality would rise (the area gained under
+  // Mean over the grid of what the worth would rise (the volume gained under
   // the frontier).
-  double Gain(double quality, double latency_ratio, double size_ratio) const;
-  // The best quality known within these shares; the reference when they are
-  // below the whole grid.
+  double Gain(double worth, double latency_ratio, double size_ratio) const;
+  // The best worth known at the tightest budget of the grid that allows these
+  // shares.
   double BestWithin(double latency_ratio, double size_ratio) const;
-  void Add(double quality, double latency_ratio, double size_ratio);
+  void Add(double worth, double latency_ratio, double size_ratio);
 
-  // A budget to aim at, likelier the more quality is lost there against the
+  // A budget to aim at, likelier the more is lost there against the
   // uncompressed model (in proportion to the root of it).
-  const Point& Draw(Random* random) const;
-
-  const std::vector<Point>& points() const { return points_; }
+  Budget Draw(Random* random) const;
 
  private:
-  std::vector<Point> points_;
+  // Index of the first budget of an axis that allows `ratio`.
+  static size_t FirstAllowing(const std::vector<double>& axis, double ratio);
+
+  // Ascending; infinite alone for an axis that does not matter.
+  std::vector<double> latencies_;
+  std::vector<double> sizes_;
+  // Best worth by latency, then size.
+  std::vector<double> best_;
 };
 
 }  // namespace lathe

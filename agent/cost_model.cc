@@ -1,30 +1,36 @@
 #include "agent/cost_model.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
+#include <utility>
 
 #include "agent/objective.h"
 
 namespace lathe {
 namespace {
 
-// Parts of a latency: all, f32 layers, bf16 layers, int8 layers, the rest. The
-// first coefficient is what all have in common (the table is measured layer by
-// layer, so caches are warmer than in the network), the others what is special
-// to each, within +-20 %.
-constexpr int kAll = 0;
-constexpr int kFirstPrecision = 1;
-constexpr int kRest = 4;
-LinearCorrection::Options LatencyPrior() {
-  return {{1, 0, 0, 0, 0}, {1, 0.2, 0.2, 0.2, 0.2}, /*noise=*/0.03};
+// The table is measured layer by layer, so that caches are warmer than in the
+// network, and without what lies between layers of different precisions.
+AdditiveCorrection::Options LatencyPrior() {
+  AdditiveCorrection::Options prior;
+  prior.of_kind = 0.2;
+  prior.of_rest = 0.2;
+  prior.of_layer = 0.1;
+  prior.noise = 0.02;
+  return prior;
 }
 
-// Parts of a size: f32, bf16 and int8 weights at their kernel's width, bytes
-// that narrower int8 weights would save if they were packed, the rest. The
-// prior is the exported ONNX file, whose narrow weights stand as bytes.
-constexpr int kSaved = 3;
-LinearCorrection::Options SizePrior() {
-  return {{1, 1, 1, 0, 1}, {0.1, 0.7, 0.3, 0.7, 0.3}, /*noise=*/0.01};
+// Before trials tell, size is thought to be that of the exported ONNX file,
+// whose narrow weights stand as bytes.
+AdditiveCorrection::Options SizePrior() {
+  AdditiveCorrection::Options prior;
+  prior.of_all = 0.1;
+  prior.of_kind = 0.3;
+  prior.of_rest = 0.3;
+  prior.of_layer = 0.05;
+  prior.noise = 0.005;
+  return prior;
 }
 
 constexpr std::array<double, kPrecisionCount> kKernelBytes = {4, 2, 1};
@@ -41,20 +47,17 @@ double PositiveOr(double value, double otherwise) {
   return value > 0 ? value : otherwise;
 }
 
+double LogShare(int64_t channels, int64_t whole) {
+  return std::log2(static_cast<double>(std::max<int64_t>(1, channels)) /
+                   static_cast<double>(std::max<int64_t>(1, whole)));
+}
+
 double WeightBytes(const v1::SearchSpace& space) {
   double bytes = 0;
   for (const v1::Layer& layer : space.layers()) {
     bytes += layer.parameters() * kKernelBytes[0];
   }
   return bytes;
-}
-
-// Factors below this would promise what no kernel can do, and negative ones
-// would break every bound.
-constexpr double kLeastFactor = 0.2;
-
-double LatencyFactor(const std::vector<double>& coefficients, int part) {
-  return std::max(kLeastFactor, coefficients[kAll] + coefficients[part]);
 }
 
 }  // namespace
@@ -73,9 +76,9 @@ CostModel::CostModel(const DecisionSpace* space, const v1::LatencyTable& table,
   for (int i = 0; i < space_->space().layers_size(); ++i) {
     grids_.push_back(MakeGrid(i));
   }
-  const Choices uncompressed(space_->size(), 0);
-  latency_.Observe(LatencyParts(uncompressed), baseline_us_);
-  size_.Observe(SizeParts(uncompressed), baseline_bytes_);
+  const Parts uncompressed = PartsOf(Choices(space_->size(), 0));
+  latency_.Observe(uncompressed.us, baseline_us_);
+  size_.Observe(uncompressed.bytes, baseline_bytes_);
 }
 
 CostModel::Cell CostModel::MakeCell(int layer,
@@ -87,7 +90,10 @@ CostModel::Cell CostModel::MakeCell(int layer,
   for (const v1::Precision precision : {v1::F32, v1::BF16, v1::INT8}) {
     cell.us[PrecisionIndex(precision)] = curves_.Us(layer, precision, in, out);
   }
-  cell.share = WorkShare(space_->space().layers(layer), in, out);
+  const v1::Layer& whole = space_->space().layers(layer);
+  cell.share = WorkShare(whole, in, out);
+  cell.log_in = LogShare(in, whole.in_channels());
+  cell.log_out = LogShare(out, whole.out_channels());
   return cell;
 }
 
@@ -134,22 +140,44 @@ const CostModel::Cell* CostModel::FindCell(int layer,
   return &grid.cells[index];
 }
 
+CostPart CostModel::LatencyPart(int layer, int option, const Cell& cell) const {
+  CostPart part;
+  part.kind = PrecisionIndex(space_->option(layer, option).precision());
+  part.amount = cell.us[part.kind];
+  part.log_in = cell.log_in;
+  part.log_out = cell.log_out;
+  part.option = part.kind;
+  return part;
+}
+
+CostPart CostModel::SizePart(int layer, int option, const Cell& cell) const {
+  const v1::PrecisionOption& chosen = space_->option(layer, option);
+  CostPart part;
+  part.kind = PrecisionIndex(chosen.precision());
+  part.amount = kKernelBytes[part.kind] * cell.share *
+                static_cast<double>(space_->space().layers(layer).parameters());
+  if (chosen.precision() == v1::INT8) {
+    part.saving = part.amount * (1 - chosen.weight_bits() / 8.0);
+  }
+  part.log_in = cell.log_in;
+  part.log_out = cell.log_out;
+  part.option = option;
+  return part;
+}
+
 CostModel::LayerCost CostModel::Corrected(int layer, int option,
                                           const Cell& cell) const {
-  const v1::PrecisionOption& chosen = space_->option(layer, option);
-  const int precision = PrecisionIndex(chosen.precision());
-  const double weights =
-      cell.share * space_->space().layers(layer).parameters();
-  const std::vector<double>& size = size_.coefficients();
-  double bytes =
-      std::max(0.0, size[precision]) * kKernelBytes[precision] * weights;
-  if (chosen.precision() == v1::INT8) {
-    const double saved = weights * (1 - chosen.weight_bits() / 8.0);
-    bytes -= std::min(std::max(0.0, size[kSaved]) * saved, bytes);
+  if (cell.revision != revision_) {
+    cell.corrected.clear();
+    const int options = space_->space().layers(layer).precisions_size();
+    for (int o = 0; o < options; ++o) {
+      cell.corrected.push_back(
+          {latency_.Corrected(layer, LatencyPart(layer, o, cell)),
+           size_.Corrected(layer, SizePart(layer, o, cell))});
+    }
+    cell.revision = revision_;
   }
-  return {LatencyFactor(latency_.coefficients(), kFirstPrecision + precision) *
-              cell.us[precision],
-          bytes};
+  return cell.corrected[option];
 }
 
 CostModel::LayerCost CostModel::CostOf(int layer, int option,
@@ -159,12 +187,10 @@ CostModel::LayerCost CostModel::CostOf(int layer, int option,
   return Corrected(layer, option, MakeCell(layer, keeps));
 }
 
-double CostModel::FixedUs() const {
-  return LatencyFactor(latency_.coefficients(), kRest) * other_us_;
-}
+double CostModel::FixedUs() const { return latency_.CorrectedRest(other_us_); }
 
 double CostModel::FixedBytes() const {
-  return std::max(0.0, size_.coefficients()[kRest]) * other_bytes_;
+  return size_.CorrectedRest(other_bytes_);
 }
 
 double CostModel::LatencyUs(absl::Span<const int> choices) const {
@@ -185,38 +211,17 @@ double CostModel::Bytes(absl::Span<const int> choices) const {
   return bytes;
 }
 
-std::vector<double> CostModel::LatencyParts(
-    absl::Span<const int> choices) const {
+CostModel::Parts CostModel::PartsOf(absl::Span<const int> choices) const {
   const std::vector<int> keeps = space_->Keeps(choices);
-  std::vector<double> parts(kRest + 1, 0);
-  parts[kRest] = other_us_;
+  Parts parts;
+  parts.us.rest = other_us_;
+  parts.bytes.rest = other_bytes_;
   for (int i = 0; i < space_->space().layers_size(); ++i) {
-    const int precision = PrecisionIndex(
-        space_->option(i, choices[space_->option_decision(i)]).precision());
+    const int option = choices[space_->option_decision(i)];
     const Cell* found = FindCell(i, keeps);
     const Cell cell = found != nullptr ? *found : MakeCell(i, keeps);
-    parts[kFirstPrecision + precision] += cell.us[precision];
-  }
-  for (int p = kFirstPrecision; p <= kRest; ++p) parts[kAll] += parts[p];
-  return parts;
-}
-
-std::vector<double> CostModel::SizeParts(absl::Span<const int> choices) const {
-  const std::vector<int> keeps = space_->Keeps(choices);
-  std::vector<double> parts(kRest + 1, 0);
-  parts[kRest] = other_bytes_;
-  for (int i = 0; i < space_->space().layers_size(); ++i) {
-    const v1::PrecisionOption& chosen =
-        space_->option(i, choices[space_->option_decision(i)]);
-    const int precision = PrecisionIndex(chosen.precision());
-    const Cell* found = FindCell(i, keeps);
-    const double share =
-        found != nullptr ? found->share : MakeCell(i, keeps).share;
-    const double weights = share * space_->space().layers(i).parameters();
-    parts[precision] += weights * kKernelBytes[precision];
-    if (chosen.precision() == v1::INT8) {
-      parts[kSaved] -= weights * (1 - chosen.weight_bits() / 8.0);
-    }
+    parts.us.layers.push_back(LatencyPart(i, option, cell));
+    parts.bytes.layers.push_back(SizePart(i, option, cell));
   }
   return parts;
 }
@@ -226,9 +231,10 @@ void CostModel::Observe(absl::Span<const int> choices,
   const double us = measurement.latency_ratio() > 0
                         ? measurement.latency_ratio() * baseline_us_
                         : measurement.latency_us();
-  if (us > 0) latency_.Observe(LatencyParts(choices), us);
+  Parts parts = PartsOf(choices);
+  if (us > 0) latency_.Observe(std::move(parts.us), us);
   const double bytes = static_cast<double>(MeasuredBytes(measurement));
-  if (bytes > 0) size_.Observe(SizeParts(choices), bytes);
+  if (bytes > 0) size_.Observe(std::move(parts.bytes), bytes);
   ++revision_;
 }
 

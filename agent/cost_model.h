@@ -7,18 +7,18 @@
 #include <vector>
 
 #include "absl/types/span.h"
+#include "agent/additive_correction.h"
 #include "agent/decisions.h"
 #include "agent/latency_curve.h"
-#include "agent/linear_correction.h"
 #include "agent/min_sum.h"
 #include "proto/types.pb.h"
 
 namespace lathe {
 
 // Latency is the sum of the layers' (LatencyCurves) and a fixed part, size the
-// sum of the weights' bytes and a fixed part; each part is corrected by one
-// factor per precision, fitted to the trials seen. So predictions stay sums
-// over layers, and exact minimisation stays possible. Not thread-safe.
+// sum of the weights' bytes and a fixed part, both corrected by the trials seen
+// (AdditiveCorrection). So predictions stay sums over layers, and exact
+// minimisation stays possible. Not thread-safe.
 class CostModel {
  public:
   // `space` must outlive the model.
@@ -55,10 +55,17 @@ class CostModel {
   std::vector<CostTable> LeastTables(const Price& price) const;
 
  private:
-  // A layer's raw cost at one combination of its groups' keep choices.
+  // A layer at one combination of its groups' keep choices.
   struct Cell {
+    // As the table has it.
     std::array<double, kPrecisionCount> us = {};
+    // Of the layer's weights that is left.
     double share = 1;
+    double log_in = 0;
+    double log_out = 0;
+    // Costs by option, as they stood at a revision.
+    mutable std::vector<LayerCost> corrected;
+    mutable int revision = -1;
   };
   struct Grid {
     std::vector<int> groups;
@@ -68,10 +75,15 @@ class CostModel {
   };
   Grid MakeGrid(int layer) const;
   Cell MakeCell(int layer, absl::Span<const int> keeps) const;
+  CostPart LatencyPart(int layer, int option, const Cell& cell) const;
+  CostPart SizePart(int layer, int option, const Cell& cell) const;
   LayerCost Corrected(int layer, int option, const Cell& cell) const;
   const Cell* FindCell(int layer, absl::Span<const int> keeps) const;
-  std::vector<double> LatencyParts(absl::Span<const int> choices) const;
-  std::vector<double> SizeParts(absl::Span<const int> choices) const;
+  struct Parts {
+    CostParts us;
+    CostParts bytes;
+  };
+  Parts PartsOf(absl::Span<const int> choices) const;
 
   const DecisionSpace* const space_;
   const double baseline_us_;
@@ -80,8 +92,8 @@ class CostModel {
   const double other_bytes_;
   LatencyCurves curves_;
   std::vector<Grid> grids_;
-  LinearCorrection latency_;
-  LinearCorrection size_;
+  AdditiveCorrection latency_;
+  AdditiveCorrection size_;
   int revision_ = 0;
 };
 

@@ -20,9 +20,8 @@ absl::Status Invalid(const v1::Layer& layer, absl::string_view rule) {
 }
 
 absl::Status ValidateLayer(const v1::Layer& layer) {
-  if (layer.precisions().empty() ||
-      layer.precisions(0).precision() != v1::F32) {
-    return Invalid(layer, "its first precision must be f32");
+  if (layer.precisions().empty()) {
+    return Invalid(layer, "it has no precision");
   }
   if (layer.keep_ratios().empty() || layer.keep_ratios(0) != 1) {
     return Invalid(layer, "its first keep ratio must be 1");

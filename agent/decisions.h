@@ -45,7 +45,7 @@ class DecisionSpace {
  public:
   // Errors:
   //   InvalidArgument - a layer has no choices, lists one twice, does not
-  //     begin with f32 and keep ratio 1, or names an unknown input group.
+  //     begin with keep ratio 1, or names an unknown input group.
   static absl::StatusOr<DecisionSpace> Make(v1::SearchSpace space);
 
   const v1::SearchSpace& space() const { return space_; }

@@ -19,12 +19,9 @@ int Nearest(const std::vector<int>& allowed, int wanted) {
 
 }  // namespace
 
-Policy::Policy(const SearchCore* core, const QualityModel* quality,
+Policy::Policy(const SearchCore* core, const DivergenceModel* model,
                DdpgLearner* learner)
-    : core_(*core),
-      quality_(*quality),
-      features_(core, quality),
-      learner_(learner) {}
+    : core_(*core), model_(*model), features_(core, model), learner_(learner) {}
 
 Limits Policy::ToLimits(const EpisodeBudget& budget) const {
   return {std::min(core_.limits().us,
@@ -118,7 +115,7 @@ Choices Policy::Redraw(const Choices& plan, const std::vector<bool>& is_free,
   return walker.choices();
 }
 
-std::vector<Transition> Policy::Replay(const Choices& plan, double quality,
+std::vector<Transition> Policy::Replay(const Choices& plan, double divergence,
                                        double reference,
                                        const EpisodeBudget& budget) const {
   std::vector<Transition> steps;
@@ -132,8 +129,8 @@ std::vector<Transition> Policy::Replay(const Choices& plan, double quality,
       step.state = features_.At(walker, budget);
       if (!steps.empty()) steps.back().next_state = step.state;
       step.action = static_cast<float>(ToAction(plan[d], count));
-      damage += quality_.ChoiceDamage(static_cast<int>(d), plan[d], 0);
-      const double next = quality_.QualityOf(damage);
+      damage += model_.ChoiceDamage(static_cast<int>(d), plan[d]);
+      const double next = QualityOfDivergence(damage);
       step.reward = static_cast<float>(kRewardScale * (next - potential));
       potential = next;
       steps.push_back(std::move(step));
@@ -142,7 +139,8 @@ std::vector<Transition> Policy::Replay(const Choices& plan, double quality,
   }
   if (!steps.empty()) {
     steps.back().reward +=
-        static_cast<float>(kRewardScale * (quality - potential - reference));
+        static_cast<float>(kRewardScale * (QualityOfDivergence(divergence) -
+                                           potential - reference));
   }
   return steps;
 }

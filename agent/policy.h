@@ -15,7 +15,7 @@ namespace lathe {
 class Policy {
  public:
   // All must outlive the policy.
-  Policy(const SearchCore* core, const QualityModel* quality,
+  Policy(const SearchCore* core, const DivergenceModel* model,
          DdpgLearner* learner);
 
   // One plan for each of `sigmas`, within `budget` as predicted: at every
@@ -34,11 +34,11 @@ class Policy {
 
   // The steps of an executed plan as they would have looked under `budget`.
   // The actions are those of the executed choices. The rewards add up to
-  // (quality - reference) x kRewardScale: each step gets the change of quality
-  // that the model ascribes to it (potential-based shaping: the potential is
-  // the predicted quality of the choices so far), the last one what the model
-  // got wrong.
-  std::vector<Transition> Replay(const Choices& plan, double quality,
+  // (quality of `divergence` - reference) x kRewardScale: each step gets the
+  // change of quality that the model ascribes to it (potential-based shaping:
+  // the potential is the quality at the damage of the choices so far), the last
+  // one what the model got wrong.
+  std::vector<Transition> Replay(const Choices& plan, double divergence,
                                  double reference,
                                  const EpisodeBudget& budget) const;
 
@@ -54,7 +54,7 @@ class Policy {
              double sigma, Random* random) const;
 
   const SearchCore& core_;
-  const QualityModel& quality_;
+  const DivergenceModel& model_;
   const StateFeatures features_;
   DdpgLearner* const learner_;
 };

@@ -4,34 +4,33 @@
 // trial teaches every budget it meets; a surrogate fitted to the trials says
 // what each step is worth and which of many proposals is worth a trial.
 //
-// A round: draw a budget where the frontier has gaps; let four proposers
-// suggest plans for it (the policy, elites partly re-drawn by the policy,
-// children of two elites, the exact solver of the surrogate); a bandit says
-// whose turn it is; of its plans the one with the largest predicted gain of
-// area, by a randomly drawn member of the surrogate, is proposed; where none
-// of them gains, the solver's best. (The largest gain over all proposers is not
-// taken: it is where the surrogate is most wrong.)
+// A round: proposers suggest plans (the policy for budgets where the frontier
+// has gaps; elites partly re-drawn by the policy; children of elites; the exact
+// solver of the sums of damages). Of all, the one with the largest gain of
+// volume under the frontier, by what the model optimistically believes, is
+// proposed; now and then a bandit says whose turn it is instead, so that no
+// proposer is judged by its predictions alone.
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <deque>
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
-#include <tuple>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "agent/accuracy_curve.h"
 #include "agent/additive_solver.h"
 #include "agent/archive.h"
 #include "agent/budget_grid.h"
 #include "agent/ddpg_learner.h"
+#include "agent/divergence_model.h"
 #include "agent/policy.h"
 #include "agent/proposer_bandit.h"
-#include "agent/quality_model.h"
 #include "agent/rl_seeds.h"
 #include "agent/rl_teacher.h"
 #include "agent/search_core.h"
@@ -43,17 +42,25 @@ namespace lathe {
 namespace {
 
 // Share of the trials that seeds may take, and the fewest and most of them.
-constexpr double kSeedShare = 0.25;
+constexpr double kSeedShare = 0.3;
 constexpr int kFewestSeeds = 6;
 constexpr int kMostSeeds = 120;
-// Random plans after the seeds, as a share of the trials.
-constexpr double kRandomShare = 0.03;
 
 // Plans that each proposer suggests in a round.
 constexpr int kPolicyPlans = 16;
 constexpr int kElitePlans = 8;
-constexpr int kChildren = 8;
+constexpr int kChildren = 600;
 constexpr int kSolverPlans = 3;
+
+// Share of the rounds in which the bandit decides.
+constexpr double kBanditShare = 0.15;
+
+// How many standard deviations better than believed a plan is hoped to be.
+constexpr double kOptimism = 0.5;
+
+// A lower divergence is worth this even where no accuracy was seen to come of
+// it.
+constexpr double kDivergenceWorth = 0.01;
 
 // Exploration: standard deviation of the actor's noise at the first and the
 // last trial.
@@ -69,37 +76,28 @@ class RlAgent : public Agent {
       : core_(std::move(core)),
         random_(MixSeed(core_->context().seed, 1)),
         archive_(core_.get()),
-        quality_(&core_->space()),
+        model_(&core_->space(), core_->context().baseline.kl_divergence()),
         grid_(*core_),
-        features_(core_.get(), &quality_),
+        features_(core_.get(), &model_),
         learner_(features_.size(), MixSeed(core_->context().seed, 2)),
-        policy_(core_.get(), &quality_, &learner_),
-        teacher_(core_.get(), &archive_, &quality_, &grid_, &policy_,
-                 &learner_),
+        policy_(core_.get(), &model_, &learner_),
+        teacher_(core_.get(), &archive_, &model_, &grid_, &policy_, &learner_),
         bandit_(kProposerCount) {
-    const double trials = static_cast<double>(core_->context().trials);
-    const std::vector<Choices> seeds =
-        MakeSeeds(*core_, static_cast<size_t>(std::clamp<double>(
-                              kSeedShare * trials, kFewestSeeds, kMostSeeds)));
-    seeds_.assign(seeds.begin(), seeds.end());
-    random_plans_ = static_cast<int>(std::lround(kRandomShare * trials));
-    const Evaluated baseline = EvaluatedBaseline(*core_);
-    grid_.Add(baseline.quality, baseline.latency_ratio, baseline.size_ratio);
+    seeds_left_ = static_cast<size_t>(std::clamp<double>(
+        kSeedShare * static_cast<double>(core_->context().trials), kFewestSeeds,
+        kMostSeeds));
+    Seed();
+    Refit();
   }
 
   absl::StatusOr<v1::Proposal> Propose() override {
+    if (seeds_.empty() && !is_reseeded_) Reseed();
     while (!seeds_.empty()) {
       const Choices seed = std::move(seeds_.front());
       seeds_.pop_front();
       if (!core_->IsKnown(seed) && core_->IsWithin(seed, core_->limits())) {
         return Make(seed, "rl/seed", std::nullopt);
       }
-    }
-    if (random_plans_ > 0) {
-      --random_plans_;
-      return MakeFresh(
-          core_->RandomPlan(DrawLimits(), random_.Uniform(), &random_),
-          "rl/random", std::nullopt);
     }
     return ProposeBest();
   }
@@ -113,8 +111,9 @@ class RlAgent : public Agent {
     // Fitting costs in proportion to the rows: ever rarer, so that the time
     // per trial stays bounded.
     if (++rows_since_fit_ > static_cast<int>(archive_.rows().size()) / 200) {
-      quality_.Fit(archive_.rows(), &random_);
-      rows_since_fit_ = 0;
+      Refit();
+    } else {
+      AddToGrid(row);
     }
     teacher_.Teach(&random_);
   }
@@ -124,30 +123,75 @@ class RlAgent : public Agent {
   }
 
  private:
-  // What is known of a plan that was proposed and not yet learned.
-  struct Pending {
-    std::optional<Proposer> proposer;
-    double quality = 0;
+  void Seed() {
+    const std::vector<Choices> seeds = MakeSeeds(*core_, seeds_left_);
+    seeds_.assign(seeds.begin(), seeds.end());
+    seeds_left_ -= std::min(seeds_left_, seeds.size());
+  }
+
+  // The first seeds have shown what saves something (narrow weights do where
+  // they are stored as such): what seemed to be useless may be of use.
+  void Reseed() {
+    is_reseeded_ = true;
+    Seed();
+  }
+
+  // What is thought of a plan that was proposed and not yet learned.
+  struct Outlook {
+    double worth = 0;
     double latency_ratio = 0;
     double size_ratio = 0;
+  };
+  struct Pending {
+    std::optional<Proposer> proposer;
+    Outlook outlook;
   };
   struct Suggestion {
     Choices plan;
     Proposer proposer = kPolicy;
+    Outlook outlook;
     double score = 0;
   };
 
+  double Worth(double divergence) const {
+    return curve_.At(divergence) +
+           kDivergenceWorth * QualityOfDivergence(divergence);
+  }
+
+  void AddToGrid(const Evaluated& row) {
+    if (!row.is_feasible) return;
+    grid_.Add(Worth(row.divergence), row.latency_ratio, row.size_ratio);
+  }
+
+  void Refit() {
+    model_.Fit(archive_.rows());
+    curve_.Fit(archive_.rows());
+    grid_ = BudgetGrid(*core_);
+    for (const Evaluated& row : archive_.rows()) AddToGrid(row);
+    rows_since_fit_ = 0;
+  }
+
+  // What `plans` promise, each in turn.
+  std::vector<Outlook> OutlooksOf(absl::Span<const Choices> plans) const {
+    const auto predictions = model_.Predict(plans);
+    std::vector<Outlook> outlooks;
+    for (size_t i = 0; i < plans.size(); ++i) {
+      outlooks.push_back({Worth(predictions[i].Optimistic(kOptimism)),
+                          core_->PredictedLatencyRatio(plans[i]),
+                          core_->PredictedSizeRatio(plans[i])});
+    }
+    return outlooks;
+  }
+
   v1::Proposal Make(const Choices& plan, const std::string& source,
                     std::optional<Proposer> proposer) {
-    Pending& pending = pending_[plan];
-    pending.proposer = proposer;
-    pending.quality = quality_.Quality(plan, 0);
-    pending.latency_ratio = core_->PredictedLatencyRatio(plan);
-    pending.size_ratio = core_->PredictedSizeRatio(plan);
+    const Outlook outlook = OutlooksOf({plan})[0];
+    pending_[plan] = Pending{proposer, outlook};
     v1::Proposal proposal = core_->Propose(plan, source);
     proposal.set_explanation(absl::StrFormat(
-        "predicted: latency ratio %.3f, size ratio %.3f, quality %.4f",
-        pending.latency_ratio, pending.size_ratio, pending.quality));
+        "predicted: latency ratio %.3f, size ratio %.3f, accuracy at best %.4f "
+        "of the original's",
+        outlook.latency_ratio, outlook.size_ratio, outlook.worth));
     return proposal;
   }
 
@@ -163,7 +207,7 @@ class RlAgent : public Agent {
   }
 
   EpisodeBudget DrawBudget() {
-    const BudgetGrid::Point& point = grid_.Draw(&random_);
+    const BudgetGrid::Budget point = grid_.Draw(&random_);
     return {point.latency_ratio, point.size_ratio};
   }
 
@@ -173,7 +217,6 @@ class RlAgent : public Agent {
             std::min(core_->limits().bytes,
                      budget.size_ratio * core_->costs().baseline_bytes())};
   }
-  Limits DrawLimits() { return ToLimits(DrawBudget()); }
 
   double Sigma() const {
     const double progress =
@@ -188,18 +231,14 @@ class RlAgent : public Agent {
       return absl::OutOfRangeError("rl: the search space has no layers");
     }
     const EpisodeBudget budget = DrawBudget();
-    // One plausible model of the truth, for the whole round (Thompson).
-    const int member = random_.Below(QualityModel::kMembers);
-    std::vector<Suggestion> suggestions = Suggest(budget, member);
-    const BudgetGrid grid = GridWithPending();
-    for (Suggestion& s : suggestions) s.score = Score(s.plan, member, grid);
-    const int turn = bandit_.Draw(&random_);
+    const std::vector<Suggestion> suggestions = ScoredSuggestions(budget);
+    const bool is_bandits = random_.Uniform() < kBanditShare;
+    const int turn = is_bandits ? bandit_.Draw(&random_) : -1;
     const Suggestion* best = nullptr;
     for (const Suggestion& s : suggestions) {
       const auto key = [turn](const Suggestion& x) {
-        return std::make_tuple(
-            static_cast<int>(x.proposer) == turn && x.score > 0,
-            x.proposer == kSolver, x.score);
+        const bool has_turn = static_cast<int>(x.proposer) == turn;
+        return std::make_pair(has_turn && x.score > 0, x.score);
       };
       if (best == nullptr || key(s) > key(*best)) best = &s;
     }
@@ -211,16 +250,31 @@ class RlAgent : public Agent {
                 best->proposer);
   }
 
-  // Unknown plans within the limits.
-  std::vector<Suggestion> Suggest(const EpisodeBudget& budget, int member) {
+  std::vector<Suggestion> ScoredSuggestions(const EpisodeBudget& budget) {
+    std::vector<Suggestion> suggestions = Suggest(budget);
+    std::vector<Choices> plans;
+    for (const Suggestion& s : suggestions) plans.push_back(s.plan);
+    const std::vector<Outlook> outlooks = OutlooksOf(plans);
+    const BudgetGrid grid = GridWithPending();
+    for (size_t i = 0; i < suggestions.size(); ++i) {
+      suggestions[i].outlook = outlooks[i];
+      suggestions[i].score = Score(outlooks[i], grid);
+    }
+    return suggestions;
+  }
+
+  // Unknown plans within the limits, each once.
+  std::vector<Suggestion> Suggest(const EpisodeBudget& budget) {
     std::vector<Suggestion> suggestions;
+    std::set<Choices> suggested;
     const auto add = [&](Choices plan, Proposer proposer) {
       if (proposer == kPolicy || proposer == kElite)
         teacher_.RememberDrawn(plan, budget);
-      if (core_->IsKnown(plan) || !core_->IsWithin(plan, core_->limits())) {
+      if (core_->IsKnown(plan) || !core_->IsWithin(plan, core_->limits()) ||
+          !suggested.insert(plan).second) {
         return;
       }
-      suggestions.push_back({std::move(plan), proposer, 0});
+      suggestions.push_back({std::move(plan), proposer, {}, 0});
     };
     // From the bare policy to the full exploration.
     std::vector<double> sigmas;
@@ -231,35 +285,31 @@ class RlAgent : public Agent {
       add(std::move(plan), kPolicy);
     }
     for (int i = 0; i < kElitePlans; ++i) add(MutatedElite(budget), kElite);
-    for (int i = 0; i < kChildren; ++i) add(Child(budget), kChild);
     for (int i = 0; i < kSolverPlans; ++i) {
       const EpisodeBudget asked = i == 0 ? budget : DrawBudget();
-      Choices solved = LeastDamage(*core_, quality_, member, ToLimits(asked));
+      Choices solved = LeastDamage(*core_, model_, ToLimits(asked));
       teacher_.RememberSolved(solved, asked);
-      if (core_->IsKnown(solved)) {
-        std::optional<Choices> fresh = core_->Fresh(solved, &random_);
-        if (!fresh.has_value()) continue;
-        solved = *std::move(fresh);
-      }
       add(std::move(solved), kSolver);
     }
+    for (int i = 0; i < kChildren; ++i) add(Child(), kChild);
     return suggestions;
   }
 
-  // Predicted gain of area; where there is none, how far (negative) the plan
+  // Predicted gain of volume; where there is none, how far (negative) the plan
   // stays below the frontier.
-  double Score(const Choices& plan, int member, const BudgetGrid& grid) const {
-    const double quality = quality_.Quality(plan, member);
-    const double latency = core_->PredictedLatencyRatio(plan);
-    const double size = core_->PredictedSizeRatio(plan);
-    const double gain = grid.Gain(quality, latency, size);
-    return gain > 0 ? gain : quality - grid.BestWithin(latency, size);
+  static double Score(const Outlook& outlook, const BudgetGrid& grid) {
+    const double gain =
+        grid.Gain(outlook.worth, outlook.latency_ratio, outlook.size_ratio);
+    return gain > 0 ? gain
+                    : outlook.worth - grid.BestWithin(outlook.latency_ratio,
+                                                      outlook.size_ratio);
   }
 
   BudgetGrid GridWithPending() const {
     BudgetGrid grid = grid_;
     for (const auto& [plan, pending] : pending_) {
-      grid.Add(pending.quality, pending.latency_ratio, pending.size_ratio);
+      const Outlook& outlook = pending.outlook;
+      grid.Add(outlook.worth, outlook.latency_ratio, outlook.size_ratio);
     }
     return grid;
   }
@@ -297,33 +347,43 @@ class RlAgent : public Agent {
                           &random_);
   }
 
-  Choices Child(const EpisodeBudget& budget) {
-    const Choices mother = DrawElite(budget);
-    Choices child = DrawElite(budget);
-    // A run of decisions from one parent keeps neighbouring layers together.
-    const int size = core_->space().size();
-    const int from = random_.Below(size);
-    const int length = random_.Below(size);
-    for (int i = 0; i < length; ++i) {
-      child[(from + i) % size] = mother[(from + i) % size];
+  // Two elites crossed, or one, with one to three decisions changed.
+  Choices Child() {
+    constexpr double kCrossed = 0.5;
+    constexpr double kMore[] = {0.6, 0.3};
+    const auto& elites = archive_.elites();
+    const auto draw = [&]() -> const Choices& {
+      return archive_
+          .rows()[elites[random_.Below(static_cast<int>(elites.size()))]]
+          .choices;
+    };
+    Choices child = draw();
+    if (random_.Uniform() < kCrossed) {
+      const Choices& other = draw();
+      for (size_t d = 0; d < child.size(); ++d) {
+        if (random_.Uniform() < 0.5) child[d] = other[d];
+      }
     }
-    const int mutated = random_.Below(size);
-    const int count = core_->space().decisions()[mutated].count;
-    child[mutated] = std::clamp(
-        child[mutated] + (random_.Uniform() < 0.5 ? -1 : 1), 0, count - 1);
+    const auto mutate = [&] {
+      const int d = random_.Below(core_->space().size());
+      child[d] = random_.Below(core_->space().decisions()[d].count);
+    };
+    mutate();
+    for (const double share : kMore) {
+      if (random_.Uniform() < share) mutate();
+    }
     return child;
   }
 
-  // Adds a result to the grid and tells the bandit what it gained.
+  // Tells the bandit what a result gains.
   void Credit(const Evaluated& row) {
-    double gain = 0;
-    if (row.is_feasible) {
-      gain = grid_.Gain(row.quality, row.latency_ratio, row.size_ratio);
-      grid_.Add(row.quality, row.latency_ratio, row.size_ratio);
-    }
     const auto it = pending_.find(row.choices);
     if (it == pending_.end()) return;
     if (it->second.proposer.has_value()) {
+      const double gain = row.is_feasible
+                              ? grid_.Gain(Worth(row.divergence),
+                                           row.latency_ratio, row.size_ratio)
+                              : 0;
       bandit_.Credit(*it->second.proposer, gain);
     }
     pending_.erase(it);
@@ -332,7 +392,8 @@ class RlAgent : public Agent {
   const std::unique_ptr<SearchCore> core_;
   Random random_;
   Archive archive_;
-  QualityModel quality_;
+  DivergenceModel model_;
+  AccuracyCurve curve_;
   BudgetGrid grid_;
   const StateFeatures features_;
   DdpgLearner learner_;
@@ -340,7 +401,8 @@ class RlAgent : public Agent {
   RlTeacher teacher_;
   ProposerBandit bandit_;
   std::deque<Choices> seeds_;
-  int random_plans_ = 0;
+  size_t seeds_left_ = 0;
+  bool is_reseeded_ = false;
   std::map<Choices, Pending> pending_;
   int rows_since_fit_ = 0;
 };

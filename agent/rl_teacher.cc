@@ -19,11 +19,11 @@ constexpr size_t kMostImagined = 128;
 }  // namespace
 
 RlTeacher::RlTeacher(const SearchCore* core, const Archive* archive,
-                     const QualityModel* quality, const BudgetGrid* grid,
+                     const DivergenceModel* model, const BudgetGrid* grid,
                      const Policy* policy, DdpgLearner* learner)
     : core_(*core),
       archive_(*archive),
-      quality_(*quality),
+      model_(*model),
       grid_(*grid),
       policy_(*policy),
       learner_(learner) {}
@@ -34,28 +34,28 @@ void RlTeacher::Remember(const Choices& plan, const EpisodeBudget& budget,
   if (plans->size() > kMostImagined) plans->pop_front();
 }
 
-// The reward under a budget that is met differs from the quality by a constant
-// of the budget, so that one moving baseline serves all.
-double RlTeacher::Reference(const EpisodeBudget& budget) const {
-  double gain = 0;
-  for (const double ratio : {budget.latency_ratio, budget.size_ratio}) {
-    if (std::isfinite(ratio)) gain += Objective::kGainWeight * (1 - ratio);
+// Of the trials so far: what a reward is compared with.
+double RlTeacher::MeanQuality() const {
+  double sum = 0;
+  for (const Evaluated& row : archive_.rows()) {
+    sum += QualityOfDivergence(row.divergence);
   }
-  return core_.moving_baseline() - gain;
+  return sum / static_cast<double>(archive_.rows().size());
 }
 
 // A budget of the grid, widened until the row meets it.
 EpisodeBudget RlTeacher::BudgetMetBy(const Evaluated& row,
                                      Random* random) const {
-  const BudgetGrid::Point& point = grid_.Draw(random);
+  const BudgetGrid::Budget point = grid_.Draw(random);
   return {std::max(point.latency_ratio, row.latency_ratio),
           std::max(point.size_ratio, row.size_ratio)};
 }
 
-void RlTeacher::Replay(const Evaluated& row, const EpisodeBudget& budget,
-                       float imitation, std::vector<Transition>* steps) const {
+void RlTeacher::Replay(const Choices& plan, double divergence,
+                       const EpisodeBudget& budget, float imitation,
+                       std::vector<Transition>* steps) const {
   for (Transition& step :
-       policy_.Replay(row.choices, row.quality, Reference(budget), budget)) {
+       policy_.Replay(plan, divergence, mean_quality_, budget)) {
     step.imitation = imitation;
     steps->push_back(std::move(step));
   }
@@ -66,15 +66,16 @@ void RlTeacher::ReplayArchive(std::vector<Transition>* steps,
   const std::vector<Evaluated>& rows = archive_.rows();
   const std::vector<int>& elites = archive_.elites();
   const Evaluated& newest = rows.back();
-  Replay(newest, {newest.latency_ratio, newest.size_ratio}, /*imitation=*/0,
-         steps);
+  Replay(newest.choices, newest.divergence,
+         {newest.latency_ratio, newest.size_ratio}, /*imitation=*/0, steps);
   for (int i = 0; i < kArchivedEpisodes; i += 2) {
     const Evaluated& elite =
         rows[elites[random->Below(static_cast<int>(elites.size()))]];
-    Replay(elite, {elite.latency_ratio, elite.size_ratio}, /*imitation=*/1,
-           steps);
+    Replay(elite.choices, elite.divergence,
+           {elite.latency_ratio, elite.size_ratio}, /*imitation=*/1, steps);
     const Evaluated& any = rows[random->Below(static_cast<int>(rows.size()))];
-    Replay(any, BudgetMetBy(any, random), /*imitation=*/0, steps);
+    Replay(any.choices, any.divergence, BudgetMetBy(any, random),
+           /*imitation=*/0, steps);
   }
 }
 
@@ -82,17 +83,22 @@ void RlTeacher::ReplayImagined(const std::deque<Imagined>& plans,
                                float imitation, std::vector<Transition>* steps,
                                Random* random) const {
   if (plans.empty()) return;
+  std::vector<Choices> drawn;
+  std::vector<EpisodeBudget> budgets;
   for (int i = 0; i < kImaginedEpisodes; ++i) {
     const Imagined& imagined =
         plans[random->Below(static_cast<int>(plans.size()))];
-    Evaluated row;
-    row.choices = imagined.plan;
-    row.quality = quality_.Quality(imagined.plan, 0);
-    Replay(row, imagined.budget, imitation, steps);
+    drawn.push_back(imagined.plan);
+    budgets.push_back(imagined.budget);
+  }
+  const auto predictions = model_.Predict(drawn);
+  for (size_t i = 0; i < drawn.size(); ++i) {
+    Replay(drawn[i], predictions[i].Mean(), budgets[i], imitation, steps);
   }
 }
 
 void RlTeacher::Teach(Random* random) {
+  mean_quality_ = MeanQuality();
   std::vector<Transition> steps;
   ReplayArchive(&steps, random);
   ReplayImagined(drawn_, /*imitation=*/0, &steps, random);

@@ -8,8 +8,8 @@
 #include "agent/archive.h"
 #include "agent/budget_grid.h"
 #include "agent/ddpg_learner.h"
+#include "agent/divergence_model.h"
 #include "agent/policy.h"
-#include "agent/quality_model.h"
 #include "agent/random.h"
 #include "agent/search_core.h"
 
@@ -22,10 +22,10 @@ class RlTeacher {
  public:
   // All must outlive the teacher.
   RlTeacher(const SearchCore* core, const Archive* archive,
-            const QualityModel* quality, const BudgetGrid* grid,
+            const DivergenceModel* model, const BudgetGrid* grid,
             const Policy* policy, DdpgLearner* learner);
 
-  // A plan that was made for `budget` and may never be measured: its quality
+  // A plan that was made for `budget` and may never be measured: its divergence
   // is what the model says when it is replayed.
   void RememberDrawn(const Choices& plan, const EpisodeBudget& budget) {
     Remember(plan, budget, &drawn_);
@@ -44,20 +44,22 @@ class RlTeacher {
   };
   static void Remember(const Choices& plan, const EpisodeBudget& budget,
                        std::deque<Imagined>* plans);
-  double Reference(const EpisodeBudget& budget) const;
+  double MeanQuality() const;
   EpisodeBudget BudgetMetBy(const Evaluated& row, Random* random) const;
-  void Replay(const Evaluated& row, const EpisodeBudget& budget,
-              float imitation, std::vector<Transition>* steps) const;
+  void Replay(const Choices& plan, double divergence,
+              const EpisodeBudget& budget, float imitation,
+              std::vector<Transition>* steps) const;
   void ReplayArchive(std::vector<Transition>* steps, Random* random) const;
   void ReplayImagined(const std::deque<Imagined>& plans, float imitation,
                       std::vector<Transition>* steps, Random* random) const;
 
   const SearchCore& core_;
   const Archive& archive_;
-  const QualityModel& quality_;
+  const DivergenceModel& model_;
   const BudgetGrid& grid_;
   const Policy& policy_;
   DdpgLearner* const learner_;
+  double mean_quality_ = 0;
   std::deque<Imagined> drawn_;   // By the policy.
   std::deque<Imagined> solved_;  // By the solver.
 };

@@ -26,8 +26,8 @@ int ToChoice(double action, int count) {
 }
 
 StateFeatures::StateFeatures(const SearchCore* core,
-                             const QualityModel* quality)
-    : core_(*core), quality_(*quality) {
+                             const DivergenceModel* model)
+    : core_(*core), model_(*model) {
   for (const v1::Layer& layer : core_.space().space().layers()) {
     most_macs_ = std::max(most_macs_, static_cast<double>(layer.macs()));
     most_parameters_ =
@@ -93,12 +93,12 @@ std::vector<float> StateFeatures::At(const PrefixWalker& walker,
       std::max(1.0, static_cast<double>(layer.in_channels()))));
 
   const auto damage = [this](int d, int choice) {
-    return static_cast<float>(
-        std::log1p(100 * quality_.ChoiceDamage(d, choice, 0)) / 5);
+    return static_cast<float>(std::log1p(100 * model_.ChoiceDamage(d, choice)) /
+                              5);
   };
   double prefix_damage = 0;
   for (int d = 0; d < position; ++d) {
-    prefix_damage += quality_.ChoiceDamage(d, walker.choices()[d], 0);
+    prefix_damage += model_.ChoiceDamage(d, walker.choices()[d]);
   }
   const int last = decision.count - 1;
   state.push_back(damage(position, (last + 1) / 3));

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "agent/budget_grid.h"
-#include "agent/quality_model.h"
+#include "agent/divergence_model.h"
 #include "agent/reachability.h"
 #include "agent/search_core.h"
 
@@ -22,7 +22,7 @@ struct EpisodeBudget {
 class StateFeatures {
  public:
   // Both must outlive this.
-  StateFeatures(const SearchCore* core, const QualityModel* quality);
+  StateFeatures(const SearchCore* core, const DivergenceModel* model);
 
   int size() const;
 
@@ -36,7 +36,7 @@ class StateFeatures {
 
  private:
   const SearchCore& core_;
-  const QualityModel& quality_;
+  const DivergenceModel& model_;
   double most_macs_ = 1;
   double most_parameters_ = 1;
 };

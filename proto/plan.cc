@@ -55,10 +55,12 @@ std::string PlanDigest(const v1::CompressionPlan& plan) {
 
 v1::CompressionPlan BaselinePlan(const v1::SearchSpace& space) {
   v1::CompressionPlan plan;
-  for (int i = 0; i < space.layers_size(); ++i) {
+  for (const v1::Layer& layer : space.layers()) {
     v1::LayerChoice* choice = plan.add_layers();
-    choice->set_precision(v1::F32);
-    choice->set_weight_bits(DefaultWeightBits(v1::F32));
+    if (!layer.precisions().empty()) {
+      choice->set_precision(layer.precisions(0).precision());
+      choice->set_weight_bits(layer.precisions(0).weight_bits());
+    }
     choice->set_keep_ratio(1);
   }
   return plan;

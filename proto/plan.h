@@ -14,7 +14,8 @@ namespace lathe {
 // equal digests.
 std::string PlanDigest(const v1::CompressionPlan& plan);
 
-// The plan that changes nothing: every layer F32 with all channels.
+// The plan that changes nothing: every layer in its first precision (F32 in a
+// job's space) with all channels.
 v1::CompressionPlan BaselinePlan(const v1::SearchSpace& space);
 
 // The bits that weights of `precision` have when nothing else is said: 32, 16

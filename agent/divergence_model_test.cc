@@ -1,8 +1,12 @@
-#include "agent/quality_model.h"
+#include "agent/divergence_model.h"
 
+#include <array>
 #include <cmath>
+#include <memory>
 #include <string>
+#include <vector>
 
+#include "agent/accuracy_curve.h"
 #include "agent/additive_solver.h"
 #include "agent/budget_grid.h"
 #include "agent/ddpg_learner.h"
@@ -16,7 +20,8 @@ namespace {
 struct Fixture {
   Fixture() : network(Options()), context(network.Context(1, 100)) {
     core = *SearchCore::Make(context);
-    quality = std::make_unique<QualityModel>(&core->space());
+    model = std::make_unique<DivergenceModel>(&core->space(),
+                                              context.baseline.kl_divergence());
   }
   static SyntheticOptions Options() {
     SyntheticOptions options;
@@ -39,52 +44,79 @@ struct Fixture {
     while (static_cast<int>(rows.size()) < count) {
       rows.push_back(Run(core->RandomPlan({}, random.Uniform(), &random)));
     }
-    quality->Fit(rows, &random);
-    quality->Fit(rows, &random);
+    model->Fit(rows);
+    model->Fit(rows);
     return rows;
   }
 
   SyntheticNetwork network;
   AgentContext context;
   std::unique_ptr<SearchCore> core;
-  std::unique_ptr<QualityModel> quality;
+  std::unique_ptr<DivergenceModel> model;
 };
 
-TEST(QualityModel, DamageAndQualityAreInverse) {
-  const Fixture f;
-  for (const double quality : {0.0, -0.001, -0.1, -0.5}) {
-    EXPECT_NEAR(f.quality->QualityOf(f.quality->DamageOf(quality)), quality,
-                1e-12);
-  }
-}
-
-TEST(QualityModel, RanksPlansItHasNotSeen) {
+TEST(DivergenceModel, PredictsPlansItHasNotSeenAndKnowsHowWell) {
   Fixture f;
   f.Fit(80);
   Random random(2);
-  int right = 0;
-  constexpr int kPairs = 200;
-  for (int i = 0; i < kPairs; ++i) {
-    const Choices a = f.core->RandomPlan({}, random.Uniform(), &random);
-    const Choices b = f.core->RandomPlan({}, random.Uniform(), &random);
-    right += (f.quality->Quality(a, 0) < f.quality->Quality(b, 0)) ==
-             (f.Run(a).quality < f.Run(b).quality);
+  std::vector<Choices> plans;
+  for (int i = 0; i < 200; ++i) {
+    plans.push_back(f.core->RandomPlan({}, random.Uniform(), &random));
   }
-  // Chance is half.
-  EXPECT_GT(right, 0.85 * kPairs);
+  const auto predictions = f.model->Predict(plans);
+  int within = 0;
+  double squares = 0;
+  for (size_t i = 0; i < plans.size(); ++i) {
+    const double error =
+        predictions[i].log_mean -
+        std::log(f.Run(plans[i]).divergence + DivergenceModel::kFloor);
+    squares += error * error;
+    within += std::abs(error) <= 2 * predictions[i].log_sd + 0.04;
+  }
+  // Divergences range over a factor of a thousand.
+  EXPECT_LT(std::sqrt(squares / plans.size()), 0.35);
+  EXPECT_GT(within, 0.8 * plans.size());
 }
 
-TEST(QualityModel, AHarsherChoiceNeverHasLessDamage) {
+TEST(DivergenceModel, GivesBackWhatItWasFittedTo) {
+  Fixture f;
+  const std::vector<Evaluated> rows = f.Fit(60);
+  for (const Evaluated& row : rows) {
+    const auto prediction = f.model->Predict({row.choices})[0];
+    EXPECT_NEAR(prediction.Mean() + DivergenceModel::kFloor,
+                row.divergence + DivergenceModel::kFloor,
+                0.1 * (row.divergence + DivergenceModel::kFloor));
+    EXPECT_LT(prediction.Optimistic(1), prediction.Mean());
+  }
+}
+
+TEST(DivergenceModel, AHarsherChoiceNeverHasLessDamage) {
   Fixture f;
   f.Fit(40);
-  for (int member = 0; member < QualityModel::kMembers; ++member) {
-    for (int d = 0; d < f.core->space().size(); ++d) {
-      for (int c = 1; c < f.core->space().decisions()[d].count; ++c) {
-        EXPECT_GE(f.quality->ChoiceDamage(d, c, member),
-                  f.quality->ChoiceDamage(d, c - 1, member));
-      }
+  for (int d = 0; d < f.core->space().size(); ++d) {
+    for (int c = 1; c < f.core->space().decisions()[d].count; ++c) {
+      EXPECT_GE(f.model->ChoiceDamage(d, c), f.model->ChoiceDamage(d, c - 1));
     }
   }
+}
+
+TEST(AccuracyCurve, IsTheNearestFallingFunction) {
+  std::vector<Evaluated> rows(4);
+  const double divergences[] = {0, 0.1, 0.2, 0.4};
+  const double accuracies[] = {1, 0.9, 0.94, 0.5};
+  for (int i = 0; i < 4; ++i) {
+    rows[i].divergence = divergences[i];
+    rows[i].accuracy_ratio = accuracies[i];
+  }
+  AccuracyCurve curve;
+  EXPECT_EQ(curve.At(0.3), 1);
+  curve.Fit(rows);
+  // The second and the third violate the order and are pooled.
+  EXPECT_DOUBLE_EQ(curve.At(0.1), 0.92);
+  EXPECT_DOUBLE_EQ(curve.At(0.15), 0.92);
+  EXPECT_DOUBLE_EQ(curve.At(0.05), 0.96);
+  EXPECT_DOUBLE_EQ(curve.At(0.3), 0.71);
+  EXPECT_DOUBLE_EQ(curve.At(9), 0.5);
 }
 
 // Least predicted damage within the limits, by trying all plans.
@@ -93,7 +125,7 @@ double SlowLeastDamage(const Fixture& f, const Limits& limits) {
   Choices plan(f.core->space().size(), 0);
   for (;;) {
     if (f.core->IsWithin(plan, limits)) {
-      least = std::min(least, f.quality->Damage(plan, 0));
+      least = std::min(least, f.model->Damage(plan));
     }
     size_t d = 0;
     while (d < plan.size() &&
@@ -111,26 +143,50 @@ TEST(AdditiveSolver, IsWithinTheLimitsAndNearTheBestOfAllPlans) {
   for (const double share : {0.1, 0.3, 0.6}) {
     Limits limits;
     limits.us = least + share * (f.core->costs().baseline_us() - least);
-    const Choices plan = LeastDamage(*f.core, *f.quality, 0, limits);
+    const Choices plan = LeastDamage(*f.core, *f.model, limits);
     EXPECT_TRUE(f.core->IsWithin(plan, limits));
     const double best = SlowLeastDamage(f, limits);
-    EXPECT_GE(f.quality->Damage(plan, 0), best - 1e-12);
+    EXPECT_GE(f.model->Damage(plan), best - 1e-12);
     // Off the convex hull it may miss by what one decision is worth.
-    EXPECT_LE(f.quality->Damage(plan, 0), 1.3 * best + 1e-3)
-        << "share " << share;
+    EXPECT_LE(f.model->Damage(plan), 1.3 * best + 1e-3) << "share " << share;
   }
 }
 
 TEST(BudgetGrid, GainsWhatAPlanAddsAndNothingTwice) {
   const Fixture f;
   BudgetGrid grid(*f.core);
-  const double gain = grid.Gain(-0.05, 0.5, 1);
+  const double gain = grid.Gain(0.95, 0.5, 1);
   EXPECT_GT(gain, 0);
-  grid.Add(-0.05, 0.5, 1);
-  EXPECT_EQ(grid.Gain(-0.05, 0.5, 1), 0);
-  EXPECT_EQ(grid.Gain(-0.06, 0.6, 1), 0);
-  EXPECT_GT(grid.Gain(-0.06, 0.4, 1), 0);
-  EXPECT_EQ(grid.BestWithin(0.9, 1), -0.05);
+  grid.Add(0.95, 0.5, 1);
+  EXPECT_EQ(grid.Gain(0.95, 0.5, 1), 0);
+  EXPECT_EQ(grid.Gain(0.94, 0.6, 1), 0);
+  EXPECT_GT(grid.Gain(0.94, 0.4, 1), 0);
+  EXPECT_EQ(grid.BestWithin(0.9, 1), 0.95);
+}
+
+TEST(BudgetGrid, GainIsTheSumOverBudgetsOfWhatEachGains) {
+  Fixture f;
+  f.context.objectives = {"latency", "size"};
+  f.core = *SearchCore::Make(f.context);
+  BudgetGrid grid(*f.core);
+  Random random(3);
+  std::vector<std::array<double, 3>> added;
+  const double least = f.context.least_accuracy_ratio;
+  for (int i = 0; i < 30; ++i) {
+    const std::array<double, 3> plan = {least + 0.2 * random.Uniform(),
+                                        random.Uniform(), random.Uniform()};
+    BudgetGrid before = grid;
+    grid.Add(plan[0], plan[1], plan[2]);
+    // The volume that all plans together gain does not depend on the order.
+    double gain = 0;
+    BudgetGrid rebuilt(*f.core);
+    for (auto a = added.rbegin(); a != added.rend(); ++a) {
+      rebuilt.Add((*a)[0], (*a)[1], (*a)[2]);
+    }
+    gain = rebuilt.Gain(plan[0], plan[1], plan[2]);
+    EXPECT_NEAR(before.Gain(plan[0], plan[1], plan[2]), gain, 1e-12);
+    added.push_back(plan);
+  }
 }
 
 TEST(DdpgLearner, LearnsWhichActionARewardPrefers) {
@@ -170,9 +226,9 @@ TEST(DdpgLearner, EqualCallsGiveEqualBits) {
 TEST(Policy, DrawsPlansWithinTheBudgetAsked) {
   Fixture f;
   f.Fit(30);
-  const StateFeatures features(f.core.get(), f.quality.get());
+  const StateFeatures features(f.core.get(), f.model.get());
   DdpgLearner learner(features.size(), 1);
-  const Policy policy(f.core.get(), f.quality.get(), &learner);
+  const Policy policy(f.core.get(), f.model.get(), &learner);
   Random random(1);
   EpisodeBudget budget;
   budget.latency_ratio = 0.35;
@@ -185,12 +241,12 @@ TEST(Policy, DrawsPlansWithinTheBudgetAsked) {
 TEST(Policy, RewardsOfAReplayAddUpAndActionsAreThoseExecuted) {
   Fixture f;
   const std::vector<Evaluated> rows = f.Fit(30);
-  const StateFeatures features(f.core.get(), f.quality.get());
+  const StateFeatures features(f.core.get(), f.model.get());
   DdpgLearner learner(features.size(), 1);
-  const Policy policy(f.core.get(), f.quality.get(), &learner);
+  const Policy policy(f.core.get(), f.model.get(), &learner);
   for (const Evaluated& row : rows) {
     const std::vector<Transition> steps =
-        policy.Replay(row.choices, row.quality, /*reference=*/-0.1, {});
+        policy.Replay(row.choices, row.divergence, /*reference=*/-0.1, {});
     double sum = 0;
     size_t next = 0;
     for (int d = 0; d < f.core->space().size(); ++d) {
@@ -201,7 +257,9 @@ TEST(Policy, RewardsOfAReplayAddUpAndActionsAreThoseExecuted) {
     }
     ASSERT_EQ(next, steps.size());
     EXPECT_TRUE(steps.back().next_state.empty());
-    EXPECT_NEAR(sum, Policy::kRewardScale * (row.quality + 0.1), 1e-4);
+    EXPECT_NEAR(
+        sum, Policy::kRewardScale * (QualityOfDivergence(row.divergence) + 0.1),
+        1e-4);
   }
 }
 

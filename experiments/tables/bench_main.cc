@@ -1,0 +1,133 @@
+// lathe-bench: plays an agent on an enumerated search space, without an
+// engine.
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_format.h"
+#include "agent/agent.h"
+#include "base/status.h"
+#include "experiments/tables/table.h"
+#include "experiments/tables/table_game.h"
+
+namespace lathe {
+namespace {
+
+struct BenchFlags {
+  std::string table;
+  GameOptions game;
+  int64_t seeds = 20;
+  uint64_t first_seed = 0;
+  std::string output = "text";
+};
+
+absl::StatusOr<nlohmann::json> Play(const BenchFlags& flags) {
+  LATHE_ASSIGN_OR_RETURN(const ConfigurationTable table,
+                         ReadTable(flags.table));
+  GameOptions game = flags.game;
+  nlohmann::json ratios = nlohmann::json::array();
+  nlohmann::json shares = nlohmann::json::object();
+  double seconds = 0;
+  int64_t evaluations = 0;
+  for (int64_t i = 0; i < flags.seeds; ++i) {
+    game.seed = flags.first_seed + static_cast<uint64_t>(i);
+    LATHE_ASSIGN_OR_RETURN(const GameResult result, PlayOnTable(table, game));
+    ratios.push_back(result.hypervolume_ratios);
+    seconds += result.seconds;
+    evaluations += result.evaluations;
+    for (const auto& [source, looks] : result.looks) {
+      nlohmann::json& share = shares[source];
+      if (share.is_null()) share = {{"evaluations", 0.0}, {"gain", 0.0}};
+      share["evaluations"] = share["evaluations"].get<double>() +
+                             static_cast<double>(looks) / flags.seeds;
+      share["gain"] =
+          share["gain"].get<double>() + result.gains.at(source) / flags.seeds;
+    }
+  }
+  return nlohmann::json{
+      {"agent", game.agent},
+      {"table", flags.table},
+      {"checkpoints", game.checkpoints},
+      {"hypervolume_ratio", ratios},
+      {"seconds_per_evaluation", seconds / static_cast<double>(evaluations)},
+      {"sources", shares}};
+}
+
+std::string ResultText(const nlohmann::json& result) {
+  const auto& checkpoints = result["checkpoints"];
+  const auto& ratios = result["hypervolume_ratio"];
+  std::string text = absl::StrFormat(
+      "%s on %s, %d seeds, mean hypervolume over the exhaustive one\n",
+      result["agent"].get<std::string>(), result["table"].get<std::string>(),
+      ratios.size());
+  for (size_t c = 0; c < checkpoints.size(); ++c) {
+    double sum = 0;
+    for (const auto& seed : ratios) sum += seed[c].get<double>();
+    absl::StrAppendFormat(&text, "%8d evaluations  %.4f\n",
+                          checkpoints[c].get<int64_t>(), sum / ratios.size());
+  }
+  absl::StrAppendFormat(&text, "%.2f ms per evaluation\n",
+                        1e3 * result["seconds_per_evaluation"].get<double>());
+  for (const auto& [source, share] : result["sources"].items()) {
+    absl::StrAppendFormat(&text, "%8.1f evaluations, gain %.4f  %s\n",
+                          share["evaluations"].get<double>(),
+                          share["gain"].get<double>(), source);
+  }
+  return text;
+}
+
+// The checkpoints up to `evaluations`, and that.
+std::vector<int64_t> Checkpoints(int64_t evaluations) {
+  std::vector<int64_t> checkpoints;
+  for (const int64_t checkpoint : GameOptions().checkpoints) {
+    if (checkpoint < evaluations) checkpoints.push_back(checkpoint);
+  }
+  checkpoints.push_back(evaluations);
+  return checkpoints;
+}
+
+int Run(int argc, char** argv) {
+  CLI::App app("Plays an agent on an enumerated search space.");
+  BenchFlags flags;
+  app.add_option("--table", flags.table, "the table, an .npz")->required();
+  app.add_option("--agent", flags.game.agent, "the agent")
+      ->check(CLI::IsMember(AgentNames()))
+      ->required();
+  app.add_option("--evaluations", flags.game.evaluations,
+                 "first looks at entries")
+      ->check(CLI::Range(int64_t{1}, int64_t{1000000}))
+      ->capture_default_str();
+  app.add_option("--seeds", flags.seeds, "how many seeds")
+      ->check(CLI::Range(int64_t{1}, int64_t{100000}))
+      ->capture_default_str();
+  app.add_option("--seed-from", flags.first_seed, "the first seed")
+      ->capture_default_str();
+  app.add_option("-o,--output", flags.output, "text or json")
+      ->check(CLI::IsMember({"text", "json"}))
+      ->capture_default_str();
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    constexpr int kUsage = 2;
+    return app.exit(error) == 0 ? 0 : kUsage;
+  }
+  flags.game.checkpoints = Checkpoints(flags.game.evaluations);
+  const absl::StatusOr<nlohmann::json> result = Play(flags);
+  if (!result.ok()) {
+    std::cerr << "lathe-bench: " << result.status().message() << "\n";
+    constexpr int kNotFound = 3;
+    constexpr int kFailed = 6;
+    return absl::IsNotFound(result.status()) ? kNotFound : kFailed;
+  }
+  std::cout << (flags.output == "json" ? result->dump() + "\n"
+                                       : ResultText(*result));
+  return 0;
+}
+
+}  // namespace
+}  // namespace lathe
+
+int main(int argc, char** argv) { return lathe::Run(argc, argv); }
