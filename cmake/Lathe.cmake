@@ -17,6 +17,9 @@ set(LATHE_WARNINGS -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initia
 if(CMAKE_CXX_COMPILER_ID MATCHES Clang)
   list(APPEND LATHE_WARNINGS -Wthread-safety -Werror=thread-safety)
 endif()
+if(LATHE_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
 if(LATHE_SANITIZE)
   add_compile_options(-fsanitize=${LATHE_SANITIZE} -fno-omit-frame-pointer -g1)
   add_link_options(-fsanitize=${LATHE_SANITIZE})
@@ -31,6 +34,16 @@ function(lathe_library name)
                              ${CMAKE_BINARY_DIR})
   target_compile_options(lathe_${name} PRIVATE ${LATHE_WARNINGS})
   target_link_libraries(lathe_${name} PUBLIC ${ARG_DEPS})
+endfunction()
+
+# lathe_deployed(NAME...): libraries that are part of liblathe_runtime too. The
+# same objects serve the worker and the runtime; position independence must
+# not cost inlining.
+function(lathe_deployed)
+  foreach(name ${ARGN})
+    set_target_properties(lathe_${name} PROPERTIES POSITION_INDEPENDENT_CODE ON)
+    target_compile_options(lathe_${name} PRIVATE -fno-semantic-interposition)
+  endforeach()
 endfunction()
 
 # lathe_binary(NAME SRCS ... DEPS ...): a program bin/NAME.
@@ -64,6 +77,15 @@ function(lathe_test name)
                         GTest::gtest_main)
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES LABELS ${ARG_LABEL} TIMEOUT ${ARG_TIMEOUT})
+endfunction()
+
+# lathe_fuzzer(NAME SRCS ... DEPS ...): a libFuzzer program bin/NAME, where
+# LATHE_FUZZ is on.
+function(lathe_fuzzer name)
+  if(LATHE_FUZZ)
+    lathe_binary(${name} ${ARGN})
+    target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  endif()
 endfunction()
 
 # lathe_benchmark(NAME SRCS ... DEPS ...): a Google Benchmark program; run by

@@ -10,6 +10,7 @@
 #include "compressor/fixed_batch_source.h"
 #include "compressor/histogram.h"
 #include "compressor/live_tensors.h"
+#include "compressor/shape_inference.h"
 #include "proto/stats.pb.h"
 
 namespace lathe {

@@ -4,10 +4,12 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "base/memory.h"
 #include "base/status.h"
 #include "compressor/canonical_passes.h"
 #include "compressor/draft.h"
 #include "compressor/opset.h"
+#include "compressor/shape_inference.h"
 
 namespace lathe {
 namespace {
@@ -16,14 +18,15 @@ namespace {
 // changes after so many rounds is our error.
 constexpr int kMostRounds = 100;
 
-}  // namespace
-
-absl::StatusOr<Graph> Canonicalize(const Graph& parsed) {
+absl::StatusOr<Graph> RunPasses(const Graph& parsed) {
   LATHE_ASSIGN_OR_RETURN(Graph graph, ConvertToCommonOpset(parsed));
+  FoldBudget budget;
+  budget.bytes = FoldableBytes(graph);
   for (int round = 0; round < kMostRounds; ++round) {
     LATHE_ASSIGN_OR_RETURN(const Probes probes, Probes::Take(graph));
     Draft draft(graph);
-    LATHE_ASSIGN_OR_RETURN(bool is_changed, FoldConstants(draft, probes));
+    LATHE_ASSIGN_OR_RETURN(bool is_changed,
+                           FoldConstants(draft, probes, budget));
     is_changed |= DropIdentities(draft, probes);
     is_changed |= ExpandBatchNorms(draft, probes);
     is_changed |= NormalizeLinear(draft, probes);
@@ -35,6 +38,12 @@ absl::StatusOr<Graph> Canonicalize(const Graph& parsed) {
   }
   return absl::InternalError(
       absl::StrCat("the network still changes after ", kMostRounds, " rounds"));
+}
+
+}  // namespace
+
+absl::StatusOr<Graph> Canonicalize(const Graph& graph) {
+  return GuardMemory("canonical form", [&] { return RunPasses(graph); });
 }
 
 }  // namespace lathe

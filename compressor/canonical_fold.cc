@@ -16,7 +16,7 @@ constexpr int64_t kProbeBatches[] = {3, 7};
 
 // What folding may cost: a weight tensor transposed or cast, but no network run
 // on constants.
-constexpr int64_t kMostElements = int64_t{1} << 26;
+constexpr int64_t kMostFoldedElements = int64_t{1} << 26;
 constexpr int64_t kMostHeavyElements = int64_t{1} << 14;
 
 // Whether all inputs are constants that are small enough.
@@ -29,15 +29,41 @@ bool HasFoldableInputs(const Draft& draft, const Node& node, int64_t most) {
   return true;
 }
 
+// The most multiplications that a node can take: every input element for
+// every output element.
+int64_t WorkBound(absl::Span<const Tensor> inputs,
+                  absl::Span<const OpValue> outputs) {
+  int64_t read = 0;
+  for (const Tensor& input : inputs) read += input.size();
+  int64_t written = 0;
+  for (const OpValue& output : outputs) written += ElementCount(output.shape);
+  return read * written;
+}
+
+// Takes what the node would cost from the budget; false when it is too much.
+bool Afford(const OperatorDef& def, absl::Span<const Tensor> inputs,
+            absl::Span<const OpValue> outputs, FoldBudget& budget) {
+  int64_t bytes = 0;
+  for (const OpValue& output : outputs) {
+    bytes += ElementCount(output.shape) *
+             static_cast<int64_t>(ElementBytes(output.type));
+  }
+  const int64_t work = def.is_heavy ? WorkBound(inputs, outputs) : 0;
+  if (bytes > budget.bytes || work > budget.work) return false;
+  budget.bytes -= bytes;
+  budget.work -= work;
+  return true;
+}
+
 // Evaluates node `index`, whose inputs are constants.
-absl::StatusOr<bool> FoldNode(Draft& draft, const Probes& probes, int index) {
+absl::StatusOr<bool> FoldNode(Draft& draft, int index, FoldBudget& budget) {
   const Node node = draft.node(index);
   const OperatorDef* def = FindOperator(node.domain, node.op_type);
   if (def == nullptr) return false;
   for (const ValueId id : node.outputs) {
     if (id != kNoValue && draft.value(id).grid.has_value()) return false;
   }
-  const int64_t most = def->is_heavy ? kMostHeavyElements : kMostElements;
+  const int64_t most = def->is_heavy ? kMostHeavyElements : kMostFoldedElements;
   if (!HasFoldableInputs(draft, node, most)) return false;
   std::vector<Tensor> inputs;
   std::vector<OpInput> op_inputs(node.OperatorInputs());
@@ -54,6 +80,7 @@ absl::StatusOr<bool> FoldNode(Draft& draft, const Probes& probes, int index) {
   for (const OpValue& output : outputs) {
     if (ElementCount(output.shape) > most) return false;
   }
+  if (!Afford(*def, inputs, outputs, budget)) return false;
   LATHE_ASSIGN_OR_RETURN(std::vector<Tensor> tensors,
                          EvaluateNode(node, draft.parts().opset, inputs));
   for (size_t i = 0; i < node.outputs.size(); ++i) {
@@ -177,7 +204,8 @@ std::optional<Tensor> Probes::Constant(ValueId id) const {
   return constants[0];
 }
 
-absl::StatusOr<bool> FoldConstants(Draft& draft, const Probes& probes) {
+absl::StatusOr<bool> FoldConstants(Draft& draft, const Probes& probes,
+                                   FoldBudget& budget) {
   bool is_changed = false;
   const int count = draft.NodeCount();
   for (int i = 0; i < count; ++i) {
@@ -186,7 +214,7 @@ absl::StatusOr<bool> FoldConstants(Draft& draft, const Probes& probes) {
       is_changed = true;
       continue;
     }
-    LATHE_ASSIGN_OR_RETURN(const bool is_folded, FoldNode(draft, probes, i));
+    LATHE_ASSIGN_OR_RETURN(const bool is_folded, FoldNode(draft, i, budget));
     is_changed |= is_folded;
     if (is_folded) continue;
     const Node& node = draft.node(i);

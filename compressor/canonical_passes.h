@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "compressor/draft.h"
 #include "compressor/graph.h"
+#include "compressor/limits.h"
 #include "compressor/shape_inference.h"
 
 namespace lathe {
@@ -41,9 +42,17 @@ class Probes {
   std::vector<std::vector<ValueInfo>> infos_;  // By batch size, by value.
 };
 
+// What folding may still cost. Each round of a pass draws on the same one.
+struct FoldBudget {
+  int64_t bytes = 0;
+  // Multiplications of heavy operators.
+  int64_t work = kMostFoldedWork;
+};
+
 // Evaluates what depends on constants and fixed shapes alone; makes the target
 // of a Reshape constant where only the batch varies.
-absl::StatusOr<bool> FoldConstants(Draft& draft, const Probes& probes);
+absl::StatusOr<bool> FoldConstants(Draft& draft, const Probes& probes,
+                                   FoldBudget& budget);
 
 // Drops Identity, Dropout and casts to the same type.
 bool DropIdentities(Draft& draft, const Probes& probes);

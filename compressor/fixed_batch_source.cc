@@ -6,7 +6,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
-#include "compressor/shape_inference.h"
 
 namespace lathe {
 namespace {
@@ -30,21 +29,7 @@ Tensor Join(const std::vector<Tensor>& parts) {
   return Tensor(parts[0].type(), std::move(shape), std::move(bytes));
 }
 
-bool TakesBatch(const Graph& graph, int64_t batch) {
-  const absl::StatusOr<std::vector<Shape>> shapes = InputShapes(graph, batch);
-  return shapes.ok() && InferShapes(graph, *shapes).ok();
-}
-
 }  // namespace
-
-std::optional<int64_t> FixedBatch(const Graph& graph) {
-  if (TakesBatch(graph, 2) && TakesBatch(graph, 3)) return std::nullopt;
-  for (const ValueId id : graph.inputs()) {
-    const Shape& shape = graph.value(id).shape;
-    if (!shape.empty() && shape[0] > 0) return shape[0];
-  }
-  return 1;
-}
 
 absl::StatusOr<std::vector<Tensor>> FixedBatchSource::Inputs(int64_t first,
                                                              int64_t count) {

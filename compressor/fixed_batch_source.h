@@ -13,10 +13,6 @@
 
 namespace lathe {
 
-// The only batch that `graph` can run with: what its inputs declare, or 1 when
-// shapes inside fit no other. None when it takes any.
-std::optional<int64_t> FixedBatch(const Graph& graph);
-
 // Runs each node once for every `batch` samples and joins what comes out along
 // the first dimension. Not thread-safe.
 class FixedBatchSource : public ActivationSource {

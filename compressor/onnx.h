@@ -10,9 +10,14 @@
 
 namespace lathe {
 
+// Key of the entry in a model's metadata that names its bfloat16 layers, one a
+// line.
+constexpr char kBf16LayersKey[] = "lathe.bf16_layers";
+
 // The parsed form of an ONNX model. Survives any bytes in bounded memory.
 // Subgraph-carrying operators, and operators that no part of Lathe executes,
-// are refused here, by name.
+// are refused here, by name. Nodes that the metadata of a model exported by
+// Lathe name as bfloat16 are BF16.
 //
 // Errors:
 //   InvalidArgument - not an ONNX model, truncated, or inconsistent.

@@ -9,7 +9,10 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "base/memory.h"
 #include "base/status.h"
+#include "compressor/limits.h"
 #include "compressor/onnx.h"
 #include "compressor/onnx_attribute.h"
 #include "compressor/onnx_tensor.h"
@@ -48,10 +51,12 @@ class Parser {
   absl::StatusOr<Graph> Parse() {
     LATHE_RETURN_IF_ERROR(ReadOpset());
     parts_.name = graph_.name();
+    ReadPrecisions();
     if (graph_.sparse_initializer_size() > 0) {
       return absl::UnimplementedError(
           "sparse initialisers are not supported; store them dense");
     }
+    LATHE_RETURN_IF_ERROR(CheckNodeCount());
     LATHE_RETURN_IF_ERROR(CheckOperators());
     LATHE_RETURN_IF_ERROR(ReadInitializers());
     LATHE_RETURN_IF_ERROR(ReadInputs());
@@ -81,6 +86,24 @@ class Parser {
     }
     parts_.opset = *opset;
     return absl::OkStatus();
+  }
+
+  // Layers that were measured in bfloat16, which QDQ cannot say; SerializeOnnx
+  // wrote their names.
+  void ReadPrecisions() {
+    for (const auto& entry : model_.metadata_props()) {
+      if (entry.key() != kBf16LayersKey) continue;
+      for (const absl::string_view name : absl::StrSplit(entry.value(), '\n')) {
+        bf16_layers_.insert(std::string(name));
+      }
+    }
+  }
+
+  absl::Status CheckNodeCount() const {
+    if (graph_.node_size() <= kMostNodes) return absl::OkStatus();
+    return absl::InvalidArgumentError(
+        absl::StrCat("the model has ", graph_.node_size(), " nodes, at most ",
+                     kMostNodes, " are supported"));
   }
 
   absl::Status CheckOperators() const {
@@ -164,6 +187,11 @@ class Parser {
                          absl::StrCat(what, " \"", proto.name(), "\"")));
     value.type = WidenedType(type);
     value.shape.clear();
+    if (tensor_type.shape().dim_size() > kMostRank) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          what, " \"", proto.name(), "\" has ", tensor_type.shape().dim_size(),
+          " dimensions, at most ", kMostRank, " are supported"));
+    }
     for (const auto& dim : tensor_type.shape().dim()) {
       const int64_t size = dim.has_dim_value() ? dim.dim_value() : kDynamic;
       if (size > kMostDimension) {
@@ -351,6 +379,7 @@ class Parser {
       node.name = UniqueName(proto, static_cast<int>(i));
       node.op_type = proto.op_type();
       node.domain = IsOnnxDomain(proto.domain()) ? "" : proto.domain();
+      if (bf16_layers_.contains(proto.name())) node.precision = v1::BF16;
       LATHE_RETURN_IF_ERROR(ReadAttributes(proto, order[i], node));
       for (const std::string& name : proto.input()) {
         node.inputs.push_back(name.empty() ? kNoValue : ids_.at(name));
@@ -398,12 +427,15 @@ class Parser {
   absl::flat_hash_map<std::string, ValueId> ids_;
   absl::flat_hash_map<ValueId, int> producer_;  // Index in the file.
   absl::flat_hash_set<std::string> node_names_;
+  absl::flat_hash_set<std::string> bf16_layers_;
 };
 
 }  // namespace
 
-absl::StatusOr<Graph> ParseOnnx(absl::string_view bytes) {
-  if (bytes.size() > std::numeric_limits<int32_t>::max()) {
+namespace {
+
+absl::StatusOr<Graph> ParseBytes(absl::string_view bytes) {
+  if (bytes.size() > kMostModelBytes) {
     return absl::InvalidArgumentError(absl::StrCat(
         "the model has ", bytes.size(), " bytes, more than 2^31 - 1"));
   }
@@ -418,6 +450,12 @@ absl::StatusOr<Graph> ParseOnnx(absl::string_view bytes) {
         "not an ONNX model: the bytes hold no graph");
   }
   return Parser(model).Parse();
+}
+
+}  // namespace
+
+absl::StatusOr<Graph> ParseOnnx(absl::string_view bytes) {
+  return GuardMemory("reading the model", [&] { return ParseBytes(bytes); });
 }
 
 }  // namespace lathe

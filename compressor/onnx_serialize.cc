@@ -96,7 +96,7 @@ class Serializer {
       if (node.precision == v1::BF16) bf16_layers.push_back(node.name);
     }
     if (!bf16_layers.empty()) {
-      AddMetadata("lathe.bf16_layers", absl::StrJoin(bf16_layers, "\n"));
+      AddMetadata(kBf16LayersKey, absl::StrJoin(bf16_layers, "\n"));
     }
   }
 

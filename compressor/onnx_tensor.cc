@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "compressor/limits.h"
 
 namespace lathe {
 namespace {
@@ -41,8 +42,11 @@ absl::Status TensorError(const onnx::TensorProto& proto,
 
 // Element count of the declared dimensions, overflow excluded.
 absl::StatusOr<int64_t> DeclaredCount(const onnx::TensorProto& proto) {
-  // Far above any tensor that fits a protobuf of 2 GB, far below overflow.
-  constexpr int64_t kMostElements = int64_t{1} << 40;
+  if (proto.dims_size() > kMostRank) {
+    return TensorError(
+        proto, absl::StrCat("has ", proto.dims_size(), " dimensions, at most ",
+                            kMostRank, " are supported"));
+  }
   int64_t count = 1;
   bool is_empty = false;
   for (const int64_t size : proto.dims()) {
@@ -53,7 +57,7 @@ absl::StatusOr<int64_t> DeclaredCount(const onnx::TensorProto& proto) {
     if (size == 0) {
       is_empty = true;
     } else if (count > kMostElements / size) {
-      return TensorError(proto, "has more than 2^40 elements");
+      return TensorError(proto, "has more than 2^31 elements");
     } else {
       count *= size;
     }

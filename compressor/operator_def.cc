@@ -5,11 +5,10 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "compressor/limits.h"
 
 namespace lathe {
 namespace {
-
-constexpr int64_t kMostElements = int64_t{1} << 31;
 
 using Operators = absl::flat_hash_map<std::string, const OperatorDef*>;
 
@@ -61,6 +60,11 @@ absl::Status CheckInputs(const OperatorDef& def, const OpCall& call) {
 }
 
 absl::Status CheckSize(const OpCall& call, const Shape& shape) {
+  if (static_cast<int64_t>(shape.size()) > kMostRank) {
+    return call.Invalid(absl::StrCat("an output would have ", shape.size(),
+                                     " dimensions, at most ", kMostRank,
+                                     " are supported"));
+  }
   int64_t count = 1;
   for (const int64_t size : shape) {
     if (size < 0) {

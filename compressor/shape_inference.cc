@@ -5,6 +5,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "compressor/limits.h"
 #include "compressor/operator_def.h"
 
 namespace lathe {
@@ -44,7 +45,9 @@ bool IsFoldable(const OperatorDef& def, const OpCall& call,
   return true;
 }
 
-absl::Status InferNode(const Graph& graph, const Node& node, Infos& infos) {
+// `budget`: bytes that may still be folded.
+absl::Status InferNode(const Graph& graph, const Node& node, Infos& infos,
+                       int64_t& budget) {
   const OpCall call = MakeCall(graph, node, infos);
   const OperatorDef* def = FindOperator(node.domain, node.op_type);
   if (def == nullptr) {
@@ -53,8 +56,9 @@ absl::Status InferNode(const Graph& graph, const Node& node, Infos& infos) {
   LATHE_ASSIGN_OR_RETURN(const std::vector<OpValue> outputs,
                          ApplyRule(*def, call));
   std::vector<Tensor> folded;
-  if (IsFoldable(*def, call, outputs)) {
+  if (budget > 0 && IsFoldable(*def, call, outputs)) {
     LATHE_ASSIGN_OR_RETURN(folded, def->kernel(call, outputs));
+    for (const Tensor& tensor : folded) budget -= tensor.bytes().size();
   }
   for (size_t i = 0; i < node.outputs.size(); ++i) {
     const ValueId id = node.outputs[i];
@@ -68,6 +72,11 @@ absl::Status InferNode(const Graph& graph, const Node& node, Infos& infos) {
   return absl::OkStatus();
 }
 
+bool TakesBatch(const Graph& graph, int64_t batch) {
+  const absl::StatusOr<std::vector<Shape>> shapes = InputShapes(graph, batch);
+  return shapes.ok() && InferShapes(graph, *shapes).ok();
+}
+
 }  // namespace
 
 absl::Status CheckFixedSizes(const Value& input) {
@@ -79,6 +88,14 @@ absl::Status CheckFixedSizes(const Value& input) {
         "fixed sizes"));
   }
   return absl::OkStatus();
+}
+
+int64_t FoldableBytes(const Graph& graph) {
+  int64_t bytes = 0;
+  for (const Value& value : graph.values()) {
+    if (value.constant.has_value()) bytes += value.constant->bytes().size();
+  }
+  return kLeastFoldedBytes + kFoldedBytesPerConstantByte * bytes;
 }
 
 absl::StatusOr<std::vector<Shape>> InputShapes(const Graph& graph,
@@ -120,10 +137,20 @@ absl::StatusOr<std::vector<ValueInfo>> InferShapes(
   for (size_t i = 0; i < input_shapes.size(); ++i) {
     infos[graph.inputs()[i]].shape = input_shapes[i];
   }
+  int64_t budget = FoldableBytes(graph);
   for (const Node& node : graph.nodes()) {
-    LATHE_RETURN_IF_ERROR(InferNode(graph, node, infos));
+    LATHE_RETURN_IF_ERROR(InferNode(graph, node, infos, budget));
   }
   return infos;
+}
+
+std::optional<int64_t> FixedBatch(const Graph& graph) {
+  if (TakesBatch(graph, 2) && TakesBatch(graph, 3)) return std::nullopt;
+  for (const ValueId id : graph.inputs()) {
+    const Shape& shape = graph.value(id).shape;
+    if (!shape.empty() && shape[0] > 0) return shape[0];
+  }
+  return 1;
 }
 
 }  // namespace lathe

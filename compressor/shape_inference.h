@@ -20,6 +20,9 @@ struct ValueInfo {
   std::optional<Tensor> constant;
 };
 
+// Most bytes that folding the graph's constants may make (see limits.h).
+int64_t FoldableBytes(const Graph& graph);
+
 // Errors: InvalidArgument - another dimension than the first is dynamic.
 absl::Status CheckFixedSizes(const Value& input);
 
@@ -31,6 +34,10 @@ absl::Status CheckFixedSizes(const Value& input);
 //     another size, or CheckFixedSizes; the message names the input.
 absl::StatusOr<std::vector<Shape>> InputShapes(const Graph& graph,
                                                int64_t batch);
+
+// The only batch that `graph` can run with: what its inputs declare, or 1 when
+// shapes inside fit no other. None when it takes any.
+std::optional<int64_t> FixedBatch(const Graph& graph);
 
 // By ValueId. `input_shapes` in the order of graph.inputs().
 //

@@ -7,12 +7,10 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "compressor/limits.h"
 
 namespace lathe {
 namespace {
-
-// Keeps every product of sizes below far from overflow.
-constexpr int64_t kMostSize = int64_t{1} << 31;
 
 absl::Status CheckSizes(const std::vector<int64_t>& sizes, size_t rank,
                         int64_t least, const char* name) {
@@ -22,7 +20,7 @@ absl::Status CheckSizes(const std::vector<int64_t>& sizes, size_t rank,
                      " spatial dimensions"));
   }
   for (const int64_t size : sizes) {
-    if (size < least || size > kMostSize) {
+    if (size < least || size > kMostWindowSize) {
       return absl::InvalidArgumentError(
           absl::StrCat(name, " = ", ShapeToString(sizes), ": ", size,
                        " is not in [", least, ", 2^31]"));

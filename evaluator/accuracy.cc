@@ -9,7 +9,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
-#include "compressor/fixed_batch_source.h"
 #include "compressor/shape_inference.h"
 #include "evaluator/executor.h"
 

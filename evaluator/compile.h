@@ -2,6 +2,7 @@
 #ifndef LATHE_EVALUATOR_COMPILE_H_
 #define LATHE_EVALUATOR_COMPILE_H_
 
+#include <cstdint>
 #include <memory>
 
 #include "absl/status/statusor.h"
@@ -14,7 +15,8 @@ namespace lathe {
 // As Executor::Compile, for inputs of `input_shapes` whatever the graph
 // declares.
 absl::StatusOr<std::unique_ptr<Executor>> CompileForShapes(
-    const Graph& graph, absl::Span<const Shape> input_shapes);
+    const Graph& graph, absl::Span<const Shape> input_shapes,
+    int64_t most_bytes = 0);
 
 }  // namespace lathe
 

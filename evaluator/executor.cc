@@ -6,7 +6,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/memory.h"
 #include "base/status.h"
+#include "compressor/limits.h"
 #include "compressor/shape_inference.h"
 #include "evaluator/compile.h"
 #include "evaluator/denormals.h"
@@ -60,15 +62,33 @@ std::vector<BufferLife> LivesOf(const Program& program) {
   return result;
 }
 
+// Refuses what would not fit into `most_bytes` before it is allocated.
+absl::Status CheckMemory(const Program& program, const MemoryPlan& plan,
+                         int64_t most_bytes) {
+  int64_t bytes = plan.arena_bytes + program.scratchpad_bytes;
+  for (const Buffer& buffer : program.buffers) {
+    if (buffer.is_persistent && !buffer.constant) bytes += buffer.bytes;
+  }
+  if (most_bytes == 0) {
+    most_bytes =
+        static_cast<int64_t>(kExecutorMemoryRatio * MachineMemoryBytes());
+  }
+  if (bytes <= most_bytes) return absl::OkStatus();
+  return absl::ResourceExhaustedError(
+      absl::StrCat("activations take ", bytes, " bytes, at most ", most_bytes,
+                   " are allowed; use a smaller batch"));
+}
+
 class OneDnnExecutor : public Executor {
  public:
-  OneDnnExecutor(Program program, std::vector<Shape> input_shapes,
+  OneDnnExecutor(Program program, const MemoryPlan& plan,
+                 std::vector<Shape> input_shapes,
                  std::vector<Shape> output_shapes)
       : program_(std::move(program)),
         input_shapes_(std::move(input_shapes)),
         output_shapes_(std::move(output_shapes)),
         stream_(CpuEngine()) {
-    PlaceBuffers();
+    PlaceBuffers(plan);
     for (const Step& step : program_.steps) {
       infos_.push_back(step.info);
       bound_.push_back(Bind(step));
@@ -112,8 +132,7 @@ class OneDnnExecutor : public Executor {
   int64_t peak_activation_bytes() const override { return peak_bytes_; }
 
  private:
-  void PlaceBuffers() {
-    const MemoryPlan plan = PlanMemory(LivesOf(program_));
+  void PlaceBuffers(const MemoryPlan& plan) {
     peak_bytes_ = plan.peak_bytes;
     arena_ = AlignedBytes(plan.arena_bytes);
     scratchpad_ = AlignedBytes(program_.scratchpad_bytes);
@@ -158,7 +177,8 @@ class OneDnnExecutor : public Executor {
   absl::Status RunStep(const BoundStep& bound) {
     const Step& step = *bound.step;
     if (const Loop* loop = std::get_if<Loop>(&step.body)) {
-      return (*loop)(bound.addresses);
+      return GuardMemory(step.info.name,
+                         [&] { return (*loop)(bound.addresses); });
     }
     const dnnl_status_t status = dnnl_primitive_execute(
         std::get<dnnl::primitive>(step.body).get(), stream_.get(),
@@ -185,7 +205,8 @@ class OneDnnExecutor : public Executor {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Executor>> CompileForShapes(
-    const Graph& graph, absl::Span<const Shape> input_shapes) {
+    const Graph& graph, absl::Span<const Shape> input_shapes,
+    int64_t most_bytes) {
   LATHE_ASSIGN_OR_RETURN(const std::vector<ValueInfo> infos,
                          InferShapes(graph, input_shapes));
   std::vector<Shape> output_shapes;
@@ -194,17 +215,20 @@ absl::StatusOr<std::unique_ptr<Executor>> CompileForShapes(
   }
   SetPrimitiveCacheCapacity(kPrimitiveCacheCapacity);
   std::unique_ptr<Executor> executor;
-  absl::Status lowered;
+  absl::Status done;
   LATHE_RETURN_IF_ERROR(GuardOneDnn("compiling a graph", [&] {
     absl::StatusOr<Program> program = LowerGraph(graph, infos);
-    lowered = program.status();
-    if (!lowered.ok()) return;
+    done = program.status();
+    if (!done.ok()) return;
+    const MemoryPlan plan = PlanMemory(LivesOf(*program));
+    done = CheckMemory(*program, plan, most_bytes);
+    if (!done.ok()) return;
     executor = std::make_unique<OneDnnExecutor>(
-        *std::move(program),
+        *std::move(program), plan,
         std::vector<Shape>(input_shapes.begin(), input_shapes.end()),
         std::move(output_shapes));
   }));
-  LATHE_RETURN_IF_ERROR(lowered);
+  LATHE_RETURN_IF_ERROR(done);
   return executor;
 }
 
@@ -212,7 +236,7 @@ absl::StatusOr<std::unique_ptr<Executor>> Executor::Compile(
     const Graph& graph, const ExecutorOptions& options) {
   LATHE_ASSIGN_OR_RETURN(const std::vector<Shape> input_shapes,
                          InputShapes(graph, options.batch));
-  return CompileForShapes(graph, input_shapes);
+  return CompileForShapes(graph, input_shapes, options.most_bytes);
 }
 
 }  // namespace lathe

@@ -32,6 +32,9 @@ struct StepInfo {
 
 struct ExecutorOptions {
   int64_t batch = 1;
+  // Most memory for activations; 0: the share kExecutorMemoryRatio
+  // (compressor/limits.h) of what the machine has.
+  int64_t most_bytes = 0;
 };
 
 // A graph compiled for fixed input shapes. Memory is planned once: Run

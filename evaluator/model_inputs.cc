@@ -8,7 +8,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/status.h"
-#include "compressor/fixed_batch_source.h"
 #include "compressor/shape_inference.h"
 
 namespace lathe {

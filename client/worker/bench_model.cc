@@ -8,7 +8,6 @@
 #include "client/plan_json.h"
 #include "compressor/activation_stats.h"
 #include "compressor/compress.h"
-#include "compressor/fixed_batch_source.h"
 #include "compressor/search_space.h"
 #include "compressor/shape_inference.h"
 #include "evaluator/node_runner.h"

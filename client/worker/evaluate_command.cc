@@ -15,9 +15,9 @@
 #include <string>
 #include <utility>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "base/file.h"
+#include "base/memory.h"
 #include "base/status.h"
 #include "client/worker/message_socket.h"
 
@@ -33,22 +33,10 @@ constexpr int64_t kAddressSpaceSlack = int64_t{2} << 30;
 
 // ------------------------------------------------------- the child's set-up
 
-// What this machine, or its container, has.
-int64_t MemoryBytes() {
-  int64_t bytes = int64_t{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PAGESIZE);
-  const absl::StatusOr<std::string> limit =
-      ReadFile("/sys/fs/cgroup/memory.max");
-  int64_t container_bytes = 0;
-  if (limit.ok() && absl::SimpleAtoi(*limit, &container_bytes)) {
-    bytes = std::min(bytes, container_bytes);
-  }
-  return bytes;
-}
-
 void LimitMemory() {
   // Sanitizers reserve terabytes of address space.
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-  const rlim_t most = MemoryBytes() + kAddressSpaceSlack;
+  const rlim_t most = MachineMemoryBytes() + kAddressSpaceSlack;
   const rlimit limit{most, most};
   setrlimit(RLIMIT_AS, &limit);
 #endif
