@@ -47,8 +47,10 @@ struct LatencyComparison {
 // One call; the seconds it took.
 using TimedCall = std::function<absl::StatusOr<double>()>;
 
-// Calls of executor->Run() by the monotonic clock. `executor` must outlive it.
-TimedCall TimeRuns(Executor* executor);
+// Calls of executor->Run(), which has `threads` threads. One thread: the time
+// that it ran, without what other programs took of its core meanwhile; else by
+// the monotonic clock. `executor` must outlive it.
+TimedCall TimeRuns(Executor* executor, int threads);
 
 // Timed calls that one model makes before it is the other's turn.
 constexpr int64_t kBlockCalls = 5;

@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <ctime>
 #include <random>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace lathe {
@@ -17,6 +19,47 @@ TimedCall FakeCall(char name, double base, double noise, std::string* order) {
     order->push_back(name);
     return base * (1 + noise * ((*random)() % 1000) / 1000.0);
   };
+}
+
+// Its runs wait for another thread, which computes for `kBusySeconds`.
+class WaitingExecutor : public Executor {
+ public:
+  static constexpr double kBusySeconds = 0.02;
+
+  absl::Span<const Shape> input_shapes() const override { return {}; }
+  absl::Span<const Shape> output_shapes() const override { return {}; }
+  void* input(int index) override { return nullptr; }
+  const void* output(int index) const override { return nullptr; }
+  absl::Status Run() override {
+    std::thread other([] {
+      timespec now = {};
+      do {
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+      } while (now.tv_sec + 1e-9 * now.tv_nsec < kBusySeconds);
+    });
+    other.join();
+    return absl::OkStatus();
+  }
+  const std::vector<StepInfo>& steps() const override { return steps_; }
+  absl::Status RunTimed(std::vector<double>* seconds) override { return Run(); }
+  int64_t peak_activation_bytes() const override { return 0; }
+
+ private:
+  const std::vector<StepInfo> steps_;
+};
+
+TEST(TimeRuns, LeavesOutWhatOneThreadWaitedForItsCore) {
+  WaitingExecutor executor;
+  const auto alone = TimeRuns(&executor, /*threads=*/1)();
+  ASSERT_TRUE(alone.ok()) << alone.status();
+  EXPECT_LT(*alone, WaitingExecutor::kBusySeconds / 2);
+}
+
+TEST(TimeRuns, CountsTheWorkOfFurtherThreads) {
+  WaitingExecutor executor;
+  const auto together = TimeRuns(&executor, /*threads=*/2)();
+  ASSERT_TRUE(together.ok()) << together.status();
+  EXPECT_GE(*together, WaitingExecutor::kBusySeconds);
 }
 
 TEST(CompareLatency, CallsInTurnInBlocksAfterTheWarmUp) {

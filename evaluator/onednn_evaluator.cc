@@ -191,8 +191,9 @@ absl::Status OneDnnEvaluator::SetLatency(const Graph& graph,
                            CorePin::Pin(options_.pinned_core));
     LATHE_ASSIGN_OR_RETURN(
         comparison,
-        CompareLatency(TimeRuns(executor.get()),
-                       TimeRuns(baseline_executor_.get()), latency));
+        CompareLatency(TimeRuns(executor.get(), profile_.threads()),
+                       TimeRuns(baseline_executor_.get(), profile_.threads()),
+                       latency));
   }
   measurement->set_latency_us(comparison.candidate.median_us);
   measurement->set_latency_us_p05(comparison.candidate.p05_us);

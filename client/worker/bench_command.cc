@@ -51,8 +51,9 @@ bool IsEnough(const Timings& timings, double total_s, int64_t repeat) {
 
 // Whole calls and calls step by step in turn, so that both meet the same
 // machine.
-absl::StatusOr<Timings> TimeExecutor(Executor* executor, int64_t repeat) {
-  const TimedCall call = TimeRuns(executor);
+absl::StatusOr<Timings> TimeExecutor(Executor* executor, int threads,
+                                     int64_t repeat) {
+  const TimedCall call = TimeRuns(executor, threads);
   for (int64_t i = 0; i < kWarmUp; ++i) {
     LATHE_RETURN_IF_ERROR(call().status());
   }
@@ -118,7 +119,8 @@ absl::StatusOr<nlohmann::json> Bench(const BenchFlags& flags) {
   LATHE_RETURN_IF_ERROR(FillInputs(*graph, flags.batch, executor->get()));
   LATHE_ASSIGN_OR_RETURN(const std::unique_ptr<CorePin> pin,
                          CorePin::Pin(flags.core));
-  const auto timings = TimeExecutor(executor->get(), flags.repeat);
+  const auto timings =
+      TimeExecutor(executor->get(), flags.threads, flags.repeat);
   if (!timings.ok()) return ModelFailed(timings.status(), flags.model);
   nlohmann::json result = ToJson(*timings, **executor);
   result["precision"] = flags.precision;

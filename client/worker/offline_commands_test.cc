@@ -129,6 +129,20 @@ TEST_F(OfflineCommands, SpacePrintsEachLayer) {
   EXPECT_EQ(space["layers"][0]["group"], space["layers"][2]["group"]);
 }
 
+TEST_F(OfflineCommands, BenchAndTrialTakeThreadsAndBatches) {
+  for (const std::string batch : {"1", "5"}) {
+    const nlohmann::json bench =
+        MustRunJson({"bench", model_, "--threads", "2", "--batch", batch,
+                     "--repeat", "5", "--precision", "int8"});
+    EXPECT_GT(bench["latency_us"], 0);
+    const nlohmann::json point =
+        MustRunJson(WithData({"trial", model_, "--plan", "uniform:int8",
+                              "--threads", "2", "--batch", batch}));
+    EXPECT_EQ(point["profile"]["threads"], 2);
+    EXPECT_GT(point["latency_ratio"], 0);
+  }
+}
+
 TEST_F(OfflineCommands, TrialMeasuresAPlanAndExportsTheModel) {
   const std::string out = folder_ + "/out.onnx";
   const nlohmann::json point = MustRunJson(WithData(
