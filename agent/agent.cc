@@ -14,10 +14,15 @@ struct Strategy {
 
 // Sorted by name.
 constexpr Strategy kStrategies[] = {
+    {"adaptive", MakeAdaptiveAgent},
     {"greedy", MakeGreedyAgent},
+    {"ilp", MakeIlpAgent},
+    {"localsearch", MakeLocalSearchAgent},
+    {"nsga2", MakeNsga2Agent},
     {"random", MakeRandomAgent},
 #ifdef LATHE_HAS_TORCH
     {"rl", MakeRlAgent},
+    {"surrogate-ea", MakeSurrogateEaAgent},
 #endif
     {"uniform", MakeUniformAgent},
 };

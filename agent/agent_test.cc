@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/str_replace.h"
 #include "agent/testing/agent_suite.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -11,7 +12,7 @@ namespace {
 
 INSTANTIATE_TEST_SUITE_P(All, AgentSuite, ::testing::ValuesIn(AgentNames()),
                          [](const ::testing::TestParamInfo<std::string>& info) {
-                           return info.param;
+                           return absl::StrReplaceAll(info.param, {{"-", "_"}});
                          });
 
 TEST(MakeAgent, NamesTheAgentsThereAreWhenAskedForAnother) {

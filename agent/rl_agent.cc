@@ -70,10 +70,18 @@ constexpr double kLastSigma = 0.05;
 enum Proposer { kPolicy, kElite, kChild, kSolver, kProposerCount };
 constexpr const char* kProposerNames[] = {"policy", "elite", "child", "solver"};
 
+// Which parts take part.
+struct RlParts {
+  const char* name = "rl";
+  // Policy, elites that it re-draws, and solver; without them evolution alone.
+  bool has_policy_and_solver = true;
+};
+
 class RlAgent : public Agent {
  public:
-  explicit RlAgent(std::unique_ptr<SearchCore> core)
-      : core_(std::move(core)),
+  RlAgent(std::unique_ptr<SearchCore> core, const RlParts& parts)
+      : parts_(parts),
+        core_(std::move(core)),
         random_(MixSeed(core_->context().seed, 1)),
         archive_(core_.get()),
         model_(&core_->space(), core_->context().baseline.kl_divergence()),
@@ -96,7 +104,7 @@ class RlAgent : public Agent {
       const Choices seed = std::move(seeds_.front());
       seeds_.pop_front();
       if (!core_->IsKnown(seed) && core_->IsWithin(seed, core_->limits())) {
-        return Make(seed, "rl/seed", std::nullopt);
+        return Make(seed, SourceOf("seed"), std::nullopt);
       }
     }
     return ProposeBest();
@@ -115,7 +123,7 @@ class RlAgent : public Agent {
     } else {
       AddToGrid(row);
     }
-    teacher_.Teach(&random_);
+    if (parts_.has_policy_and_solver) teacher_.Teach(&random_);
   }
 
   v1::Reward Evaluate(const v1::Trial& trial) const override {
@@ -183,6 +191,10 @@ class RlAgent : public Agent {
     return outlooks;
   }
 
+  std::string SourceOf(const char* part) const {
+    return absl::StrCat(parts_.name, "/", part);
+  }
+
   v1::Proposal Make(const Choices& plan, const std::string& source,
                     std::optional<Proposer> proposer) {
     const Outlook outlook = OutlooksOf({plan})[0];
@@ -200,8 +212,8 @@ class RlAgent : public Agent {
                                          std::optional<Proposer> proposer) {
     const std::optional<Choices> fresh = core_->Fresh(plan, &random_);
     if (!fresh.has_value()) {
-      return absl::OutOfRangeError(
-          "rl: every plan within the budget was proposed");
+      return absl::OutOfRangeError(absl::StrCat(
+          parts_.name, ": every plan within the budget was proposed"));
     }
     return Make(*fresh, source, proposer);
   }
@@ -228,12 +240,15 @@ class RlAgent : public Agent {
 
   absl::StatusOr<v1::Proposal> ProposeBest() {
     if (core_->space().size() == 0) {
-      return absl::OutOfRangeError("rl: the search space has no layers");
+      return absl::OutOfRangeError(
+          absl::StrCat(parts_.name, ": the search space has no layers"));
     }
     const EpisodeBudget budget = DrawBudget();
     const std::vector<Suggestion> suggestions = ScoredSuggestions(budget);
     const bool is_bandits = random_.Uniform() < kBanditShare;
-    const int turn = is_bandits ? bandit_.Draw(&random_) : -1;
+    const int turn = is_bandits && parts_.has_policy_and_solver
+                         ? bandit_.Draw(&random_)
+                         : -1;
     const Suggestion* best = nullptr;
     for (const Suggestion& s : suggestions) {
       const auto key = [turn](const Suggestion& x) {
@@ -244,9 +259,9 @@ class RlAgent : public Agent {
     }
     if (best == nullptr) {
       return MakeFresh(core_->RandomPlan(ToLimits(budget), 0, &random_),
-                       "rl/random", std::nullopt);
+                       SourceOf("random"), std::nullopt);
     }
-    return Make(best->plan, absl::StrCat("rl/", kProposerNames[best->proposer]),
+    return Make(best->plan, SourceOf(kProposerNames[best->proposer]),
                 best->proposer);
   }
 
@@ -276,20 +291,22 @@ class RlAgent : public Agent {
       }
       suggestions.push_back({std::move(plan), proposer, {}, 0});
     };
-    // From the bare policy to the full exploration.
-    std::vector<double> sigmas;
-    for (int i = 0; i < kPolicyPlans; ++i) {
-      sigmas.push_back(Sigma() * i / (kPolicyPlans - 1));
-    }
-    for (Choices& plan : policy_.Draw(budget, sigmas, &random_)) {
-      add(std::move(plan), kPolicy);
-    }
-    for (int i = 0; i < kElitePlans; ++i) add(MutatedElite(budget), kElite);
-    for (int i = 0; i < kSolverPlans; ++i) {
-      const EpisodeBudget asked = i == 0 ? budget : DrawBudget();
-      Choices solved = LeastDamage(*core_, model_, ToLimits(asked));
-      teacher_.RememberSolved(solved, asked);
-      add(std::move(solved), kSolver);
+    if (parts_.has_policy_and_solver) {
+      // From the bare policy to the full exploration.
+      std::vector<double> sigmas;
+      for (int i = 0; i < kPolicyPlans; ++i) {
+        sigmas.push_back(Sigma() * i / (kPolicyPlans - 1));
+      }
+      for (Choices& plan : policy_.Draw(budget, sigmas, &random_)) {
+        add(std::move(plan), kPolicy);
+      }
+      for (int i = 0; i < kElitePlans; ++i) add(MutatedElite(budget), kElite);
+      for (int i = 0; i < kSolverPlans; ++i) {
+        const EpisodeBudget asked = i == 0 ? budget : DrawBudget();
+        Choices solved = LeastDamage(*core_, model_, ToLimits(asked));
+        teacher_.RememberSolved(solved, asked);
+        add(std::move(solved), kSolver);
+      }
     }
     for (int i = 0; i < kChildren; ++i) add(Child(), kChild);
     return suggestions;
@@ -389,6 +406,7 @@ class RlAgent : public Agent {
     pending_.erase(it);
   }
 
+  const RlParts parts_;
   const std::unique_ptr<SearchCore> core_;
   Random random_;
   Archive archive_;
@@ -413,7 +431,16 @@ absl::StatusOr<std::unique_ptr<Agent>> MakeRlAgent(
     const AgentContext& context) {
   LATHE_ASSIGN_OR_RETURN(std::unique_ptr<SearchCore> core,
                          SearchCore::Make(context));
-  return std::make_unique<RlAgent>(std::move(core));
+  return std::make_unique<RlAgent>(std::move(core), RlParts());
+}
+
+absl::StatusOr<std::unique_ptr<Agent>> MakeSurrogateEaAgent(
+    const AgentContext& context) {
+  LATHE_ASSIGN_OR_RETURN(std::unique_ptr<SearchCore> core,
+                         SearchCore::Make(context));
+  return std::make_unique<RlAgent>(
+      std::move(core),
+      RlParts{"surrogate-ea", /*has_policy_and_solver=*/false});
 }
 
 }  // namespace lathe

@@ -22,6 +22,24 @@ absl::StatusOr<std::unique_ptr<Agent>> MakeRandomAgent(
 absl::StatusOr<std::unique_ptr<Agent>> MakeGreedyAgent(
     const AgentContext& context);
 
+// A sensitivity table, then exact minima of the summed damages for many
+// budgets; fitted anew to every trial by the adaptive one.
+absl::StatusOr<std::unique_ptr<Agent>> MakeIlpAgent(
+    const AgentContext& context);
+absl::StatusOr<std::unique_ptr<Agent>> MakeAdaptiveAgent(
+    const AgentContext& context);
+
+// A genetic algorithm, and single steps from what nothing dominates.
+absl::StatusOr<std::unique_ptr<Agent>> MakeNsga2Agent(
+    const AgentContext& context);
+absl::StatusOr<std::unique_ptr<Agent>> MakeLocalSearchAgent(
+    const AgentContext& context);
+
+// The surrogate and the evolutionary proposals of rl, without its policy and
+// its solver.
+absl::StatusOr<std::unique_ptr<Agent>> MakeSurrogateEaAgent(
+    const AgentContext& context);
+
 // A budget-conditioned DDPG policy with a surrogate. Needs libtorch.
 absl::StatusOr<std::unique_ptr<Agent>> MakeRlAgent(const AgentContext& context);
 

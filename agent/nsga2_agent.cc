@@ -1,0 +1,183 @@
+// nsga2: NSGA-II (Deb et al., "A fast and elitist multiobjective genetic
+// algorithm", 2002) in its steady-state form (Durillo et al. 2009), which needs
+// no generations to end and so suits workers that come and go: every proposal
+// is one offspring of the best individuals so far.
+#include <algorithm>
+#include <limits>
+#include <memory>
+#include <numeric>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "agent/archive.h"
+#include "agent/search_core.h"
+#include "agent/strategies.h"
+#include "base/status.h"
+
+namespace lathe {
+namespace {
+
+constexpr int kPopulation = 20;
+// Share of the offspring that two parents make.
+constexpr double kCrossover = 0.9;
+
+// What is minimised.
+using Costs = std::vector<double>;
+
+bool Dominates(const Costs& a, const Costs& b) {
+  bool is_better = false;
+  for (size_t i = 0; i < a.size(); ++i) {
+    if (a[i] > b[i]) return false;
+    is_better |= a[i] < b[i];
+  }
+  return is_better;
+}
+
+// Rank (0: not dominated) and crowding distance of an individual.
+struct Fitness {
+  int rank = 0;
+  double crowding = 0;
+
+  bool IsBetterThan(const Fitness& other) const {
+    if (rank != other.rank) return rank < other.rank;
+    return crowding > other.crowding;
+  }
+};
+
+// Adds the crowding distances of `front` (indices into `costs`).
+void AddCrowding(const std::vector<Costs>& costs, std::vector<int> front,
+                 std::vector<Fitness>* fitness) {
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  for (size_t axis = 0; axis < costs[front[0]].size(); ++axis) {
+    std::stable_sort(front.begin(), front.end(), [&](int a, int b) {
+      return costs[a][axis] < costs[b][axis];
+    });
+    const double range = costs[front.back()][axis] - costs[front[0]][axis];
+    (*fitness)[front[0]].crowding = kInfinity;
+    (*fitness)[front.back()].crowding = kInfinity;
+    for (size_t i = 1; i + 1 < front.size() && range > 0; ++i) {
+      (*fitness)[front[i]].crowding +=
+          (costs[front[i + 1]][axis] - costs[front[i - 1]][axis]) / range;
+    }
+  }
+}
+
+std::vector<Fitness> FitnessOf(const std::vector<Costs>& costs) {
+  std::vector<Fitness> fitness(costs.size());
+  std::vector<int> left(costs.size());
+  std::iota(left.begin(), left.end(), 0);
+  for (int rank = 0; !left.empty(); ++rank) {
+    std::vector<int> front;
+    std::vector<int> rest;
+    for (const int i : left) {
+      const bool is_dominated =
+          std::any_of(left.begin(), left.end(),
+                      [&](int j) { return Dominates(costs[j], costs[i]); });
+      (is_dominated ? rest : front).push_back(i);
+    }
+    for (const int i : front) fitness[i].rank = rank;
+    AddCrowding(costs, front, &fitness);
+    left = std::move(rest);
+  }
+  return fitness;
+}
+
+class Nsga2Agent : public Agent {
+ public:
+  Nsga2Agent(std::unique_ptr<SearchCore> core, uint64_t seed)
+      : core_(std::move(core)), random_(seed) {
+    Join(EvaluatedBaseline(*core_));
+  }
+
+  absl::StatusOr<v1::Proposal> Propose() override {
+    const bool is_first = proposals_++ < kPopulation;
+    Choices wanted = is_first ? core_->RandomPlan(core_->limits(), 0, &random_)
+                              : Offspring();
+    std::optional<Choices> plan = core_->Fresh(std::move(wanted), &random_);
+    if (!plan) {
+      return absl::OutOfRangeError(
+          "nsga2: every plan within the budget was proposed");
+    }
+    return core_->Propose(*plan, is_first ? "nsga2/first" : "nsga2/offspring");
+  }
+
+  void Learn(const v1::Trial& trial) override {
+    const std::optional<Choices> choices = core_->Learn(trial);
+    if (choices) Join(lathe::Evaluate(*core_, trial, *choices));
+  }
+
+  v1::Reward Evaluate(const v1::Trial& trial) const override {
+    return core_->Evaluate(trial);
+  }
+
+ private:
+  Costs CostsOf(const Evaluated& row) const {
+    const RelativeBudget& budget = core_->objective().budget();
+    Costs costs = {-row.quality};
+    if (core_->objective().has_latency() || budget.latency_ratio) {
+      costs.push_back(row.latency_ratio);
+    }
+    if (core_->objective().has_size() || budget.size_ratio) {
+      costs.push_back(row.size_ratio);
+    }
+    return costs;
+  }
+
+  // Adds an individual; the worst one leaves when there are too many.
+  void Join(Evaluated row) {
+    population_.push_back(std::move(row));
+    std::vector<Costs> costs;
+    for (const Evaluated& individual : population_) {
+      costs.push_back(CostsOf(individual));
+    }
+    fitness_ = FitnessOf(costs);
+    if (population_.size() <= kPopulation) return;
+    size_t worst = 0;
+    for (size_t i = 1; i < fitness_.size(); ++i) {
+      if (fitness_[worst].IsBetterThan(fitness_[i])) worst = i;
+    }
+    population_.erase(population_.begin() + worst);
+    fitness_.erase(fitness_.begin() + worst);
+  }
+
+  // The better of two drawn at random.
+  const Choices& Parent() {
+    const int count = static_cast<int>(population_.size());
+    const int a = random_.Below(count);
+    const int b = random_.Below(count);
+    return population_[fitness_[b].IsBetterThan(fitness_[a]) ? b : a].choices;
+  }
+
+  Choices Offspring() {
+    Choices child = Parent();
+    if (random_.Uniform() < kCrossover) {
+      const Choices& other = Parent();
+      for (size_t d = 0; d < child.size(); ++d) {
+        if (random_.Uniform() < 0.5) child[d] = other[d];
+      }
+    }
+    for (size_t d = 0; d < child.size(); ++d) {
+      if (random_.Below(static_cast<int>(child.size())) != 0) continue;
+      child[d] = random_.Below(core_->space().decisions()[d].count);
+    }
+    return child;
+  }
+
+  const std::unique_ptr<SearchCore> core_;
+  Random random_;
+  int proposals_ = 0;
+  std::vector<Evaluated> population_;
+  std::vector<Fitness> fitness_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Agent>> MakeNsga2Agent(
+    const AgentContext& context) {
+  LATHE_ASSIGN_OR_RETURN(std::unique_ptr<SearchCore> core,
+                         SearchCore::Make(context));
+  return std::make_unique<Nsga2Agent>(std::move(core), context.seed);
+}
+
+}  // namespace lathe
