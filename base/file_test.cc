@@ -9,7 +9,7 @@ namespace lathe {
 namespace {
 
 std::string FreshFolder() {
-  const std::string folder = testing::TempDir() + "/lathe_file_test";
+  std::string folder = testing::TempDir() + "/lathe_file_test";
   std::filesystem::remove_all(folder);
   std::filesystem::create_directories(folder);
   return folder;

@@ -45,7 +45,7 @@ absl::Status JobWatcher::Open() {
 }
 
 absl::Status JobWatcher::Close() {
-  const absl::Status status = FromGrpc(reader_->Finish());
+  absl::Status status = FromGrpc(reader_->Finish());
   reader_.reset();
   absl::MutexLock lock(&mu_);
   context_.reset();

@@ -32,7 +32,7 @@ absl::Status CallWithRetry(
     grpc::ClientContext context;
     context.set_deadline(
         absl::ToChronoTime(absl::Now() + options.call_timeout));
-    const absl::Status status = FromGrpc(call(context));
+    absl::Status status = FromGrpc(call(context));
     if (!absl::IsUnavailable(status)) return status;
     const absl::Duration wait = backoff.Next();
     if (absl::Now() + wait >= give_up) return status;

@@ -154,7 +154,7 @@ class Serializer {
   }
 
   std::string AddInitializer(const std::string& wanted, const Tensor& tensor) {
-    const std::string name = Unused(value_names_, wanted);
+    std::string name = Unused(value_names_, wanted);
     onnx::TensorProto* proto = proto_.add_initializer();
     proto->set_name(name);
     TensorToOnnx(tensor, proto);

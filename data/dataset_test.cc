@@ -29,7 +29,7 @@ class DatasetFiles : public ::testing::Test {
   }
 
   std::string Write(const std::string& name, const std::string& bytes) {
-    const std::string path = absl::StrCat(folder_, "/", name);
+    std::string path = absl::StrCat(folder_, "/", name);
     const size_t slash = path.rfind('/');
     EXPECT_TRUE(MakeFolders(path.substr(0, slash)).ok());
     EXPECT_TRUE(WriteFileAtomically(path, bytes).ok());

@@ -95,7 +95,7 @@ absl::StatusOr<Image> DecodePng(absl::string_view bytes) {
   png_image png = {};
   png.version = PNG_IMAGE_VERSION;
   const auto damaged = [&png] {
-    const absl::Status status =
+    absl::Status status =
         absl::InvalidArgumentError(absl::StrCat("damaged PNG: ", png.message));
     png_image_free(&png);
     return status;

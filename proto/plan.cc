@@ -88,7 +88,7 @@ absl::Status ValidatePlan(const v1::SearchSpace& space,
   for (int i = 0; i < plan.layers_size(); ++i) {
     const v1::Layer& layer = space.layers(i);
     const v1::LayerChoice& choice = plan.layers(i);
-    const absl::Status status = ValidateChoice(layer, choice);
+    absl::Status status = ValidateChoice(layer, choice);
     if (!status.ok()) return status;
     const auto [it, is_first] =
         ratio_of_group.emplace(layer.group(), choice.keep_ratio());

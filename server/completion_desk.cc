@@ -197,7 +197,7 @@ absl::Status CompletionDesk::Attach(const v1::AttachArtifactRequest& request) {
   if (!parts_.blobs->Contains(request.digest())) {
     return MissingBlob("digest", request.digest());
   }
-  const absl::Status attached =
+  absl::Status attached =
       parts_.store->AttachArtifact(request.fence(), request.digest());
   if (!absl::IsNotFound(attached)) return attached;
   return MakeError(absl::StatusCode::kAborted, "LEASE_FENCED",

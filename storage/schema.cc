@@ -202,7 +202,7 @@ absl::Status Migrate(Database& db, absl::Span<const char* const> scripts) {
   if (version == newest) return absl::OkStatus();
   if (version > 0) LATHE_RETURN_IF_ERROR(CopyBeside(db, version));
   for (; version < newest; ++version) {
-    const absl::Status status = RunMigration(db, scripts[version], version + 1);
+    absl::Status status = RunMigration(db, scripts[version], version + 1);
     if (status.ok()) continue;
     if (db.is_in_transaction()) (void)db.RunScript("ROLLBACK");
     return status;

@@ -23,7 +23,7 @@ absl::Status RunInSavepoint(
   status = write(db);
   if (!db.is_in_transaction()) return status;
   if (!status.ok()) {
-    const absl::Status rollback = db.Run("ROLLBACK TO request");
+    absl::Status rollback = db.Run("ROLLBACK TO request");
     if (!rollback.ok()) return rollback;
   }
   const absl::Status release = db.Run("RELEASE request");

@@ -103,7 +103,7 @@ TEST_F(WriteQueueTest, AFullDatabaseIsToldAndRecovers) {
       queue_->Run([&](Database& db) { return limit_pages(db, 3); }).ok());
   const auto insert_many = [](Database& db) -> absl::Status {
     for (int x = 0; x < 5000; ++x) {
-      const absl::Status status = Insert(x)(db);
+      absl::Status status = Insert(x)(db);
       if (!status.ok()) return status;
     }
     return absl::OkStatus();

@@ -40,6 +40,7 @@ std::string ParseError(const std::string& words, Cli& cli) {
 }
 
 TEST(CommandLine, AcceptsTheDocumentedForms) {
+  // NOLINTBEGIN(bugprone-suspicious-missing-comma): some fill several lines.
   for (const char* words :
        {"--server h:1 list",
         "list --server h:1",
@@ -84,6 +85,7 @@ TEST(CommandLine, AcceptsTheDocumentedForms) {
     EXPECT_EQ(ParseError(words, cli), "") << words;
     EXPECT_TRUE(cli.action) << words;
   }
+  // NOLINTEND(bugprone-suspicious-missing-comma)
 }
 
 TEST(CommandLine, RejectsOtherForms) {

@@ -55,7 +55,7 @@ std::string JsonForScript(const nlohmann::json& value) {
       DumpJson(value), {{"<", "\\u003c"}, {">", "\\u003e"}, {"&", "\\u0026"}});
 }
 
-HtmlTable::HtmlTable(std::vector<std::string> header) {
+HtmlTable::HtmlTable(const std::vector<std::string>& header) {
   for (absl::string_view cell : header) {
     is_text_.push_back(!cell.empty() && cell[0] == '<');
     if (is_text_.back()) cell.remove_prefix(1);

@@ -22,7 +22,7 @@ std::string JsonForScript(const nlohmann::json& value);
 // not shown) is a column of text, others are of numbers.
 class HtmlTable {
  public:
-  explicit HtmlTable(std::vector<std::string> header);
+  explicit HtmlTable(const std::vector<std::string>& header);
   // REQUIRES: as many cells as the header has.
   void AddRow(const std::vector<std::string>& cells);
   std::string Render() const;

@@ -36,7 +36,7 @@ class JobInputsTest : public ::testing::Test {
     x.shape = {samples, 3, side, side};
     x.bytes.assign(samples * 3 * side * side, '\x10');
     dataset.labels.assign(samples, label);
-    const std::string path = folder_ + "/data.npz";
+    std::string path = folder_ + "/data.npz";
     EXPECT_TRUE(WriteFileAtomically(path, *SerializeDataset(dataset)).ok());
     return path;
   }

@@ -11,7 +11,6 @@ namespace lathe {
 namespace {
 
 using ::testing::HasSubstr;
-using ::testing::Not;
 
 const absl::Time kStart = absl::FromUnixSeconds(1000);
 

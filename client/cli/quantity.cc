@@ -75,7 +75,7 @@ absl::StatusOr<SizeBound> ParseSizeBound(absl::string_view text) {
   double value = 0;
   if (ParseBefore(lower, "x", value)) return BaselineRatio{value};
   const double most =
-      static_cast<double>(std::numeric_limits<int64_t>::max() / 2);
+      static_cast<double>(std::numeric_limits<int64_t>::max()) / 2;
   if (ParseWithUnit(lower, kSizeUnits, value) && value >= 1 && value < most) {
     return Bytes{static_cast<int64_t>(std::llround(value))};
   }

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <string>
 
 #include "client/cli/html.h"
@@ -133,7 +134,7 @@ double GridHypervolume(const std::vector<std::pair<double, double>>& points) {
     for (const auto& [x, y] : points) {
       if (x <= latency && y > height) height = y;
     }
-    dominated += static_cast<int>((height - 0.8) / 0.2 * kCells + 0.5);
+    dominated += static_cast<int>(std::lround((height - 0.8) / 0.2 * kCells));
   }
   return static_cast<double>(dominated) / kCells / kCells;
 }

@@ -235,7 +235,7 @@ absl::Status SearchIn(const Cli& cli, const SearchFlags& flags,
                       const JobInputs& inputs, const std::string& state) {
   LATHE_ASSIGN_OR_RETURN(const std::unique_ptr<LocalFleet> fleet,
                          LocalFleet::Start(MakeFleetOptions(flags, state)));
-  const absl::Status status = SearchOn(*fleet, cli, flags, inputs, state);
+  absl::Status status = SearchOn(*fleet, cli, flags, inputs, state);
   fleet->Stop();
   return status;
 }
@@ -246,7 +246,7 @@ absl::Status Search(const Cli& cli, const SearchFlags& flags) {
   LATHE_ASSIGN_OR_RETURN(const StateFolder state,
                          StateFolder::Open(flags.state));
   CatchInterrupts();
-  const absl::Status status = SearchIn(cli, flags, inputs, state.path());
+  absl::Status status = SearchIn(cli, flags, inputs, state.path());
   const int exit_code = ExitCode(status);
   if (exit_code == kExitDone || exit_code == kExitNoConfiguration) {
     state.RemoveIfTemporary();

@@ -51,8 +51,9 @@ class SearchSystemTest : public ::testing::Test {
       const std::vector<std::string>& more) {
     const std::string cifar10 = data_ + "/cifar10";
     std::vector<std::string> arguments = {
-        LATHE_BIN_DIR "/lathe", "search", "--model", cifar10 + "/resnet8.onnx",
-        "--data", absl::StrCat(cifar10, "/test_x.npy,", cifar10, "/test_y.npy"),
+        std::string(LATHE_BIN_DIR) + "/lathe", "search", "--model",
+        cifar10 + "/resnet8.onnx", "--data",
+        absl::StrCat(cifar10, "/test_x.npy,", cifar10, "/test_y.npy"),
         // Few samples: the test is of the programs, not of the network.
         "--calibration", "64", "--search", "200", "--confirmation", "50",
         "--report", "200", "--agent", "uniform", "--workers", "1", "--state",

@@ -36,7 +36,7 @@ class BlobCacheTest : public testing::Test {
 
   // Makes a blob known to the server; returns its digest.
   std::string Add(const std::string& bytes) {
-    const std::string digest = Sha256Hex(bytes);
+    std::string digest = Sha256Hex(bytes);
     blobs_[digest] = bytes;
     return digest;
   }

@@ -198,7 +198,7 @@ class EvaluateServer {
   // A full disk is the machine's fault, not the plan's, and not its memory's.
   static absl::Status WriteOutput(const std::string& path,
                                   const std::string& bytes) {
-    const absl::Status status = WriteFileAtomically(path, bytes);
+    absl::Status status = WriteFileAtomically(path, bytes);
     if (status.ok()) return status;
     return absl::UnavailableError(status.message());
   }

@@ -72,7 +72,7 @@ class OfflineCommands : public ::testing::Test {
   }
 
   std::string Write(const std::string& name, const std::string& bytes) {
-    const std::string path = absl::StrCat(folder_, "/", name);
+    std::string path = absl::StrCat(folder_, "/", name);
     EXPECT_TRUE(WriteFileAtomically(path, bytes).ok());
     return path;
   }

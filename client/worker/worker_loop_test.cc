@@ -41,7 +41,7 @@ class WorkerLoopTest : public testing::Test {
 
   // Puts a blob into the cache, so that it need not be fetched.
   std::string Blob(const std::string& bytes) {
-    const std::string digest = Sha256Hex(bytes);
+    std::string digest = Sha256Hex(bytes);
     EXPECT_TRUE(WriteFileAtomically(cache_ + "/blobs/" + digest, bytes).ok());
     return digest;
   }

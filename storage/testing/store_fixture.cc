@@ -11,7 +11,7 @@ namespace lathe {
 std::string FreshFolder() {
   const testing::TestInfo* test =
       testing::UnitTest::GetInstance()->current_test_info();
-  const std::string folder =
+  std::string folder =
       absl::StrCat(testing::TempDir(), "/lathe_storage_", getpid(), "/",
                    test->test_suite_name(), ".", test->name());
   std::filesystem::remove_all(folder);
@@ -76,7 +76,7 @@ Completion Ended(int64_t fence, v1::TrialState state, v1::OutcomeKind kind,
 }
 
 std::string StoreTest::MakeJob(int trials, const v1::JobSpec& spec) {
-  const std::string job =
+  std::string job =
       store_->CreateJob(spec, /*request_id=*/"", now_).value().name();
   std::vector<v1::Proposal> proposals;
   for (int i = 0; i < trials; ++i) proposals.push_back(TestProposal(i));
