@@ -55,6 +55,9 @@ function(lathe_binary name)
   target_link_libraries(${name} PRIVATE ${ARG_DEPS})
 endfunction()
 
+# Builds every unit test.
+add_custom_target(unit_tests)
+
 # lathe_test(NAME SRCS ... DEPS ... [LABEL unit|learning|system] [TIMEOUT seconds]): a
 # GoogleTest program. Unit tests (the default) are fast; learning tests let
 # agents search for half a minute; system tests start whole processes.
@@ -75,6 +78,9 @@ function(lathe_test name)
     LATHE_SOURCE_DIR="${CMAKE_SOURCE_DIR}" LATHE_BIN_DIR="${CMAKE_BINARY_DIR}/bin")
   target_link_libraries(${name} PRIVATE ${ARG_DEPS} GTest::gmock GTest::gtest
                         GTest::gtest_main)
+  if(ARG_LABEL STREQUAL unit)
+    add_dependencies(unit_tests ${name})
+  endif()
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES LABELS ${ARG_LABEL} TIMEOUT ${ARG_TIMEOUT})
 endfunction()
