@@ -18,15 +18,25 @@ namespace {
 // changes after so many rounds is our error.
 constexpr int kMostRounds = 100;
 
+absl::StatusOr<Graph> Unfolded(const Graph& graph) {
+  LATHE_ASSIGN_OR_RETURN(const Probes probes, Probes::Take(graph));
+  Draft draft(graph);
+  if (!UnfoldQuantizedLayers(draft, probes)) return graph;
+  return std::move(draft).Finish();
+}
+
 absl::StatusOr<Graph> RunPasses(const Graph& parsed) {
   LATHE_ASSIGN_OR_RETURN(Graph graph, ConvertToCommonOpset(parsed));
+  LATHE_ASSIGN_OR_RETURN(graph, Unfolded(graph));
   FoldBudget budget;
   budget.bytes = FoldableBytes(graph);
   for (int round = 0; round < kMostRounds; ++round) {
     LATHE_ASSIGN_OR_RETURN(const Probes probes, Probes::Take(graph));
     Draft draft(graph);
-    LATHE_ASSIGN_OR_RETURN(bool is_changed,
+    LATHE_ASSIGN_OR_RETURN(bool is_changed, ReadQuantization(draft, probes));
+    LATHE_ASSIGN_OR_RETURN(const bool is_folded,
                            FoldConstants(draft, probes, budget));
+    is_changed |= is_folded;
     is_changed |= DropIdentities(draft, probes);
     is_changed |= ExpandBatchNorms(draft, probes);
     is_changed |= NormalizeLinear(draft, probes);

@@ -65,10 +65,11 @@ bool HasBias(const Node& node) {
   return node.inputs.size() > 2 && node.inputs[2] != kNoValue;
 }
 
-// Whether the weights and the bias of a node may be changed.
+// Whether the weights (those that are no integers) and the bias of a node may
+// be changed.
 bool CanTakeAffine(const Draft& draft, const Node& node) {
   if (!IsLayer(node) || !node.post_ops.empty() ||
-      node.quantized_weights.has_value() || !draft.IsConstant(node.inputs[1])) {
+      !draft.IsConstant(node.inputs[1])) {
     return false;
   }
   if (node.op_type == "Gemm" &&
@@ -98,15 +99,21 @@ bool FoldIntoLayerBefore(Draft& draft, int index) {
     const int64_t channels = OutChannels(draft, layer);
     const auto affine = AsAffine(draft, node, OutRank(draft, layer), channels);
     if (!affine.has_value()) continue;
+    const bool keeps_weights =
+        std::all_of(affine->scale.begin(), affine->scale.end(),
+                    [](double scale) { return scale == 1; });
+    if (layer.quantized_weights.has_value() && !keeps_weights) continue;
     const Tensor weights = *draft.value(layer.inputs[1]).constant;
     const std::vector<float> zeros(channels, 0.0f);
     const Tensor bias = HasBias(layer) ? *draft.value(layer.inputs[2]).constant
                                        : Tensor::Of<float>({channels}, zeros);
-    SetConstant(draft, *host, 1, ".weight",
-                MapValues(weights, [&](int64_t i, double w) {
-                  return w *
-                         affine->scale[OutChannelOf(layer, weights.shape(), i)];
-                }));
+    if (!keeps_weights) {
+      SetConstant(
+          draft, *host, 1, ".weight",
+          MapValues(weights, [&](int64_t i, double w) {
+            return w * affine->scale[OutChannelOf(layer, weights.shape(), i)];
+          }));
+    }
     SetConstant(draft, *host, 2, ".bias",
                 MapValues(bias, [&](int64_t c, double b) {
                   return b * affine->scale[c] + affine->shift[c];

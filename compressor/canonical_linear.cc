@@ -54,9 +54,8 @@ bool ExpandBatchNorm(Draft& draft, const Probes& probes, int index) {
 
 bool MakeGemm(Draft& draft, const Probes& probes, int index) {
   const Node& node = draft.node(index);
-  if (node.op_type != "MatMul" || node.quantized_weights.has_value() ||
-      !probes.IsKnown(node.inputs[0]) || probes.Rank(node.inputs[0]) != 2 ||
-      !draft.IsConstant(node.inputs[1]) ||
+  if (node.op_type != "MatMul" || !probes.IsKnown(node.inputs[0]) ||
+      probes.Rank(node.inputs[0]) != 2 || !draft.IsConstant(node.inputs[1]) ||
       draft.value(node.inputs[1]).constant->shape().size() != 2) {
     return false;
   }
@@ -72,6 +71,9 @@ bool FoldFactor(Draft& draft, int index, const std::string& attribute,
   const bool has_input = input < static_cast<int>(node.inputs.size()) &&
                          node.inputs[input] != kNoValue;
   if (node.attributes.count(attribute) == 0) return false;
+  if (input == 1 && factor != 1 && node.quantized_weights.has_value()) {
+    return false;
+  }
   if (has_input && factor != 1) {
     if (!draft.IsConstant(node.inputs[input])) return false;
     const Tensor scaled =
@@ -85,8 +87,8 @@ bool FoldFactor(Draft& draft, int index, const std::string& attribute,
 
 bool NormalizeGemm(Draft& draft, int index) {
   const Node& node = draft.node(index);
-  if (node.op_type != "Gemm" || node.quantized_weights.has_value() ||
-      node.IntOr("transA", 0) != 0 || !draft.IsConstant(node.inputs[1])) {
+  if (node.op_type != "Gemm" || node.IntOr("transA", 0) != 0 ||
+      !draft.IsConstant(node.inputs[1])) {
     return false;
   }
   bool is_changed = FoldFactor(draft, index, "alpha", 1, ".weight");

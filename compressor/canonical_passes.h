@@ -49,6 +49,15 @@ struct FoldBudget {
   int64_t work = kMostFoldedWork;
 };
 
+// QLinearConv and QLinearMatMul become Conv and MatMul between DequantizeLinear
+// and QuantizeLinear.
+bool UnfoldQuantizedLayers(Draft& draft, const Probes& probes);
+
+// QuantizeLinear and DequantizeLinear of 8 bits become grids of values and
+// quantised weights; layers with both run in INT8. Before FoldConstants, which
+// would fold the weights to floats.
+absl::StatusOr<bool> ReadQuantization(Draft& draft, const Probes& probes);
+
 // Evaluates what depends on constants and fixed shapes alone; makes the target
 // of a Reshape constant where only the batch varies.
 absl::StatusOr<bool> FoldConstants(Draft& draft, const Probes& probes,

@@ -98,11 +98,28 @@ absl::StatusOr<RebuiltNetwork> Prune(const Graph& graph,
   return network;
 }
 
+// `graph` with its integer weights as floats, so that channels can go.
+absl::StatusOr<Graph> WithFloatWeights(const Graph& graph) {
+  GraphParts parts = graph.parts();
+  for (Node& node : parts.nodes) {
+    node.quantized_weights.reset();
+    if (node.precision == v1::INT8) node.precision = v1::F32;
+  }
+  return Graph::Create(std::move(parts));
+}
+
+// Whether the layer came with integers that are as small as those asked for.
+bool IsQuantizedAlready(const Node& node, const v1::LayerChoice& choice) {
+  return choice.precision() == v1::INT8 && node.quantized_weights.has_value() &&
+         node.quantized_weights->bits <= choice.weight_bits();
+}
+
 // Sets the precision of a layer, and for INT8 its integer weights.
 absl::Status SetPrecision(const LayerChannels& layer,
                           const v1::LayerChoice& choice, GraphParts* parts) {
   Node& node = parts->nodes[layer.node];
   node.precision = choice.precision();
+  if (IsQuantizedAlready(node, choice)) return absl::OkStatus();
   node.quantized_weights.reset();
   if (choice.precision() != v1::INT8) return absl::OkStatus();
   const Tensor weights = *parts->values[node.inputs[1]].constant;
@@ -120,9 +137,12 @@ absl::Status SetPrecision(const LayerChannels& layer,
 
 absl::Status SetGrids(const std::set<ValueId>& inputs,
                       const ActivationStats& stats,
-                      const CompressOptions& options, GraphParts* parts) {
+                      const CompressOptions& options, bool is_pruned,
+                      GraphParts* parts) {
   for (const ValueId id : inputs) {
     Value& value = parts->values[id];
+    // A grid that came with an unpruned model is the model's meaning.
+    if (value.grid.has_value() && !is_pruned) continue;
     const auto found = stats.tensors.find(value.name);
     if (found == stats.tensors.end()) {
       return absl::FailedPreconditionError(absl::StrCat(
@@ -154,9 +174,10 @@ absl::StatusOr<Graph> Compress(const Graph& graph, const v1::SearchSpace& space,
   GraphParts parts;
   std::optional<ActivationStats> pruned_stats;
   if (is_pruned) {
+    LATHE_ASSIGN_OR_RETURN(const Graph real, WithFloatWeights(graph));
     LATHE_ASSIGN_OR_RETURN(
         RebuiltNetwork network,
-        Prune(graph, groups, keep_ratios, quantized, source, options));
+        Prune(real, groups, keep_ratios, quantized, source, options));
     parts = network.graph.parts();
     pruned_stats = std::move(network.stats);
   } else {
@@ -166,8 +187,9 @@ absl::StatusOr<Graph> Compress(const Graph& graph, const v1::SearchSpace& space,
     LATHE_RETURN_IF_ERROR(SetPrecision(
         groups.layers[i], plan.layers(static_cast<int>(i)), &parts));
   }
-  LATHE_RETURN_IF_ERROR(SetGrids(
-      quantized, pruned_stats ? *pruned_stats : stats, options, &parts));
+  LATHE_RETURN_IF_ERROR(SetGrids(quantized,
+                                 pruned_stats ? *pruned_stats : stats, options,
+                                 is_pruned, &parts));
   return Graph::Create(std::move(parts));
 }
 

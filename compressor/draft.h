@@ -50,6 +50,11 @@ class Draft {
   // Makes a computed value a constant. Its producer no longer makes it.
   void MakeConstant(ValueId id, Tensor tensor);
 
+  // Has `id` rounded to `grid` by what makes it.
+  void SetGrid(ValueId id, const ActivationGrid& grid) {
+    parts_.values[id].grid = grid;
+  }
+
   // Adds a node that runs right before node `next`. The name gets a number when
   // it is taken. Returns its index.
   int InsertBefore(int next, Node node);

@@ -22,6 +22,9 @@ int64_t OutChannels(const Draft& draft, const Node& node);
 int64_t OutChannelOf(const Node& node, const Shape& weights, int64_t element);
 int64_t InChannelOf(const Node& node, const Shape& weights, int64_t element);
 
+// The dimension of the weights that counts output channels, where one does.
+std::optional<int64_t> ScaleAxis(const Node& node, const Shape& weights);
+
 // f(element, value) of every element, rounded to float32 once.
 Tensor MapValues(const Tensor& tensor,
                  const std::function<double(int64_t, double)>& f);

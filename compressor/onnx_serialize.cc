@@ -8,6 +8,7 @@
 #include "absl/strings/str_join.h"
 #include "base/status.h"
 #include "compressor/canonical_passes.h"
+#include "compressor/layer_weights.h"
 #include "compressor/onnx.h"
 #include "compressor/onnx_attribute.h"
 #include "compressor/onnx_tensor.h"
@@ -27,17 +28,6 @@ int64_t IrVersion(int64_t opset) {
   if (opset >= 21) return 10;
   if (opset >= 19) return 9;
   return 8;
-}
-
-// The axis of a weight tensor that its scales run along; none when there is
-// no such axis.
-std::optional<int64_t> ScaleAxis(const Node& node, const Shape& weights) {
-  const int64_t rank = static_cast<int64_t>(weights.size());
-  if (node.op_type == "Conv") return 0;
-  if (node.op_type == "Gemm") return node.IntOr("transB", 0) != 0 ? 0 : 1;
-  if (node.op_type == "MatMul") return rank - 1;
-  if (node.op_type == "ConvTranspose" && node.IntOr("group", 1) == 1) return 1;
-  return std::nullopt;
 }
 
 class Serializer {

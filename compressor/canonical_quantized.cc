@@ -1,0 +1,390 @@
+// QuantizeLinear and DequantizeLinear read as what they mean: grids of values
+// and integer weights of layers.
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_set.h"
+#include "base/status.h"
+#include "compressor/canonical_passes.h"
+#include "compressor/layer_weights.h"
+#include "compressor/reference_ops.h"
+
+namespace lathe {
+namespace {
+
+bool IsByte(DataType type) {
+  return type == DataType::kInt8 || type == DataType::kUint8;
+}
+
+bool IsOp(const Draft& draft, int index, const char* op) {
+  const Node& node = draft.parts().nodes[index];
+  return !draft.IsRemoved(index) && node.domain.empty() && node.op_type == op;
+}
+
+bool HasInput(const Node& node, size_t input) {
+  return input < node.inputs.size() && node.inputs[input] != kNoValue;
+}
+
+int64_t LevelAt(const Tensor& levels, int64_t i) {
+  if (levels.type() == DataType::kInt8) return levels.values<int8_t>()[i];
+  return levels.values<uint8_t>()[i];
+}
+
+bool IsSameGrid(const ActivationGrid& a, const ActivationGrid& b) {
+  return a.is_signed == b.is_signed && a.scale == b.scale &&
+         a.zero_point == b.zero_point;
+}
+
+// The grid that a QuantizeLinear or DequantizeLinear speaks of, when it is one
+// constant grid of 8 bits; `type` is that of the levels where the node has no
+// zero point.
+std::optional<ActivationGrid> GridOf(const Draft& draft, const Node& node,
+                                     DataType type) {
+  if (node.IntOr("block_size", 0) != 0 || !draft.IsConstant(node.inputs[1])) {
+    return std::nullopt;
+  }
+  const Tensor& scale = *draft.value(node.inputs[1]).constant;
+  if (scale.type() != DataType::kFloat32 || scale.size() != 1) {
+    return std::nullopt;
+  }
+  ActivationGrid grid;
+  grid.scale = scale.values<float>()[0];
+  if (!std::isfinite(grid.scale) || grid.scale <= 0) return std::nullopt;
+  if (HasInput(node, 2)) {
+    if (!draft.IsConstant(node.inputs[2])) return std::nullopt;
+    const Tensor& zero_point = *draft.value(node.inputs[2]).constant;
+    type = zero_point.type();
+    if (!IsByte(type) || zero_point.size() != 1) return std::nullopt;
+    grid.zero_point = static_cast<int>(LevelAt(zero_point, 0));
+  }
+  if (!IsByte(type)) return std::nullopt;
+  grid.is_signed = type == DataType::kInt8;
+  return grid;
+}
+
+// The grid of a QuantizeLinear whose levels only DequantizeLinear nodes of the
+// same grid read, and those nodes.
+struct RoundingStep {
+  ActivationGrid grid;
+  std::vector<int> readers;
+};
+
+std::optional<RoundingStep> AsRounding(const Draft& draft, int quantize) {
+  if (!IsOp(draft, quantize, "QuantizeLinear")) return std::nullopt;
+  const Node& node = draft.parts().nodes[quantize];
+  if (node.IntOr("output_dtype", 0) != 0) return std::nullopt;
+  const auto grid = GridOf(draft, node, DataType::kUint8);
+  if (!grid.has_value() || draft.IsOutput(node.outputs[0])) return std::nullopt;
+  RoundingStep step{*grid, draft.Readers(node.outputs[0])};
+  const DataType type = grid->is_signed ? DataType::kInt8 : DataType::kUint8;
+  for (const int reader : step.readers) {
+    if (!IsOp(draft, reader, "DequantizeLinear")) return std::nullopt;
+    const auto read = GridOf(draft, draft.parts().nodes[reader], type);
+    if (!read.has_value() || !IsSameGrid(*read, *grid)) return std::nullopt;
+  }
+  return step;
+}
+
+// ------------------------------------------------------------------ weights
+
+// A DequantizeLinear of constant levels, once they fit in int8 around 0.
+std::optional<QuantizedWeights> ConstantWeights(const Draft& draft,
+                                                const Node& node) {
+  for (size_t i = 0; i < node.inputs.size(); ++i) {
+    if (!draft.IsConstant(node.inputs[i])) return std::nullopt;
+  }
+  const Tensor& levels = *draft.value(node.inputs[0]).constant;
+  const Tensor& scale = *draft.value(node.inputs[1]).constant;
+  if (!IsByte(levels.type()) || scale.type() != DataType::kFloat32 ||
+      node.IntOr("block_size", 0) != 0) {
+    return std::nullopt;
+  }
+  const Tensor* zero_point =
+      HasInput(node, 2) ? &*draft.value(node.inputs[2]).constant : nullptr;
+  if (zero_point != nullptr && (zero_point->type() != levels.type() ||
+                                zero_point->size() != scale.size())) {
+    return std::nullopt;
+  }
+  const int64_t rank = static_cast<int64_t>(levels.shape().size());
+  int64_t axis = node.IntOr("axis", 1);
+  if (axis < 0) axis += rank;
+  int64_t inner = 1;
+  if (scale.size() > 1) {
+    if (axis < 0 || axis >= rank || levels.shape()[axis] != scale.size()) {
+      return std::nullopt;
+    }
+    for (int64_t d = axis + 1; d < rank; ++d) inner *= levels.shape()[d];
+  }
+  QuantizedWeights weights;
+  weights.scales.assign(scale.values<float>().begin(),
+                        scale.values<float>().end());
+  int64_t largest = 1;
+  for (int64_t i = 0; i < levels.size(); ++i) {
+    int64_t level = LevelAt(levels, i);
+    if (zero_point != nullptr) {
+      level -= LevelAt(*zero_point, i / inner % scale.size());
+    }
+    if (level < -128 || level > 127) return std::nullopt;
+    weights.levels.push_back(static_cast<int8_t>(level));
+    largest = std::max(largest, std::abs(level));
+  }
+  weights.bits = 2;
+  while (weights.bits < 8 && largest > (1 << (weights.bits - 1)) - 1) {
+    ++weights.bits;
+  }
+  return weights;
+}
+
+// Whether scales along the axis of `dequantize` are scales by output channel of
+// the layer `node`, which reads it as its weights.
+bool FitsLayer(const Draft& draft, const Node& dequantize, const Node& node,
+               const QuantizedWeights& weights) {
+  const bool is_layer =
+      node.op_type == "Conv" || node.op_type == "MatMul" ||
+      (node.op_type == "Gemm" && node.FloatOr("alpha", 1) == 1 &&
+       node.IntOr("transA", 0) == 0);
+  if (!is_layer || !node.domain.empty() || !HasInput(node, 1) ||
+      node.inputs[1] != dequantize.outputs[0] ||
+      node.inputs[0] == dequantize.outputs[0]) {
+    return false;
+  }
+  const Shape& shape = draft.value(dequantize.inputs[0]).constant->shape();
+  if (node.op_type == "MatMul" && shape.size() != 2) return false;
+  if (weights.scales.size() == 1) return true;
+  const int64_t rank = static_cast<int64_t>(shape.size());
+  const int64_t axis = (dequantize.IntOr("axis", 1) + rank) % rank;
+  return ScaleAxis(node, shape) == axis;
+}
+
+absl::StatusOr<Tensor> Evaluate(const Draft& draft, const Node& node) {
+  std::vector<Tensor> inputs;
+  for (const ValueId id : node.inputs) {
+    inputs.push_back(id == kNoValue ? Tensor() : *draft.value(id).constant);
+  }
+  LATHE_ASSIGN_OR_RETURN(const std::vector<Tensor> outputs,
+                         EvaluateNode(node, draft.parts().opset, inputs));
+  return outputs[0];
+}
+
+// Float weights that the model itself rounds.
+absl::StatusOr<bool> FoldConstantQuantize(Draft& draft, int index) {
+  const Node node = draft.node(index);
+  for (const ValueId id : node.inputs) {
+    if (id != kNoValue && !draft.IsConstant(id)) return false;
+  }
+  LATHE_ASSIGN_OR_RETURN(Tensor levels, Evaluate(draft, node));
+  draft.MakeConstant(node.outputs[0], std::move(levels));
+  draft.Remove(index);
+  return true;
+}
+
+// Transpose of dequantised constants becomes DequantizeLinear of transposed
+// ones, so that the layer behind it sees them.
+absl::StatusOr<bool> TransposeLevels(Draft& draft, int index) {
+  const Node node = draft.node(index);
+  const std::optional<int> before = draft.Producer(node.inputs[0]);
+  if (!before.has_value() || !IsOp(draft, *before, "DequantizeLinear") ||
+      draft.IsOutput(node.outputs[0])) {
+    return false;
+  }
+  const Node dequantize = draft.node(*before);
+  if (!ConstantWeights(draft, dequantize).has_value()) return false;
+  const Tensor& levels = *draft.value(dequantize.inputs[0]).constant;
+  if (levels.shape().size() != 2 ||
+      node.IntsOr("perm", {1, 0}) != std::vector<int64_t>{1, 0}) {
+    return false;
+  }
+  Node transpose = node;
+  transpose.inputs = {dequantize.inputs[0]};
+  LATHE_ASSIGN_OR_RETURN(Tensor transposed, Evaluate(draft, transpose));
+  std::vector<ValueId> inputs = dequantize.inputs;
+  inputs[0] = draft.AddConstant(draft.value(node.outputs[0]).name + "/levels",
+                                std::move(transposed));
+  const int64_t axis = (dequantize.IntOr("axis", 1) + 2) % 2;
+  draft.node(index).op_type = "DequantizeLinear";
+  draft.node(index).attributes = dequantize.attributes;
+  draft.node(index).attributes["axis"] = 1 - axis;
+  draft.SetInputs(index, std::move(inputs));
+  return true;
+}
+
+absl::StatusOr<bool> ReadWeights(Draft& draft, int index) {
+  const Node dequantize = draft.node(index);
+  const auto weights = ConstantWeights(draft, dequantize);
+  if (!weights.has_value() || draft.IsOutput(dequantize.outputs[0])) {
+    return false;
+  }
+  bool is_read = false;
+  for (const int reader : draft.Readers(dequantize.outputs[0])) {
+    Node& node = draft.node(reader);
+    if (!FitsLayer(draft, dequantize, node, *weights)) continue;
+    node.quantized_weights = *weights;
+    is_read = true;
+  }
+  if (!is_read) return false;
+  LATHE_ASSIGN_OR_RETURN(Tensor real, Evaluate(draft, dequantize));
+  draft.MakeConstant(dequantize.outputs[0], std::move(real));
+  draft.Remove(index);
+  return true;
+}
+
+// -------------------------------------------------------------- activations
+
+// Operators that only move or pick levels: what they do to levels they do to
+// the numbers behind them.
+bool MovesLevels(const Node& node) {
+  static const auto* ops = new absl::flat_hash_set<std::string>{
+      "Concat",  "Expand", "Flatten", "Gather", "Identity",  "MaxPool",  "Pad",
+      "Reshape", "Slice",  "Squeeze", "Tile",   "Transpose", "Unsqueeze"};
+  return node.domain.empty() && ops->contains(node.op_type) &&
+         node.outputs.size() == 1;
+}
+
+// DequantizeLinear of what moves levels becomes: move what DequantizeLinear
+// makes.
+bool DequantizeEarlier(Draft& draft, const Probes& probes, int index) {
+  const Node dequantize = draft.node(index);
+  const ValueId levels = dequantize.inputs[0];
+  const std::optional<int> mover = draft.Producer(levels);
+  if (!mover.has_value() || !draft.IsPrivate(levels) ||
+      !MovesLevels(draft.node(*mover)) ||
+      !GridOf(draft, dequantize, DataType::kUint8).has_value()) {
+    return false;
+  }
+  std::vector<ValueId> inputs = draft.node(*mover).inputs;
+  for (const ValueId id : inputs) {
+    if (id == kNoValue) continue;
+    if (!probes.IsKnown(id)) return false;
+    if (IsByte(probes.Type(id)) && draft.IsConstant(id)) return false;
+  }
+  for (ValueId& id : inputs) {
+    if (id == kNoValue || !IsByte(probes.Type(id))) continue;
+    Node step = dequantize;
+    step.inputs[0] = id;
+    id = draft.AddValue(draft.value(id).name + "/dequantized",
+                        DataType::kFloat32);
+    step.outputs = {id};
+    draft.InsertBefore(*mover, std::move(step));
+  }
+  draft.Remove(index);
+  draft.SetInputs(*mover, std::move(inputs));
+  draft.SetOutputs(*mover, dequantize.outputs);
+  return true;
+}
+
+// All roundings of `x`, when nothing reads it unrounded and they are equal.
+std::vector<int> SoleRoundings(const Draft& draft, ValueId x,
+                               const ActivationGrid& grid) {
+  if (draft.IsOutput(x) || draft.value(x).grid.has_value()) return {};
+  for (const int reader : draft.Readers(x)) {
+    const auto step = AsRounding(draft, reader);
+    if (!step.has_value() || !IsSameGrid(step->grid, grid)) return {};
+  }
+  return draft.Readers(x);
+}
+
+// Gives `x`, which only `roundings` read, the grid. False when that would lose
+// a name of the network's outputs.
+bool RoundAtSource(Draft& draft, ValueId x, const ActivationGrid& grid,
+                   const std::vector<int>& roundings) {
+  std::vector<int> readers;
+  for (const int rounding : roundings) {
+    const std::vector<int> more = AsRounding(draft, rounding)->readers;
+    readers.insert(readers.end(), more.begin(), more.end());
+  }
+  if (readers.empty()) return false;
+  const std::optional<int> producer = draft.Producer(x);
+  ValueId survivor =
+      producer.has_value() ? draft.node(readers[0]).outputs[0] : x;
+  int outputs = 0;
+  for (const int reader : readers) {
+    const ValueId y = draft.node(reader).outputs[0];
+    if (!draft.IsOutput(y)) continue;
+    survivor = y;
+    ++outputs;
+  }
+  if (outputs > (producer.has_value() ? 1 : 0)) return false;
+  for (const int reader : readers) {
+    const ValueId y = draft.node(reader).outputs[0];
+    draft.Remove(reader);
+    draft.ReplaceUses(y, survivor);
+  }
+  for (const int rounding : roundings) draft.Remove(rounding);
+  if (producer.has_value()) {
+    std::vector<ValueId> made = draft.node(*producer).outputs;
+    std::replace(made.begin(), made.end(), x, survivor);
+    draft.SetOutputs(*producer, std::move(made));
+  }
+  draft.SetGrid(survivor, grid);
+  return true;
+}
+
+// QuantizeLinear `index` and the DequantizeLinear nodes behind it.
+bool ReadGrid(Draft& draft, const Probes& probes, int index) {
+  const auto step = AsRounding(draft, index);
+  const ValueId x = draft.node(index).inputs[0];
+  if (!step.has_value() || step->readers.empty() || draft.IsConstant(x) ||
+      !probes.IsKnown(x) || probes.Type(x) != DataType::kFloat32) {
+    return false;
+  }
+  const std::vector<int> roundings = SoleRoundings(draft, x, step->grid);
+  if (!roundings.empty() && RoundAtSource(draft, x, step->grid, roundings)) {
+    return true;
+  }
+  // Others want the number as it was.
+  for (const int reader : step->readers) {
+    draft.node(reader).op_type = "Identity";
+    draft.node(reader).attributes.clear();
+    draft.SetInputs(reader, {x});
+    draft.SetGrid(draft.node(reader).outputs[0], step->grid);
+  }
+  draft.Remove(index);
+  return true;
+}
+
+// Layers with integer weights and input run in integers.
+bool ChooseInt8(Draft& draft, int index) {
+  Node& node = draft.node(index);
+  if (!node.quantized_weights.has_value() || node.precision == v1::INT8 ||
+      !draft.value(node.inputs[0]).grid.has_value()) {
+    return false;
+  }
+  node.precision = v1::INT8;
+  return true;
+}
+
+}  // namespace
+
+absl::StatusOr<bool> ReadQuantization(Draft& draft, const Probes& probes) {
+  bool is_changed = false;
+  const auto each = [&](const char* op, auto step) -> absl::Status {
+    const int count = draft.NodeCount();
+    for (int i = 0; i < count; ++i) {
+      if (!IsOp(draft, i, op)) continue;
+      LATHE_ASSIGN_OR_RETURN(const bool is_done, absl::StatusOr<bool>(step(i)));
+      is_changed |= is_done;
+    }
+    return absl::OkStatus();
+  };
+  LATHE_RETURN_IF_ERROR(each(
+      "QuantizeLinear", [&](int i) { return FoldConstantQuantize(draft, i); }));
+  LATHE_RETURN_IF_ERROR(
+      each("Transpose", [&](int i) { return TransposeLevels(draft, i); }));
+  LATHE_RETURN_IF_ERROR(
+      each("DequantizeLinear", [&](int i) { return ReadWeights(draft, i); }));
+  LATHE_RETURN_IF_ERROR(each("DequantizeLinear", [&](int i) {
+    return DequantizeEarlier(draft, probes, i);
+  }));
+  LATHE_RETURN_IF_ERROR(each(
+      "QuantizeLinear", [&](int i) { return ReadGrid(draft, probes, i); }));
+  for (int i = 0; i < draft.NodeCount(); ++i) {
+    if (!draft.IsRemoved(i)) is_changed |= ChooseInt8(draft, i);
+  }
+  return is_changed;
+}
+
+}  // namespace lathe
