@@ -346,13 +346,30 @@ bool ReadGrid(Draft& draft, const Probes& probes, int index) {
   return true;
 }
 
+// The grid that all numbers of `id` lie on: its own, or that of what was moved
+// there.
+std::optional<ActivationGrid> GridBehind(const Draft& draft, ValueId id) {
+  while (!draft.value(id).grid.has_value()) {
+    const std::optional<int> mover = draft.Producer(id);
+    if (!mover.has_value()) return std::nullopt;
+    const Node& node = draft.parts().nodes[*mover];
+    // Those may bring in numbers of their own.
+    const bool adds = node.op_type == "Concat" || node.op_type == "Pad";
+    if (!MovesLevels(node) || adds) return std::nullopt;
+    id = node.inputs[0];
+  }
+  return draft.value(id).grid;
+}
+
 // Layers with integer weights and input run in integers.
 bool ChooseInt8(Draft& draft, int index) {
   Node& node = draft.node(index);
-  if (!node.quantized_weights.has_value() || node.precision == v1::INT8 ||
-      !draft.value(node.inputs[0]).grid.has_value()) {
+  if (!node.quantized_weights.has_value() || node.precision == v1::INT8) {
     return false;
   }
+  const auto grid = GridBehind(draft, node.inputs[0]);
+  if (!grid.has_value()) return false;
+  draft.SetGrid(node.inputs[0], *grid);
   node.precision = v1::INT8;
   return true;
 }

@@ -463,8 +463,8 @@ def deeplab(opset=11):
     y = net.conv_norm(net.concat(*branches, up), 16, 1)
     y = net.op("Resize", net.conv(y, 5, 1), net.const([]), net.const([1, 1, 4, 4]),
                mode="linear", coordinate_transformation_mode="half_pixel")
-    net.output(net.op("ArgMax", y, axis=1, keepdims=0), y)
-    net.outputs[0].type.tensor_type.elem_type = INT64
+    net.output(y, net.op("ArgMax", y, axis=1, keepdims=0))
+    net.outputs[1].type.tensor_type.elem_type = INT64
     return net.model()
 
 
@@ -863,3 +863,122 @@ ZOO["convnext_opset_20"] = lambda: convnext(20)
 ZOO["vision_transformer_opset_21"] = lambda: vision_transformer(21)
 ZOO["bert_opset_18"] = lambda: bert(18)
 ZOO["densenet_opset_22"] = lambda: densenet(22)
+
+
+# ---------------------------------------------------------------- quantised
+
+def grid(net, scale, zero_point, kind):
+    return net.const(scale), net.const(zero_point, kind)
+
+
+def rounded(net, x, scale, zero_point=0, kind=np.uint8):
+    """QuantizeLinear and DequantizeLinear."""
+    inputs = grid(net, scale, zero_point, kind)
+    y = net.op("DequantizeLinear", net.op("QuantizeLinear", x, *inputs), *inputs)
+    net.channels[y] = net.channels.get(x)
+    return y
+
+
+def levels(net, shape, axis=0, kind=np.int8, zero_point=0):
+    """Random integer weights: their levels, scales and zero points."""
+    low, high = (-127, 128) if kind == np.int8 else (0, 256)
+    fan_in = np.prod(shape) / shape[axis]
+    scales = (net.random.rand(shape[axis]) + 0.5) / 100 / np.sqrt(fan_in)
+    return (net.const(net.random.randint(low, high, shape), kind), net.const(scales),
+            net.const(np.full(shape[axis], zero_point), kind))
+
+
+def qdq_conv(net, x, out, kernel=3, act="Relu", group=1, **attributes):
+    weights = net.op("DequantizeLinear", *levels(
+        net, [out, net.channels[x] // group, kernel, kernel]), axis=0)
+    bias = net.op("DequantizeLinear", net.const(net.random.randint(-3000, 3000, out), np.int32),
+                  net.const(np.full(out, 1e-4)), axis=0)
+    y = net.op("Conv", x, weights, bias, kernel_shape=[kernel] * 2, group=group,
+               pads=[kernel // 2] * 4, **attributes)
+    net.channels[y] = out
+    return net.act(y, act)
+
+
+def qdq_residual(opset=13):
+    """As ONNX Runtime's quantiser writes a CNN: u8 activations, s8 weights."""
+    net, x = image(opset)
+    x = rounded(net, x, 8 / 255, 128)
+    x = rounded(net, qdq_conv(net, x, 16, strides=[2, 2]), 4 / 255)
+    for _ in range(2):
+        y = rounded(net, qdq_conv(net, x, 16, group=16), 4 / 255)
+        y = rounded(net, qdq_conv(net, y, 16, 1, act=None), 6 / 255, 120)
+        total = net.op("Relu", net.op("Add", x, y))
+        net.channels[total] = 16
+        x = rounded(net, total, 6 / 255)
+    x = rounded(net, net.pool(x), 6 / 255)
+    pooled = net.op("Flatten", rounded(net, net.op("GlobalAveragePool", x), 3 / 255))
+    table, scales, zeros = levels(net, [10, 16], 0)
+    weights = net.op("DequantizeLinear", table, scales, zeros, axis=0)
+    y = net.op("Gemm", pooled, weights, net.const(net.random.randn(10)), transB=1)
+    net.output(rounded(net, y, 8 / 255, 128))
+    return net.model()
+
+
+def qdq_signed(opset=17):
+    """s8 activations, weights through a Transpose, and of one scale."""
+    net = Net(opset)
+    x = rounded(net, net.input("tokens", ["N", 7, 16]), 6 / 127, 0, np.int8)
+    table, scales, zeros = levels(net, [24, 16], 0)
+    weights = net.op("Transpose", net.op("DequantizeLinear", table, scales, zeros, axis=0),
+                     perm=[1, 0])
+    y = net.op("Add", net.op("MatMul", x, weights), net.const(net.random.randn(24)))
+    y = rounded(net, net.act(y, "gelu"), 4 / 127, 0, np.int8)
+    one = net.op("DequantizeLinear", net.const(net.random.randint(-127, 128, [24, 16]), np.int8),
+                 net.const(0.003))
+    y = net.op("Add", net.op("MatMul", y, one), x)
+    net.output(rounded(net, y, 8 / 127, 0, np.int8))
+    return net.model()
+
+
+def qdq_unsigned_weights(opset=13):
+    """u8 weights around 128, and float weights that the model itself rounds."""
+    net, x = image(opset, size=12)
+    x = rounded(net, x, 8 / 255, 128)
+    weights = net.op("DequantizeLinear", *levels(net, [8, 3, 3, 3], 0, np.uint8, 128), axis=0)
+    y = net.op("Relu", net.op("Conv", x, weights, kernel_shape=[3, 3], pads=[1] * 4))
+    net.channels[y] = 8
+    y = rounded(net, y, 4 / 255)
+    fake = rounded(net, net.weight(6, 8, 1, 1), 0.01, 0, np.int8)
+    net.output(net.op("Conv", y, fake), y)
+    return net.model()
+
+
+def integer_operators(opset=13):
+    """QLinearConv, MaxPool and Reshape of levels, QLinearMatMul."""
+    net, x = image(opset, size=12)
+    first, second, third = ((8 / 255, 128), (4 / 255, 0), (6 / 255, 110))
+    x = net.op("QuantizeLinear", x, *grid(net, *first, np.uint8))
+    table, scales, zeros = levels(net, [8, 3, 3, 3])
+    bias = net.const(net.random.randint(-500, 500, 8), np.int32)
+    x = net.op("QLinearConv", x, *grid(net, *first, np.uint8), table, scales, zeros,
+               *grid(net, *second, np.uint8), bias, kernel_shape=[3, 3], pads=[1] * 4)
+    x = net.reshape(net.op("MaxPool", x, kernel_shape=[2, 2], strides=[2, 2]), -1, 8 * 36)
+    table = net.const(net.random.randint(-127, 128, [8 * 36, 10]), np.int8)
+    x = net.op("QLinearMatMul", x, *grid(net, *second, np.uint8), table, net.const(0.001),
+               net.const(0, np.int8), *grid(net, *third, np.uint8))
+    net.output(net.op("DequantizeLinear", x, *grid(net, *third, np.uint8)))
+    return net.model()
+
+
+def dynamic_quantised(opset=13):
+    """Weights of 8 bits, activations rounded to what each batch spans."""
+    net = Net(opset)
+    x = net.input("features", ["N", 20])
+    for fan_in, out in [(20, 16), (16, 5)]:
+        level, scale, zero = net.op("DynamicQuantizeLinear", x, outputs=3)
+        table = net.const(net.random.randint(-127, 128, [fan_in, out]), np.int8)
+        y = net.op("MatMulInteger", level, table, zero, net.const(0, np.int8))
+        y = net.op("Mul", net.op("Cast", y, to=FLOAT), net.op("Mul", scale, net.const(0.004)))
+        x = net.op("Relu", net.op("Add", y, net.const(net.random.randn(out))))
+    net.output(x)
+    return net.model()
+
+
+QUANTISED = {f.__name__: f for f in [
+    qdq_residual, qdq_signed, qdq_unsigned_weights, integer_operators, dynamic_quantised]}
+ZOO.update(QUANTISED)

@@ -1,0 +1,159 @@
+"""Networks in the forms that exporters write (network_zoo.py): the executor
+answers as ONNX Runtime does, quantised models stay quantised, and what Lathe
+exported can be searched again."""
+import json
+import pathlib
+import shutil
+import subprocess
+import unittest
+
+import numpy as np
+from onnx import TensorProto
+
+import lathe_system as lathe
+import network_zoo
+
+# Where sums end next to the middle of two levels, one runtime may round up and
+# another down; behind such a step numbers differ by a level, of some 255.
+LEVEL = 2 / 127
+ROUNDING = 1e-4
+TOKENS = 20  # Ids are below the vocabulary of every network.
+INTEGER_KERNELS = ("int8", "vnni", "x8s8")
+
+
+def random_inputs(model, batch, seed=7):
+    """Arrays by name for a model's inputs, initialisers left out."""
+    random = np.random.RandomState(seed)
+    constants = {tensor.name for tensor in model.graph.initializer}
+    arrays = {}
+    for value in model.graph.input:
+        if value.name in constants:
+            continue
+        kind = value.type.tensor_type
+        shape = [d.dim_value or batch for d in kind.shape.dim]
+        if kind.elem_type == TensorProto.INT64:
+            most = TOKENS if value.name == "input_ids" else 2
+            arrays[value.name] = random.randint(0, most, shape)
+        else:
+            arrays[value.name] = random.randn(*shape).astype(np.float32)
+    return arrays
+
+
+def run_lathe(model, arrays, folder):
+    """The outputs of `lathe-worker run`, by name."""
+    arguments = []
+    for name, array in arrays.items():
+        np.save(folder / f"{name}.npy", array)
+        arguments += ["--input", f"{name}={folder / f'{name}.npy'}"]
+    done = lathe.run("lathe-worker", "run", model, *arguments, "--output", folder / "out")
+    assert done.returncode == 0, done.stderr
+    return {path.stem: np.load(path) for path in (folder / "out").glob("*.npy")}
+
+
+class OnnxRuntime:
+    """One process that runs models; `answer` returns outputs by name."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        subprocess.run(["npm", "install", "--ignore-scripts", "--silent", "--prefix", folder,
+                        "onnxruntime-node@1"], check=True, capture_output=True, timeout=300)
+        script = pathlib.Path(__file__).parent / "onnxruntime_run.cjs"
+        self.process = subprocess.Popen(["node", script, folder], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, text=True)
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait(timeout=30)
+        self.process.stdout.close()
+
+    def answer(self, model, arrays):
+        inputs = {}
+        for name, array in arrays.items():
+            path = self.folder / f"{name}.bin"
+            array.tofile(path)
+            inputs[name] = {"type": str(array.dtype), "shape": array.shape, "file": str(path)}
+        prefix = self.folder / "output_"
+        self.process.stdin.write(json.dumps(
+            {"model": str(model), "inputs": inputs, "outputs": str(prefix)}) + "\n")
+        self.process.stdin.flush()
+        answer = json.loads(self.process.stdout.readline())
+        assert "error" not in answer, answer["error"]
+        return {out["name"]: np.fromfile(f"{prefix}{i}.bin", out["type"]).reshape(out["shape"])
+                for i, out in enumerate(answer["outputs"])}
+
+
+class ZooTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.scratch = lathe.scratch_folder()
+        cls.folder = cls.scratch.__enter__()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.scratch.__exit__(None, None, None)
+
+    def write(self, name):
+        model = network_zoo.ZOO[name]()
+        path = self.folder / f"{name}.onnx"
+        path.write_bytes(model.SerializeToString())
+        return model, path
+
+    def write_data(self, model, name):
+        path = self.folder / f"{name}.npz"
+        arrays = random_inputs(model, 60)
+        np.savez(path, **({"x": next(iter(arrays.values()))} if len(arrays) == 1 else arrays))
+        return path
+
+    def integer_layers(self, path):
+        """How many layers run in an integer kernel."""
+        bench = lathe.run_json("lathe-worker", "bench", path, "--precision", "as-is",
+                               "--repeat", 2)
+        return sum(node["kind"] in ("conv", "gemm")
+                   and any(part in node["implementation"] for part in INTEGER_KERNELS)
+                   for node in bench["nodes"])
+
+    @unittest.skipUnless(shutil.which("npm"), "npm is missing: no ONNX Runtime to compare with")
+    def test_outputs_are_those_of_onnx_runtime(self):
+        runtime_folder = self.folder / "npm"
+        runtime_folder.mkdir()
+        runtime = OnnxRuntime(runtime_folder)
+        self.addCleanup(runtime.close)
+        for name in network_zoo.ZOO:
+            with self.subTest(network=name):
+                model, path = self.write(name)
+                arrays = random_inputs(model, 3)
+                folder = self.folder / name
+                folder.mkdir()
+                actual = run_lathe(path, arrays, folder)
+                tolerance = LEVEL if name in network_zoo.QUANTISED else ROUNDING
+                for output, expected in runtime.answer(path, arrays).items():
+                    self.assertEqual(actual[output].shape, expected.shape)
+                    scale = np.abs(expected).max() + 1e-9
+                    difference = np.abs(actual[output].astype(float) - expected).max()
+                    self.assertLessEqual(difference / scale, tolerance, output)
+
+    def test_layers_that_come_quantised_run_in_integers(self):
+        for name, layers in [("qdq_residual", 6), ("qdq_signed", 2), ("qdq_unsigned_weights", 2),
+                             ("integer_operators", 2)]:
+            with self.subTest(network=name):
+                _, path = self.write(name)
+                self.assertEqual(self.integer_layers(path), layers)
+
+    def test_an_export_comes_back_as_it_was(self):
+        for name in ["resnext", "mobilenet_v3", "gpt", "yolo"]:
+            with self.subTest(network=name):
+                model, path = self.write(name)
+                data = self.write_data(model, name)
+                first, second = self.folder / "first.onnx", self.folder / "second.onnx"
+                points = [lathe.run_json(
+                    "lathe-worker", "trial", source, "--data", data, "--plan",
+                    "uniform:int8:8:1", "--export", export)
+                    for source, export in [(path, first), (first, second)]]
+                self.assertEqual(first.read_bytes(), second.read_bytes())
+                self.assertEqual(*[[layer["name"] for layer in point["plan"]["layers"]]
+                                   for point in points])
+                self.assertGreater(self.integer_layers(first), 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
