@@ -21,7 +21,8 @@ const Operators& AllOperators() {
           PadOperators(), IndexOperators(), ReshapeOperators(),
           ShapeOperators(), MatMulOperators(), ReduceOperators(),
           NormOperators(), ResizeOperators(), QuantizeOperators(),
-          RecurrentOperators(), AttentionOperators(), IntegerOperators()}) {
+          RecurrentOperators(), AttentionOperators(), IntegerOperators(),
+          SequenceOperators()}) {
       for (const OperatorDef& def : family) all->emplace(def.op_type, &def);
     }
     return all;

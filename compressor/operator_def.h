@@ -148,6 +148,7 @@ absl::Span<const OperatorDef> QuantizeOperators();
 absl::Span<const OperatorDef> RecurrentOperators();
 absl::Span<const OperatorDef> AttentionOperators();
 absl::Span<const OperatorDef> IntegerOperators();
+absl::Span<const OperatorDef> SequenceOperators();
 
 }  // namespace lathe
 

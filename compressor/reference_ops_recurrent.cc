@@ -1,4 +1,4 @@
-// LSTM, GRU and RNN with ONNX's default activations, step by step.
+// LSTM, GRU and RNN, step by step.
 //
 // Shapes: X [steps, batch, inputs], W [directions, gates * hidden, inputs],
 // R [directions, gates * hidden, hidden], B [directions, 2 * gates * hidden],
@@ -6,10 +6,13 @@
 // With layout 1 the batch comes first: X [batch, steps, inputs], states
 // [batch, directions, hidden], Y [batch, steps, directions, hidden].
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <limits>
 #include <string>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "compressor/op_shapes.h"
@@ -71,30 +74,75 @@ absl::Status CheckShape(const OpCall& call, int i, const Shape& shape) {
                                    ShapeToString(shape)));
 }
 
-absl::Status CheckAttributes(const OpCall& call) {
-  if (call.HasAttribute("activations") &&
-      !call.HasAttribute("activation_alpha")) {
-    const auto found = call.node().attributes.find("activations");
-    const auto* names = std::get_if<std::vector<std::string>>(&found->second);
-    const std::vector<std::string> defaults =
-        call.node().op_type == "LSTM"
-            ? std::vector<std::string>{"Sigmoid", "Tanh", "Tanh"}
-        : call.node().op_type == "GRU"
-            ? std::vector<std::string>{"Sigmoid", "Tanh"}
-            : std::vector<std::string>{"Tanh"};
-    bool is_default = names != nullptr && names->size() % defaults.size() == 0;
-    for (size_t i = 0; is_default && i < names->size(); ++i) {
-      is_default = (*names)[i] == defaults[i % defaults.size()];
-    }
-    if (!is_default) {
-      return call.Unsupported("activations other than the defaults");
-    }
+using Activation = double (*)(double);
+
+double Sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
+
+struct NamedActivation {
+  const char* name;
+  Activation function;
+};
+
+// Those without parameters, and those whose parameters have their defaults.
+constexpr NamedActivation kActivations[] = {
+    {"sigmoid", Sigmoid},
+    {"tanh", [](double x) { return std::tanh(x); }},
+    {"relu", [](double x) { return x > 0 ? x : 0.0; }},
+    {"softsign", [](double x) { return x / (1 + std::abs(x)); }},
+    {"softplus", [](double x) { return std::log1p(std::exp(x)); }},
+    {"hardsigmoid",
+     [](double x) { return std::min(std::max(0.2 * x + 0.5, 0.0), 1.0); }},
+    {"leakyrelu", [](double x) { return x < 0 ? 0.01 * x : x; }},
+    {"elu", [](double x) { return x < 0 ? std::expm1(x) : x; }},
+};
+
+// Activations of one direction: of the gates, of the cell (GRU: the new state),
+// of the output.
+using Activations = std::array<Activation, 3>;
+
+absl::StatusOr<Activation> FindActivation(const OpCall& call,
+                                          const std::string& name) {
+  for (const NamedActivation& known : kActivations) {
+    if (absl::AsciiStrToLower(name) == known.name) return known.function;
   }
-  if (call.HasAttribute("activation_alpha") || call.HasAttribute("clip")) {
-    return call.Unsupported("clip and activation_alpha");
+  return call.Unsupported(
+      absl::StrCat("activation ", name,
+                   "; use Sigmoid, Tanh, Relu, Softsign, Softplus, "
+                   "HardSigmoid, LeakyRelu or Elu"));
+}
+
+absl::StatusOr<Activations> ActivationsOf(const OpCall& call,
+                                          int64_t direction) {
+  const auto tanh = kActivations[1].function;
+  Activations activations = {Sigmoid, tanh, tanh};
+  if (call.node().op_type == "RNN") activations[0] = tanh;
+  const auto found = call.node().attributes.find("activations");
+  if (found == call.node().attributes.end()) return activations;
+  const auto* names = std::get_if<std::vector<std::string>>(&found->second);
+  const size_t count = call.node().op_type == "LSTM"  ? 3
+                       : call.node().op_type == "GRU" ? 2
+                                                      : 1;
+  if (names == nullptr || names->size() < count * (direction + 1)) {
+    return call.Invalid(
+        absl::StrCat("activations do not name ", count, " for each direction"));
+  }
+  for (size_t i = 0; i < count; ++i) {
+    LATHE_ASSIGN_OR_RETURN(
+        activations[i], FindActivation(call, (*names)[direction * count + i]));
+  }
+  return activations;
+}
+
+absl::Status CheckAttributes(const OpCall& call, int64_t directions) {
+  for (const char* name : {"activation_alpha", "activation_beta"}) {
+    if (!call.HasAttribute(name)) continue;
+    return call.Unsupported(absl::StrCat(name, "; only the defaults do"));
   }
   if (call.node().IntOr("input_forget", 0) != 0) {
-    return call.Unsupported("input_forget = 1");
+    return call.Unsupported("input_forget = 1; only 0 is supported");
+  }
+  for (int64_t direction = 0; direction < directions; ++direction) {
+    LATHE_RETURN_IF_ERROR(ActivationsOf(call, direction).status());
   }
   return absl::OkStatus();
 }
@@ -105,8 +153,8 @@ Shape StateShape(const Sizes& s) {
 }
 
 absl::StatusOr<Values> RecurrentRule(const OpCall& call) {
-  LATHE_RETURN_IF_ERROR(CheckAttributes(call));
   LATHE_ASSIGN_OR_RETURN(const Sizes s, ResolveSizes(call));
+  LATHE_RETURN_IF_ERROR(CheckAttributes(call, s.directions));
   for (int i = 0; i < call.InputCount(); ++i) {
     const DataType expected =
         i == kLengths ? DataType::kInt32 : DataType::kFloat32;
@@ -138,8 +186,6 @@ absl::StatusOr<Values> RecurrentRule(const OpCall& call) {
   return outputs;
 }
 
-double Sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
-
 // The weights of one direction.
 struct Cell {
   const float* weights = nullptr;
@@ -149,6 +195,15 @@ struct Cell {
   int64_t inputs = 0;
   int64_t hidden = 0;
   int64_t rows = 0;
+  Activations activations;
+  // What activations take is clipped to [-clip, clip].
+  double clip = std::numeric_limits<double>::infinity();
+
+  double Gate(double x) const { return Activate(0, x); }
+  double Fresh(double x) const { return Activate(1, x); }
+  double Activate(int which, double x) const {
+    return activations[which](std::min(std::max(x, -clip), clip));
+  }
 
   double FromInput(const float* x, int64_t row) const {
     double sum = bias == nullptr ? 0.0 : bias[row];
@@ -182,13 +237,13 @@ void StepLstm(const Cell& cell, const float* x, State& state) {
       return cell.FromInput(x, g * n + k) + cell.FromState(h, g * n + k);
     };
     const double past = state.c[k];
-    const double in = Sigmoid(gate(0) + (p == nullptr ? 0 : p[k] * past));
+    const double in = cell.Gate(gate(0) + (p == nullptr ? 0 : p[k] * past));
     const double forget =
-        Sigmoid(gate(2) + (p == nullptr ? 0 : p[2 * n + k] * past));
-    state.c[k] = forget * past + in * std::tanh(gate(3));
+        cell.Gate(gate(2) + (p == nullptr ? 0 : p[2 * n + k] * past));
+    state.c[k] = forget * past + in * cell.Fresh(gate(3));
     const double out =
-        Sigmoid(gate(1) + (p == nullptr ? 0 : p[n + k] * state.c[k]));
-    state.h[k] = out * std::tanh(state.c[k]);
+        cell.Gate(gate(1) + (p == nullptr ? 0 : p[n + k] * state.c[k]));
+    state.h[k] = out * cell.activations[2](state.c[k]);
   }
 }
 
@@ -201,15 +256,16 @@ void StepGru(const Cell& cell, bool linear_before_reset, const float* x,
   std::vector<double> reset(n);
   std::vector<double> reset_h(n);
   for (int64_t k = 0; k < n; ++k) {
-    reset[k] = Sigmoid(cell.FromInput(x, n + k) + cell.FromState(h, n + k));
+    reset[k] = cell.Gate(cell.FromInput(x, n + k) + cell.FromState(h, n + k));
     reset_h[k] = reset[k] * h[k];
   }
   for (int64_t k = 0; k < n; ++k) {
-    const double update = Sigmoid(cell.FromInput(x, k) + cell.FromState(h, k));
+    const double update =
+        cell.Gate(cell.FromInput(x, k) + cell.FromState(h, k));
     const double recurrence = linear_before_reset
                                   ? reset[k] * cell.FromState(h, 2 * n + k)
                                   : cell.FromState(reset_h, 2 * n + k);
-    const double fresh = std::tanh(cell.FromInput(x, 2 * n + k) + recurrence);
+    const double fresh = cell.Fresh(cell.FromInput(x, 2 * n + k) + recurrence);
     state.h[k] = (1 - update) * fresh + update * h[k];
   }
 }
@@ -217,7 +273,7 @@ void StepGru(const Cell& cell, bool linear_before_reset, const float* x,
 void StepRnn(const Cell& cell, const float* x, State& state) {
   const std::vector<double> h = state.h;
   for (int64_t k = 0; k < cell.hidden; ++k) {
-    state.h[k] = std::tanh(cell.FromInput(x, k) + cell.FromState(h, k));
+    state.h[k] = cell.Gate(cell.FromInput(x, k) + cell.FromState(h, k));
   }
 }
 
@@ -227,6 +283,8 @@ Cell CellOf(const OpCall& call, const Sizes& s, int64_t direction) {
   cell.inputs = s.inputs;
   cell.hidden = s.hidden;
   cell.rows = rows;
+  cell.activations = *ActivationsOf(call, direction);
+  if (call.HasAttribute("clip")) cell.clip = call.node().FloatOr("clip", 0);
   cell.weights =
       call.ValuesOf<float>(kWeights).data() + direction * rows * s.inputs;
   cell.recurrence =
