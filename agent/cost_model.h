@@ -9,7 +9,7 @@
 #include "absl/types/span.h"
 #include "agent/additive_correction.h"
 #include "agent/decisions.h"
-#include "agent/latency_curve.h"
+#include "proto/latency_curve.h"
 #include "agent/min_sum.h"
 #include "proto/types.pb.h"
 

@@ -4,12 +4,14 @@
 #include <cmath>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <tuple>
 
 #include "base/numeric.h"
 #include "base/status.h"
 #include "compressor/compress.h"
+#include "proto/latency_model.h"
 #include "proto/plan.h"
 
 namespace lathe {
@@ -27,25 +29,71 @@ double NearestRatio(const v1::Layer& layer, double level) {
   return nearest;
 }
 
-// Every layer in `precision` at its widest weights, F32 where that is not
-// offered. Layers of one group offer the same ratios, hence take the same.
-v1::CompressionPlan UniformPlan(const v1::SearchSpace& space,
-                                v1::Precision precision, double level) {
+// What layers take in turn: the even ones the first, the odd ones the second.
+struct Turns {
+  v1::Precision precisions[2];
+  // By group, since its layers take the same.
+  double levels[2];
+};
+
+// `layer` in `precision` at its widest weights, F32 where that is not offered.
+v1::LayerChoice Choose(const v1::Layer& layer, v1::Precision precision,
+                       double level) {
+  v1::LayerChoice choice;
+  choice.set_precision(v1::F32);
+  choice.set_weight_bits(DefaultWeightBits(v1::F32));
+  choice.set_keep_ratio(NearestRatio(layer, level));
+  for (const v1::PrecisionOption& option : layer.precisions()) {
+    const bool is_wider = choice.precision() != precision ||
+                          option.weight_bits() > choice.weight_bits();
+    if (option.precision() != precision || !is_wider) continue;
+    choice.set_precision(precision);
+    choice.set_weight_bits(option.weight_bits());
+  }
+  return choice;
+}
+
+// Layers of one group offer the same ratios, hence take the same.
+v1::CompressionPlan PlanOf(const v1::SearchSpace& space, const Turns& turns) {
   v1::CompressionPlan plan;
-  for (const v1::Layer& layer : space.layers()) {
-    v1::LayerChoice* choice = plan.add_layers();
-    choice->set_precision(v1::F32);
-    choice->set_weight_bits(DefaultWeightBits(v1::F32));
-    choice->set_keep_ratio(NearestRatio(layer, level));
-    for (const v1::PrecisionOption& option : layer.precisions()) {
-      const bool is_wider = choice->precision() != precision ||
-                            option.weight_bits() > choice->weight_bits();
-      if (option.precision() != precision || !is_wider) continue;
-      choice->set_precision(precision);
-      choice->set_weight_bits(option.weight_bits());
-    }
+  for (int i = 0; i < space.layers_size(); ++i) {
+    const v1::Layer& layer = space.layers(i);
+    *plan.add_layers() =
+        Choose(layer, turns.precisions[i % 2], turns.levels[layer.group() % 2]);
   }
   return plan;
+}
+
+std::set<v1::Precision> OfferedPrecisions(const v1::SearchSpace& space) {
+  std::set<v1::Precision> offered;
+  for (const v1::Layer& layer : space.layers()) {
+    for (const v1::PrecisionOption& option : layer.precisions()) {
+      offered.insert(option.precision());
+    }
+  }
+  return offered;
+}
+
+// All plans that are timed.
+std::vector<v1::CompressionPlan> PlansToTime(
+    const v1::SearchSpace& space, const LatencyTableOptions& options) {
+  std::vector<v1::CompressionPlan> plans;
+  const std::set<v1::Precision> offered = OfferedPrecisions(space);
+  for (const v1::Precision precision : offered) {
+    for (const double level : options.keep_levels) {
+      plans.push_back(PlanOf(space, {{precision, precision}, {level, level}}));
+    }
+    for (const double first : options.mixed_levels) {
+      for (const double second : options.mixed_levels) {
+        plans.push_back(
+            PlanOf(space, {{precision, precision}, {first, second}}));
+      }
+    }
+    for (const v1::Precision other : offered) {
+      plans.push_back(PlanOf(space, {{precision, other}, {1, 1}}));
+    }
+  }
+  return plans;
 }
 
 // Collects entries so that each stands once.
@@ -55,10 +103,12 @@ class TableBuilder {
     for (int i = 0; i < space.layers_size(); ++i) {
       layers_[space.layers(i).name()] = i;
     }
+    sources_ = SourceLayers(space);
   }
 
-  // Adds the layers of one timed model.
-  void Add(const Graph& graph, const NodeTimes& times) {
+  // Adds the layers of one timed model, which is compressed by `plan`.
+  void Add(const Graph& graph, const v1::CompressionPlan& plan,
+           const NodeTimes& times) {
     for (size_t i = 0; i < graph.nodes().size(); ++i) {
       const Node& node = graph.nodes()[i];
       const auto layer = layers_.find(node.name);
@@ -67,7 +117,8 @@ class TableBuilder {
         continue;
       }
       const LayerChannels channels = ChannelsOf(graph, node);
-      const auto key = std::make_tuple(layer->second, node.precision,
+      const v1::Precision source = SourcePrecision(layer->second, plan);
+      const auto key = std::make_tuple(layer->second, node.precision, source,
                                        channels.in, channels.out);
       if (!seen_.insert(key).second) continue;
       v1::LatencyTable::Entry* entry = table_.add_entries();
@@ -76,6 +127,7 @@ class TableBuilder {
       entry->set_in_channels(channels.in);
       entry->set_out_channels(channels.out);
       entry->set_latency_us(times.us[i]);
+      entry->set_source_precision(source);
     }
   }
 
@@ -91,8 +143,21 @@ class TableBuilder {
   v1::LatencyTable Take() { return std::move(table_); }
 
  private:
+  // The precision of what feeds `layer`, where it is another than its own.
+  v1::Precision SourcePrecision(int layer,
+                                const v1::CompressionPlan& plan) const {
+    const std::optional<int> source = sources_[layer];
+    if (!source.has_value()) return v1::PRECISION_UNSPECIFIED;
+    const v1::Precision precision = plan.layers(*source).precision();
+    return precision == plan.layers(layer).precision()
+               ? v1::PRECISION_UNSPECIFIED
+               : precision;
+  }
+
   std::map<std::string, int> layers_;
-  std::set<std::tuple<int, v1::Precision, int64_t, int64_t>> seen_;
+  std::vector<std::optional<int>> sources_;
+  std::set<std::tuple<int, v1::Precision, v1::Precision, int64_t, int64_t>>
+      seen_;
   v1::LatencyTable table_;
 };
 
@@ -101,16 +166,6 @@ absl::StatusOr<NodeTimes> CompileAndTime(const Graph& graph,
   LATHE_ASSIGN_OR_RETURN(const std::unique_ptr<Executor> executor,
                          Executor::Compile(graph, {options.batch}));
   return TimeNodes(graph.nodes().size(), options.repeats, executor.get());
-}
-
-std::set<v1::Precision> OfferedPrecisions(const v1::SearchSpace& space) {
-  std::set<v1::Precision> offered;
-  for (const v1::Layer& layer : space.layers()) {
-    for (const v1::PrecisionOption& option : layer.precisions()) {
-      offered.insert(option.precision());
-    }
-  }
-  return offered;
 }
 
 }  // namespace
@@ -160,23 +215,20 @@ absl::StatusOr<v1::LatencyTable> BuildLatencyTable(
   TableBuilder builder(space);
   LATHE_ASSIGN_OR_RETURN(const NodeTimes times, CompileAndTime(graph, options));
   builder.SetOther(graph, times);
-  builder.Add(graph, times);
+  builder.Add(graph, BaselinePlan(space), times);
 
   CompressOptions compress;
   compress.range_method = RangeMethod::kMinMax;
   compress.is_rebuilt = false;
   compress.rebuild_samples = std::min(kStatsSamples, source.SampleCount());
   std::set<std::string> tried = {PlanDigest(BaselinePlan(space))};
-  for (const v1::Precision precision : OfferedPrecisions(space)) {
-    for (const double level : options.keep_levels) {
-      const v1::CompressionPlan plan = UniformPlan(space, precision, level);
-      if (!tried.insert(PlanDigest(plan)).second) continue;
-      const auto compressed =
-          Compress(graph, space, plan, stats, source, compress);
-      if (!compressed.ok()) continue;
-      const auto plan_times = CompileAndTime(*compressed, options);
-      if (plan_times.ok()) builder.Add(*compressed, *plan_times);
-    }
+  for (const v1::CompressionPlan& plan : PlansToTime(space, options)) {
+    if (!tried.insert(PlanDigest(plan)).second) continue;
+    const auto compressed =
+        Compress(graph, space, plan, stats, source, compress);
+    if (!compressed.ok()) continue;
+    const auto plan_times = CompileAndTime(*compressed, options);
+    if (plan_times.ok()) builder.Add(*compressed, plan, *plan_times);
   }
   return builder.Take();
 }

@@ -18,8 +18,10 @@ namespace lathe {
 struct LatencyTableOptions {
   int64_t batch = 1;
   // Keep ratios at which the whole model is timed; each layer takes the
-  // nearest it offers.
+  // nearest it offers. And pairs of them that neighbouring groups take in
+  // turn.
   std::vector<double> keep_levels = {1, 0.75, 0.5, 0.25};
+  std::vector<double> mixed_levels = {1, 0.5, 0.25};
   // Timed calls of each model; a layer's time is the median over them.
   int64_t repeats = 15;
 };
@@ -45,9 +47,10 @@ absl::StatusOr<NodeTimes> TimeNodes(int64_t node_count, int64_t repeats,
                                     Executor* executor);
 
 // Compresses the model uniformly by each precision that `space` offers (at its
-// widest weights) and each keep level, without rebuilding weights, and times
+// widest weights) and each keep level, then with two keep levels, and with two
+// precisions, that layers take in turn; without rebuilding weights; and times
 // its layers. Settings that cannot work are left out; each (layer, precision,
-// channels) stands once.
+// its source's, channels) stands once.
 //
 // `graph`, `space`, `stats` and `source` as for Compress. Without
 // `profile`, which the caller sets.

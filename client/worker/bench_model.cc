@@ -15,30 +15,6 @@
 namespace lathe {
 namespace {
 
-// Latency does not depend on the ranges: a few samples do.
-constexpr int64_t kSamples = 4;
-
-// Random samples, run by the fast kernels. Not thread-safe.
-class RandomSource : public ActivationSource {
- public:
-  explicit RandomSource(const Graph& graph)
-      : graph_(graph), count_(FixedBatch(graph).value_or(kSamples)) {}
-
-  int64_t SampleCount() const override { return count_; }
-  absl::StatusOr<std::vector<Tensor>> Inputs(int64_t first,
-                                             int64_t count) override {
-    return RandomInputs(graph_, count);
-  }
-  absl::StatusOr<std::vector<Tensor>> Run(
-      const Node& node, absl::Span<const Tensor> inputs) override {
-    return RunNode(node, graph_.parts().opset, inputs);
-  }
-
- private:
-  const Graph& graph_;
-  const int64_t count_;
-};
-
 // `graph` without grids and quantised weights, all in float32.
 absl::StatusOr<Graph> WithoutQuantisation(const Graph& graph) {
   GraphParts parts = graph.parts();
@@ -84,6 +60,19 @@ absl::StatusOr<std::vector<Tensor>> RandomInputs(const Graph& graph,
   return inputs;
 }
 
+RandomSource::RandomSource(const Graph* graph)
+    : graph_(*graph), count_(FixedBatch(graph_).value_or(kSamples)) {}
+
+absl::StatusOr<std::vector<Tensor>> RandomSource::Inputs(int64_t first,
+                                                         int64_t count) {
+  return RandomInputs(graph_, count);
+}
+
+absl::StatusOr<std::vector<Tensor>> RandomSource::Run(
+    const Node& node, absl::Span<const Tensor> inputs) {
+  return RunNode(node, graph_.parts().opset, inputs);
+}
+
 absl::StatusOr<Graph> AtPrecision(const Graph& graph,
                                   absl::string_view precision) {
   if (precision == "as-is") return graph;
@@ -96,7 +85,7 @@ absl::StatusOr<Graph> AtPrecision(const Graph& graph,
   LATHE_ASSIGN_OR_RETURN(
       const v1::CompressionPlan plan,
       UniformPlan(absl::StrCat("uniform:", precision), space));
-  RandomSource source(plain);
+  RandomSource source(&plain);
   ActivationStats stats;
   if (precision == "int8") {
     LATHE_ASSIGN_OR_RETURN(

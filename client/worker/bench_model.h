@@ -29,6 +29,27 @@ absl::StatusOr<Graph> AtPrecision(const Graph& graph,
 absl::StatusOr<std::vector<Tensor>> RandomInputs(const Graph& graph,
                                                  int64_t batch);
 
+// Such inputs as calibration samples, for models without data. Not
+// thread-safe.
+class RandomSource : public ActivationSource {
+ public:
+  // `graph` must outlive it.
+  explicit RandomSource(const Graph* graph);
+
+  int64_t SampleCount() const override { return count_; }
+  absl::StatusOr<std::vector<Tensor>> Inputs(int64_t first,
+                                             int64_t count) override;
+  absl::StatusOr<std::vector<Tensor>> Run(
+      const Node& node, absl::Span<const Tensor> inputs) override;
+
+ private:
+  // Latency does not depend on the ranges: a few samples do.
+  static constexpr int64_t kSamples = 4;
+
+  const Graph& graph_;
+  const int64_t count_;
+};
+
 }  // namespace lathe
 
 #endif  // LATHE_CLIENT_WORKER_BENCH_MODEL_H_

@@ -28,6 +28,7 @@ void AddEval(CLI::App& app, ChosenCommand& chosen);
 void AddRun(CLI::App& app, ChosenCommand& chosen);
 void AddTrial(CLI::App& app, ChosenCommand& chosen);
 void AddSpace(CLI::App& app, ChosenCommand& chosen);
+void AddTable(CLI::App& app, ChosenCommand& chosen);
 
 // Adds `-o text|json`; `output` must outlive the parse.
 void AddOutputFlag(CLI::App& command, std::string& output);

@@ -65,6 +65,7 @@ int Run(int argc, char** argv) {
   lathe::AddRun(app, chosen);
   lathe::AddTrial(app, chosen);
   lathe::AddSpace(app, chosen);
+  lathe::AddTable(app, chosen);
   bool is_child = false;
   // The half of a worker that evaluates; started by the other half.
   app.add_subcommand("evaluate")->group("")->callback([&is_child] {

@@ -39,6 +39,7 @@ CommandResult RunCommand(std::vector<std::string> arguments) {
   AddRun(app, chosen);
   AddTrial(app, chosen);
   AddSpace(app, chosen);
+  AddTable(app, chosen);
   std::reverse(arguments.begin(), arguments.end());  // As CLI11 wants them.
   try {
     app.parse(arguments);
@@ -127,6 +128,24 @@ TEST_F(OfflineCommands, SpacePrintsEachLayer) {
   ASSERT_EQ(space["layers"].size(), 4u);
   EXPECT_EQ(space["layers"][0]["kind"], "conv");
   EXPECT_EQ(space["layers"][0]["group"], space["layers"][2]["group"]);
+}
+
+TEST_F(OfflineCommands, TableHasEachLayerPrecisionAndNeighbour) {
+  const nlohmann::json table = MustRunJson({"table", model_});
+  std::set<std::string> seen;
+  for (const auto& entry : table["entries"]) {
+    EXPECT_GT(entry["latency_us"], 0);
+    seen.insert(entry["layer"].get<std::string>() + " " +
+                entry["precision"].get<std::string>() + " from " +
+                entry["source_precision"].get<std::string>());
+  }
+  const std::string layer =
+      MustRunJson({"space", model_})["layers"][1]["name"].get<std::string>();
+  EXPECT_TRUE(seen.count(layer + " f32 from f32"));
+  EXPECT_TRUE(seen.count(layer + " int8 from int8"));
+  EXPECT_TRUE(seen.count(layer + " int8 from f32"));
+  EXPECT_TRUE(seen.count(layer + " f32 from int8"));
+  EXPECT_EQ(table["profile"]["threads"], 1);
 }
 
 TEST_F(OfflineCommands, BenchAndTrialTakeThreadsAndBatches) {

@@ -1,4 +1,4 @@
-#include "agent/latency_curve.h"
+#include "proto/latency_curve.h"
 
 #include <algorithm>
 
@@ -22,7 +22,8 @@ LatencyCurves::LatencyCurves(const v1::SearchSpace& space,
     : space_(space), curves_(space.layers_size()) {
   for (const v1::LatencyTable::Entry& entry : table.entries()) {
     if (entry.layer() < 0 || entry.layer() >= space.layers_size() ||
-        !(entry.latency_us() > 0)) {
+        !(entry.latency_us() > 0) ||
+        entry.source_precision() != v1::PRECISION_UNSPECIFIED) {
       continue;
     }
     Curve& curve = curves_[entry.layer()][PrecisionIndex(entry.precision())];
@@ -51,6 +52,29 @@ LatencyCurves::LatencyCurves(const v1::SearchSpace& space,
       }
     }
   }
+  AddConversions(table);
+}
+
+void LatencyCurves::AddConversions(const v1::LatencyTable& table) {
+  for (const v1::LatencyTable::Entry& entry : table.entries()) {
+    if (entry.source_precision() == v1::PRECISION_UNSPECIFIED ||
+        entry.layer() < 0 || entry.layer() >= space_.layers_size()) {
+      continue;
+    }
+    const double alone = Us(entry.layer(), entry.precision(),
+                            entry.in_channels(), entry.out_channels());
+    Conversion& conversion = conversions_[{entry.layer(), entry.precision(),
+                                           entry.source_precision()}];
+    if (entry.in_channels() <= conversion.in) continue;
+    conversion = {entry.in_channels(), entry.latency_us() - alone};
+  }
+}
+
+double LatencyCurves::ConversionUs(int layer, v1::Precision precision,
+                                   v1::Precision source, int64_t in) const {
+  const auto found = conversions_.find({layer, precision, source});
+  if (found == conversions_.end()) return 0;
+  return found->second.us * static_cast<double>(in) / found->second.in;
 }
 
 double LatencyCurves::Us(int layer, v1::Precision precision, int64_t in,

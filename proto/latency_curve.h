@@ -1,10 +1,11 @@
 // Latency of single layers at any channel counts, from a table of some.
-#ifndef LATHE_AGENT_LATENCY_CURVE_H_
-#define LATHE_AGENT_LATENCY_CURVE_H_
+#ifndef LATHE_PROTO_LATENCY_CURVE_H_
+#define LATHE_PROTO_LATENCY_CURVE_H_
 
 #include <array>
 #include <cstdint>
 #include <map>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -35,6 +36,12 @@ class LatencyCurves {
   // no gain is promised that nobody saw. Microseconds.
   double Us(int layer, v1::Precision precision, int64_t in, int64_t out) const;
 
+  // What layer `layer` spends more when its source has precision `source`, by
+  // the table's entry of most input channels, in proportion to those. 0 where
+  // the table has none. Microseconds, possibly negative.
+  double ConversionUs(int layer, v1::Precision precision, v1::Precision source,
+                      int64_t in) const;
+
  private:
   struct Curve {
     std::map<std::pair<int64_t, int64_t>, double> measured;
@@ -42,10 +49,20 @@ class LatencyCurves {
     std::vector<std::pair<double, double>> points;
   };
 
+  // What conversion adds at `in` input channels.
+  struct Conversion {
+    int64_t in = 0;
+    double us = 0;
+  };
+  void AddConversions(const v1::LatencyTable& table);
+
   v1::SearchSpace space_;
   std::vector<std::array<Curve, kPrecisionCount>> curves_;
+  // By layer, precision and its source's.
+  std::map<std::tuple<int, v1::Precision, v1::Precision>, Conversion>
+      conversions_;
 };
 
 }  // namespace lathe
 
-#endif  // LATHE_AGENT_LATENCY_CURVE_H_
+#endif  // LATHE_PROTO_LATENCY_CURVE_H_
