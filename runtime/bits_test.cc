@@ -46,11 +46,11 @@ bool Choose(const v1::Layer& layer, v1::Precision precision,
   return choice->precision() == precision;
 }
 
-// bf16 and f32 in turn, starting with the `first`-th of them; groups
+// int8, bf16 and f32 in turn, starting with the `first`-th of them; groups
 // keep about `keep`.
 v1::CompressionPlan MixedPlan(const v1::SearchSpace& space, int first,
                               double keep) {
-  constexpr v1::Precision kPrecisions[] = {v1::F32, v1::BF16, v1::BF16,
+  constexpr v1::Precision kPrecisions[] = {v1::INT8, v1::INT8, v1::BF16,
                                            v1::F32};
   v1::CompressionPlan plan = BaselinePlan(space);
   for (int i = 0; i < plan.layers_size(); ++i) {
@@ -143,10 +143,19 @@ void ExpectPlanSurvives(const Graph& graph, const v1::CompressionPlan& plan,
   ExpectSameBits(*compressed, *artifact, /*batch=*/4, /*threads=*/2);
 }
 
+// Unpruned and pruned.
+void ExpectMixedPlansSurvive(const Graph& graph) {
+  const auto space = MakeSearchSpace(graph, WithBf16());
+  ASSERT_TRUE(space.ok()) << space.status();
+  ExpectPlanSurvives(graph, MixedPlan(*space, /*first=*/0, /*keep=*/1), *space);
+  ExpectPlanSurvives(graph, MixedPlan(*space, /*first=*/1, /*keep=*/0.5),
+                     *space);
+}
+
 void ExpectPlansSurvive(const Graph& graph) {
   const auto space = MakeSearchSpace(graph, WithBf16());
   ASSERT_TRUE(space.ok()) << space.status();
-  for (const v1::Precision precision : {v1::F32, v1::BF16}) {
+  for (const v1::Precision precision : {v1::F32, v1::BF16, v1::INT8}) {
     SCOPED_TRACE(v1::Precision_Name(precision));
     ExpectPlanSurvives(graph, UniformPlan(*space, precision), *space);
   }
@@ -175,7 +184,7 @@ TEST(MeasuredIsDeployed, OnSampleModels) {
     ASSERT_TRUE(parsed.ok()) << parsed.status();
     const auto graph = Canonicalize(*parsed);
     ASSERT_TRUE(graph.ok()) << graph.status();
-    ExpectPlansSurvive(*graph);
+    ExpectMixedPlansSurvive(*graph);
   }
 }
 

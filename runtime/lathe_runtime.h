@@ -13,8 +13,12 @@
  *   lathe_model_free(model);
  *
  * What is promised. The runtime holds the code that Lathe's workers measure
- * with. bf16 layers run as bf16 (their names stand in the file's metadata; the
- * file itself says float32).
+ * with, and a worker measures the exported file as this library loads it. On
+ * a machine of the same hardware profile (CPU, instruction sets, oneDNN), with
+ * the same batch and the same number of threads, outputs equal those of the
+ * measured trial bit for bit: int8 layers run as int8, bf16 layers as bf16
+ * (their names stand in the file's metadata; the file itself says float32).
+ * Elsewhere they agree as closely as the kernels of the two machines do.
  *
  * Errors. Functions that can fail return a lathe_status; lathe_last_error()
  * then says what was wrong and what to do. On failure nothing is made and
