@@ -28,6 +28,8 @@ struct StepInfo {
   // them.
   int node = -1;
   bool is_reorder = false;
+  // Not a kernel of oneDNN's.
+  bool is_loop = false;
 };
 
 struct ExecutorOptions {
@@ -60,6 +62,12 @@ class Executor {
   // Runs once and adds the seconds that each step took to (*seconds)[step].
   // REQUIRES: seconds->size() == steps().size().
   virtual absl::Status RunTimed(std::vector<double>* seconds) = 0;
+
+  // Runs every step by itself, twice on the same memory, and adds the seconds
+  // of its second run to (*seconds)[step]: what the bare kernel takes. Results
+  // of sums in place are wrong until the next Run.
+  // REQUIRES: seconds->size() == steps().size().
+  virtual absl::Status RunBare(std::vector<double>* seconds) = 0;
 
   // Largest sum of bytes of activations alive at once.
   virtual int64_t peak_activation_bytes() const = 0;

@@ -5,8 +5,10 @@
 
 #include "base/status.h"
 #include "compressor/window.h"
+#include "evaluator/epilogue.h"
 #include "evaluator/lower_ops.h"
 #include "evaluator/lower_weighted.h"
+#include "evaluator/node_groups.h"
 
 namespace lathe {
 namespace {
@@ -97,43 +99,91 @@ Shape AlignedTo(size_t rank, Shape shape) {
   return shape;
 }
 
+// A product of two activations on the way to its kernel.
+class ProductLowering {
+ public:
+  ProductLowering(LoweringContext& context, const Node& node)
+      : context_(context), node_(node) {
+    const float scale = node.FloatOr(kProductScale, 1);
+    if (scale != 1) ops_ = {LinearOp(scale, 0)};
+    if (node.precision == v1::BF16) encoding_.type = DataType::kBfloat16;
+  }
+
+  absl::StatusOr<bool> Run() {
+    if (encoding_.type == DataType::kBfloat16) {
+      const auto kernel = MakePlain();
+      if (!kernel.ok() || IsReferenceImplementation(kernel->implementation)) {
+        encoding_ = FloatEncoding();
+      }
+    }
+    LATHE_ASSIGN_OR_RETURN(Kernel kernel, MakePlain());
+    std::vector<MemoryDesc> descs = {Plain(node_.inputs[0]),
+                                     Plain(node_.inputs[1])};
+    LATHE_RETURN_IF_ERROR(UseLayoutsAsTheyAre(&kernel, &descs));
+    LATHE_ASSIGN_OR_RETURN(
+        const Copy a, context_.Fetch(node_.inputs[0], encoding_, descs[0]));
+    LATHE_ASSIGN_OR_RETURN(
+        const Copy b, context_.Fetch(node_.inputs[1], encoding_, descs[1]));
+    const Copy c = context_.NewCopy(encoding_, Plain(node_.outputs[0]));
+    LATHE_RETURN_IF_ERROR(
+        context_.AddKernel("matmul", kernel,
+                           {Reads(DNNL_ARG_SRC, a, kernel.source),
+                            Reads(DNNL_ARG_WEIGHTS, b, kernel.weights),
+                            Writes(DNNL_ARG_DST, c, kernel.destination)}));
+    context_.Define(node_.outputs[0], c);
+    return true;
+  }
+
+ private:
+  MemoryDesc Plain(ValueId value) const {
+    return PlainDesc(context_.shape(value), encoding_.type);
+  }
+  // With leading ones.
+  MemoryDesc Aligned(ValueId value) const {
+    const size_t rank = context_.shape(node_.outputs[0]).size();
+    return PlainDesc(AlignedTo(rank, context_.shape(value)), encoding_.type);
+  }
+  absl::StatusOr<Kernel> MakePlain() const {
+    return MakeMatMul(Aligned(node_.inputs[0]), Aligned(node_.inputs[1]),
+                      Aligned(node_.outputs[0]), ops_);
+  }
+
+  // Transposed factors cost no copy where a kernel as good reads them.
+  absl::Status UseLayoutsAsTheyAre(Kernel* kernel,
+                                   std::vector<MemoryDesc>* descs) {
+    const size_t rank = context_.shape(node_.outputs[0]).size();
+    std::vector<MemoryDesc> stored;
+    for (ValueId value : {node_.inputs[0], node_.inputs[1]}) {
+      if (context_.shape(value).size() != rank) return absl::OkStatus();
+      LATHE_ASSIGN_OR_RETURN(const Copy copy, context_.Stored(value));
+      const auto layout = DescribeLayout(copy.desc);
+      const bool is_usable =
+          copy.encoding == encoding_ && layout && layout->channel_block == 1;
+      stored.push_back(is_usable ? copy.desc : Plain(value));
+    }
+    const auto strided =
+        MakeMatMul(stored[0], stored[1], Aligned(node_.outputs[0]), ops_);
+    if (!strided.ok() || strided->implementation != kernel->implementation) {
+      return absl::OkStatus();
+    }
+    *kernel = *strided;
+    *descs = stored;
+    return absl::OkStatus();
+  }
+
+  LoweringContext& context_;
+  const Node& node_;
+  std::vector<FusedOp> ops_;
+  Encoding encoding_ = FloatEncoding();
+};
+
 absl::StatusOr<bool> LowerActivationMatMul(LoweringContext& context,
                                            const Node& node) {
-  const ValueId output = node.outputs[0];
-  const size_t rank = context.shape(output).size();
-  const Shape& left = context.shape(node.inputs[0]);
-  const Shape& right = context.shape(node.inputs[1]);
-  if (left.size() < 2 || right.size() < 2 || !node.post_ops.empty()) {
+  if (context.shape(node.inputs[0]).size() < 2 ||
+      context.shape(node.inputs[1]).size() < 2 || !node.post_ops.empty()) {
     return false;
   }
-  Encoding encoding = FloatEncoding();
-  if (node.precision == v1::BF16) encoding.type = DataType::kBfloat16;
-  const auto plain = [&](const Shape& shape, const Encoding& as) {
-    return PlainDesc(AlignedTo(rank, shape), as.type);
-  };
-  auto kernel = MakeMatMul(plain(left, encoding), plain(right, encoding),
-                           plain(context.shape(output), encoding));
-  if (!kernel.ok() || IsReferenceImplementation(kernel->implementation)) {
-    encoding = FloatEncoding();
-    LATHE_ASSIGN_OR_RETURN(
-        kernel, MakeMatMul(plain(left, encoding), plain(right, encoding),
-                           plain(context.shape(output), encoding)));
-  }
-  LATHE_ASSIGN_OR_RETURN(
-      const Copy a,
-      context.Fetch(node.inputs[0], encoding, PlainDesc(left, encoding.type)));
-  LATHE_ASSIGN_OR_RETURN(
-      const Copy b,
-      context.Fetch(node.inputs[1], encoding, PlainDesc(right, encoding.type)));
-  const Copy c = context.NewCopy(
-      encoding, PlainDesc(context.shape(output), encoding.type));
-  LATHE_RETURN_IF_ERROR(
-      context.AddKernel("matmul", *kernel,
-                        {Reads(DNNL_ARG_SRC, a, kernel->source),
-                         Reads(DNNL_ARG_WEIGHTS, b, kernel->weights),
-                         Writes(DNNL_ARG_DST, c, kernel->destination)}));
-  context.Define(output, c);
-  return true;
+  return ProductLowering(context, node).Run();
 }
 
 }  // namespace
@@ -205,6 +255,11 @@ absl::StatusOr<bool> LowerMatMul(LoweringContext& context, const Node& node) {
   weighted.weights = weights;
   FillLinearShapes(weights->shape(), /*is_transposed=*/false,
                    ElementCount(source) / source.back(), &weighted);
+  // Of a group of nodes.
+  if (const Tensor* bias = FloatConstant(context, InputOr(node, 2))) {
+    const auto values = bias->values<float>();
+    weighted.bias.assign(values.begin(), values.end());
+  }
   LATHE_RETURN_IF_ERROR(LowerWeighted(context, node, weighted));
   return true;
 }

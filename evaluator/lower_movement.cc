@@ -154,6 +154,48 @@ absl::StatusOr<MemoryDesc> ConcatDesc(LoweringContext& context,
   return DescLike(stored.desc, shape, type);
 }
 
+// The value as it lies if that is some order of dimensions, else row-major.
+absl::StatusOr<Copy> FetchUnblocked(LoweringContext& context, ValueId value) {
+  LATHE_ASSIGN_OR_RETURN(const Copy stored, context.Stored(value));
+  const std::optional<Layout> layout = DescribeLayout(stored.desc);
+  if (layout && layout->channel_block == 1) return stored;
+  return context.Fetch(value, stored.encoding,
+                       PlainDesc(context.shape(value), stored.encoding.type));
+}
+
+// Whether all readers take any order of dimensions.
+bool IsReadInAnyOrder(const LoweringContext& context, ValueId value) {
+  const Graph& graph = context.graph();
+  if (graph.IsOutput(value)) return false;
+  const auto& readers = graph.Consumers(value);
+  return std::all_of(readers.begin(), readers.end(), [&](int reader) {
+    const Node& node = graph.nodes()[reader];
+    const bool is_product = node.op_type == "MatMul" && node.inputs.size() == 2;
+    return node.domain.empty() && (is_product || node.op_type == "Transpose" ||
+                                   node.op_type == "Gather");
+  });
+}
+
+// `value` is what `view` shows of other values' memory: no copy where the
+// readers take it like that.
+absl::StatusOr<bool> DefineView(LoweringContext& context, ValueId value,
+                                Copy view) {
+  const MemoryDesc plain = PlainDesc(context.shape(value), view.encoding.type);
+  if (IsRowMajor(view.desc)) {
+    view.desc = plain;
+    context.Define(value, view);
+    return true;
+  }
+  if (IsReadInAnyOrder(context, value)) {
+    context.Define(value, view);
+    return true;
+  }
+  const Copy destination = context.NewCopy(view.encoding, plain);
+  LATHE_RETURN_IF_ERROR(context.AddReorder(view, destination));
+  context.Define(value, destination);
+  return true;
+}
+
 }  // namespace
 
 absl::StatusOr<bool> LowerReshape(LoweringContext& context, const Node& node) {
@@ -191,29 +233,34 @@ absl::StatusOr<bool> LowerTranspose(LoweringContext& context,
   std::vector<int64_t> reversed(rank);
   for (int64_t d = 0; d < rank; ++d) reversed[d] = rank - 1 - d;
   const std::vector<int64_t> order = node.IntsOr("perm", reversed);
-  LATHE_ASSIGN_OR_RETURN(Copy source, context.Stored(input));
-  std::optional<Layout> layout = DescribeLayout(source.desc);
-  if (!layout || layout->channel_block > 1) {
-    LATHE_ASSIGN_OR_RETURN(
-        source,
-        context.Fetch(input, source.encoding,
-                      PlainDesc(context.shape(input), source.encoding.type)));
-    layout = DescribeLayout(source.desc);
-  }
+  LATHE_ASSIGN_OR_RETURN(Copy view, FetchUnblocked(context, input));
+  const Layout layout = *DescribeLayout(view.desc);
   std::vector<int64_t> strides(rank);
-  for (int64_t d = 0; d < rank; ++d) strides[d] = layout->strides[order[d]];
-  const Shape& shape = context.shape(output);
-  source.desc = StridedDesc(shape, strides, source.encoding.type);
-  if (IsRowMajor(source.desc)) {
-    source.desc = PlainDesc(shape, source.encoding.type);
-    context.Define(output, source);
-    return true;
+  for (int64_t d = 0; d < rank; ++d) strides[d] = layout.strides[order[d]];
+  view.desc = StridedDesc(context.shape(output), strides, view.encoding.type);
+  return DefineView(context, output, view);
+}
+
+absl::StatusOr<bool> LowerGather(LoweringContext& context, const Node& node) {
+  const ValueId input = node.inputs[0];
+  const ValueId output = node.outputs[0];
+  const Tensor* indices = context.constant(node.inputs[1]);
+  const int64_t rank = static_cast<int64_t>(context.shape(input).size());
+  if (indices == nullptr || indices->type() != DataType::kInt64 ||
+      !indices->shape().empty() || rank < 2 || !node.post_ops.empty() ||
+      context.type(input) != DataType::kFloat32) {
+    return false;
   }
-  const Copy destination =
-      context.NewCopy(source.encoding, PlainDesc(shape, source.encoding.type));
-  LATHE_RETURN_IF_ERROR(context.AddReorder(source, destination));
-  context.Define(output, destination);
-  return true;
+  const int64_t axis = (node.IntOr("axis", 0) + rank) % rank;
+  const int64_t extent = context.shape(input)[axis];
+  const int64_t index = (indices->values<int64_t>()[0] + extent) % extent;
+  LATHE_ASSIGN_OR_RETURN(Copy view, FetchUnblocked(context, input));
+  Layout layout = *DescribeLayout(view.desc);
+  view.location.offset += index * layout.strides[axis] * Bytes(view.encoding);
+  layout.strides.erase(layout.strides.begin() + axis);
+  view.desc =
+      StridedDesc(context.shape(output), layout.strides, view.encoding.type);
+  return DefineView(context, output, view);
 }
 
 absl::StatusOr<bool> LowerSlice(LoweringContext& context, const Node& node) {

@@ -17,7 +17,12 @@ using LowerFunction = absl::StatusOr<bool> (*)(LoweringContext& context,
 absl::StatusOr<bool> LowerConv(LoweringContext& context, const Node& node);
 absl::StatusOr<bool> LowerGemm(LoweringContext& context, const Node& node);
 // Constant second factor: LowerWeighted; else oneDNN's matmul.
+// `node` may have what NodeGroup::node may have.
 absl::StatusOr<bool> LowerMatMul(LoweringContext& context, const Node& node);
+
+// LSTM and GRU with constant weights and oneDNN's attributes: the default
+// activations, all steps of all samples, no clip, no peepholes.
+absl::StatusOr<bool> LowerRecurrent(LoweringContext& context, const Node& node);
 
 // MaxPool, GlobalMaxPool, AveragePool, GlobalAveragePool.
 absl::StatusOr<bool> LowerPool(LoweringContext& context, const Node& node);
@@ -37,6 +42,8 @@ absl::StatusOr<bool> LowerReshape(LoweringContext& context, const Node& node);
 absl::StatusOr<bool> LowerTranspose(LoweringContext& context, const Node& node);
 // Data move in the encoding and the order of dimensions that they lie in.
 absl::StatusOr<bool> LowerConcat(LoweringContext& context, const Node& node);
+// Of one element along an axis.
+absl::StatusOr<bool> LowerGather(LoweringContext& context, const Node& node);
 absl::StatusOr<bool> LowerSlice(LoweringContext& context, const Node& node);
 absl::StatusOr<bool> LowerPad(LoweringContext& context, const Node& node);
 

@@ -9,6 +9,7 @@
 #include "base/status.h"
 #include "evaluator/lower_ops.h"
 #include "evaluator/lowering_context.h"
+#include "evaluator/node_groups.h"
 
 namespace lathe {
 namespace {
@@ -28,12 +29,15 @@ LowerFunction FindLowering(const Node& node) {
       {"Exp", LowerUnary},
       {"Flatten", LowerReshape},
       {"Gelu", LowerUnary},
+      {"GRU", LowerRecurrent},
+      {"Gather", LowerGather},
       {"Gemm", LowerGemm},
       {"GlobalAveragePool", LowerPool},
       {"GlobalMaxPool", LowerPool},
       {"HardSigmoid", LowerUnary},
       {"HardSwish", LowerUnary},
       {"Identity", LowerReshape},
+      {"LSTM", LowerRecurrent},
       {"LayerNormalization", LowerLayerNormalization},
       {"LeakyRelu", LowerUnary},
       {"LogSoftmax", LowerSoftmax},
@@ -68,14 +72,17 @@ bool IsWorthlessAtRunTime(const LoweringContext& context, const Node& node) {
       });
 }
 
-// oneDNN wants elements, and kernels write outputs[0] alone.
+// oneDNN wants elements, and kernels write outputs[0] alone; but for recurrent
+// ones.
 bool IsForKernels(const LoweringContext& context, const Node& node) {
   const auto is_empty = [&](ValueId value) {
     return value != kNoValue && ElementCount(context.shape(value)) == 0;
   };
-  return node.outputs.size() == 1 &&
+  const bool is_recurrent = node.op_type == "LSTM" || node.op_type == "GRU";
+  return (is_recurrent ||
+          (node.outputs.size() == 1 && node.outputs[0] != kNoValue)) &&
          std::none_of(node.inputs.begin(), node.inputs.end(), is_empty) &&
-         !is_empty(node.outputs[0]);
+         std::none_of(node.outputs.begin(), node.outputs.end(), is_empty);
 }
 
 absl::Status LowerNode(LoweringContext& context, const Node& node) {
@@ -86,9 +93,33 @@ absl::Status LowerNode(LoweringContext& context, const Node& node) {
     if (!is_done.ok() && !absl::IsUnimplemented(is_done.status())) {
       return is_done.status();
     }
-    context.Undefine(node.outputs[0]);
+    for (ValueId output : node.outputs) {
+      if (output != kNoValue) context.Undefine(output);
+    }
   }
   return LowerReference(context, node);
+}
+
+// One kernel for all members if there is one, else a kernel for each.
+absl::Status LowerGroup(LoweringContext& context, const NodeGroup& group) {
+  const LowerFunction lower = FindLowering(group.node);
+  if (lower != nullptr && IsForKernels(context, group.node)) {
+    context.BeginGroup(group.members.back(), group.owner, group.node);
+    const absl::StatusOr<bool> is_done = lower(context, group.node);
+    if (is_done.ok() && *is_done) return absl::OkStatus();
+    if (!is_done.ok() && !absl::IsUnimplemented(is_done.status())) {
+      return is_done.status();
+    }
+    context.Undefine(group.node.outputs[0]);
+  }
+  for (int member : group.members) {
+    context.Undefer(context.node(member).outputs[0]);
+  }
+  for (int member : group.members) {
+    context.BeginNode(member);
+    LATHE_RETURN_IF_ERROR(LowerNode(context, context.node(member)));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -96,12 +127,21 @@ absl::Status LowerNode(LoweringContext& context, const Node& node) {
 absl::StatusOr<Program> LowerGraph(const Graph& graph,
                                    const std::vector<ValueInfo>& infos) {
   LoweringContext context(graph, infos);
+  const NodeGroups groups(context);
   for (size_t i = 0; i < graph.nodes().size(); ++i) {
     const Node& node = graph.nodes()[i];
-    context.BeginNode(static_cast<int>(i));
+    const int index = static_cast<int>(i);
+    context.BeginNode(index);
     if (IsWorthlessAtRunTime(context, node)) continue;
-    LATHE_RETURN_IF_ERROR(
-        Annotate(LowerNode(context, node), absl::StrCat("node ", node.name)));
+    if (groups.IsInside(index)) {
+      context.Defer(node.outputs[0]);
+      continue;
+    }
+    const NodeGroup* group = groups.EndingAt(index);
+    LATHE_RETURN_IF_ERROR(Annotate(group != nullptr
+                                       ? LowerGroup(context, *group)
+                                       : LowerNode(context, node),
+                                   absl::StrCat("node ", node.name)));
   }
   return context.Finish();
 }

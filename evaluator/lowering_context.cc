@@ -243,7 +243,7 @@ bool LoweringContext::IsFreeAfterCurrentNode(ValueId value,
   const int root = Resolve(program_.buffers, copy.location).buffer;
   const Buffer& buffer = program_.buffers[root];
   if (buffer.is_persistent || buffer.constant) return false;
-  const auto& inputs = graph_.nodes()[node_].inputs;
+  const auto& inputs = *current_inputs_;
   for (ValueId tenant : tenants_.at(root)) {
     if (graph_.IsOutput(tenant)) return false;
     if (LastReader(tenant) > node_) return false;

@@ -45,7 +45,15 @@ class LoweringContext {
   // The value if it is known at compile time.
   const Tensor* constant(ValueId value) const;
   // The node that steps are made for from now on.
-  void BeginNode(int index) { node_ = index; }
+  void BeginNode(int index) { BeginGroup(index, index, node(index)); }
+  // The same for `group`, which stands for several nodes of which `last` is
+  // the last one; steps belong to node `owner`. `group` must outlive its steps'
+  // making.
+  void BeginGroup(int last, int owner, const Node& group) {
+    node_ = last;
+    owner_ = owner;
+    current_inputs_ = &group.inputs;
+  }
   int current_node() const { return node_; }
 
   // ------------------------------------------------------ where values lie
@@ -77,9 +85,10 @@ class LoweringContext {
   // Makes `value` share the memory of `copy`, under another shape.
   void DefineAlias(ValueId value, const Copy& copy) { Define(value, copy); }
 
-  // A value that is computed only when its single reader asks (a Slice before
-  // a Pad, which one step does at once).
+  // A value that is computed only when its single reader asks, or never: both
+  // are one step (a Slice before a Pad, the nodes of a group).
   void Defer(ValueId value) { deferred_.insert(value); }
+  void Undefer(ValueId value) { deferred_.erase(value); }
   bool IsDeferred(ValueId value) const { return deferred_.count(value) > 0; }
 
   // --------------------------------------------------------------- memory
@@ -136,6 +145,8 @@ class LoweringContext {
   const Graph& graph_;
   const std::vector<ValueInfo>& infos_;
   int node_ = 0;
+  int owner_ = 0;
+  const std::vector<ValueId>* current_inputs_ = nullptr;
   Program program_;
   std::vector<std::optional<ActivationGrid>> grids_;  // By value.
   std::vector<ValueState> values_;

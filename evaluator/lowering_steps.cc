@@ -96,8 +96,8 @@ absl::Status LoweringContext::AddKernel(absl::string_view kind,
                         kernel.scratchpad});
   }
   Step step;
-  step.info = {node(node_).name, std::string(kind), kernel.implementation,
-               node_, is_reorder};
+  step.info = {node(owner_).name, std::string(kind), kernel.implementation,
+               owner_, is_reorder};
   step.operands = std::move(operands);
   step.body = kernel.primitive;
   program_.steps.push_back(std::move(step));
@@ -109,9 +109,13 @@ void LoweringContext::AddLoop(absl::string_view kind,
                               std::vector<Operand> operands, Loop loop) {
   Step step;
   const std::string name =
-      graph_.nodes().empty() ? std::string() : node(node_).name;
-  step.info = {name, std::string(kind), std::string(implementation), node_,
-               /*is_reorder=*/false};
+      graph_.nodes().empty() ? std::string() : node(owner_).name;
+  step.info = {name,
+               std::string(kind),
+               std::string(implementation),
+               owner_,
+               /*is_reorder=*/false,
+               /*is_loop=*/true};
   step.operands = std::move(operands);
   step.body = std::move(loop);
   program_.steps.push_back(std::move(step));

@@ -20,6 +20,7 @@ void Finish(const typename Primitive::primitive_desc& description,
   kernel->source = description.query_md(dnnl::query::src_md, 0);
   kernel->second_source = description.query_md(dnnl::query::src_md, 1);
   kernel->weights = description.query_md(dnnl::query::weights_md, 0);
+  kernel->recurrence = description.query_md(dnnl::query::weights_md, 1);
   kernel->destination = description.query_md(dnnl::query::dst_md, 0);
   kernel->scratchpad = description.scratchpad_desc();
   kernel->implementation = description.impl_info_str();
@@ -113,12 +114,14 @@ std::vector<float> PreparedBias(std::vector<float> bias,
 
 absl::StatusOr<Kernel> MakeMatMul(const MemoryDesc& source,
                                   const MemoryDesc& weights,
-                                  const MemoryDesc& destination) {
+                                  const MemoryDesc& destination,
+                                  absl::Span<const FusedOp> ops) {
   Kernel kernel;
   LATHE_RETURN_IF_ERROR(GuardOneDnn("matmul", [&] {
-    Finish<dnnl::matmul>(
-        onednn::MatMulDesc(source, weights, destination, UserScratchpad()),
-        &kernel);
+    dnnl::primitive_attr attr = UserScratchpad();
+    if (!ops.empty()) attr.set_post_ops(ToPostOps(ops));
+    Finish<dnnl::matmul>(onednn::MatMulDesc(source, weights, destination, attr),
+                         &kernel);
   }));
   return kernel;
 }
@@ -162,6 +165,27 @@ absl::StatusOr<Kernel> MakeLayerNormalization(const MemoryDesc& desc,
     Finish<dnnl::layer_normalization_forward>(
         onednn::LayerNormalizationDesc(desc, epsilon, flags, UserScratchpad()),
         &kernel);
+  }));
+  return kernel;
+}
+
+absl::StatusOr<Kernel> MakeRecurrent(const RecurrentSpec& spec) {
+  Kernel kernel;
+  LATHE_RETURN_IF_ERROR(GuardOneDnn("recurrent layer", [&] {
+    const dnnl::primitive_attr attr = UserScratchpad();
+    switch (spec.cell) {
+      case RecurrentSpec::Cell::kLstm:
+        Finish<dnnl::lstm_forward>(onednn::LstmDesc(spec, attr), &kernel);
+        break;
+      case RecurrentSpec::Cell::kGru:
+        Finish<dnnl::gru_forward>(
+            onednn::GruDesc<dnnl::gru_forward>(spec, attr), &kernel);
+        break;
+      case RecurrentSpec::Cell::kLinearBeforeResetGru:
+        Finish<dnnl::lbr_gru_forward>(
+            onednn::GruDesc<dnnl::lbr_gru_forward>(spec, attr), &kernel);
+        break;
+    }
   }));
   return kernel;
 }

@@ -57,6 +57,8 @@ struct Kernel {
   MemoryDesc source;
   MemoryDesc second_source;
   MemoryDesc weights;
+  // Of recurrent kernels: what states are multiplied with.
+  MemoryDesc recurrence;
   MemoryDesc destination;
   MemoryDesc scratchpad;
   std::vector<ConstantArgument> constants;
@@ -101,7 +103,8 @@ std::vector<float> PreparedBias(std::vector<float> bias,
 // `weights` is the second matrix (argument DNNL_ARG_WEIGHTS).
 absl::StatusOr<Kernel> MakeMatMul(const MemoryDesc& source,
                                   const MemoryDesc& weights,
-                                  const MemoryDesc& destination);
+                                  const MemoryDesc& destination,
+                                  absl::Span<const FusedOp> ops);
 
 struct PoolingSpec {
   dnnl::algorithm algorithm = dnnl::algorithm::pooling_max;
@@ -123,6 +126,31 @@ absl::StatusOr<Kernel> MakeSoftmax(const MemoryDesc& desc, int axis,
 // (DNNL_ARG_SHIFT), both float32.
 absl::StatusOr<Kernel> MakeLayerNormalization(const MemoryDesc& desc,
                                               float epsilon);
+
+// One recurrent layer in float32. `source` is [steps, batch, inputs],
+// `destination` [steps, batch, directions * hidden], both row-major. Weights
+// are [1, directions, inputs or hidden, gates, hidden], the bias [1,
+// directions, gates (one more for kLinearBeforeResetGru), hidden], states [1,
+// directions, batch, hidden]. Gates: LSTM input, forget, candidate, output; GRU
+// update, reset, candidate.
+struct RecurrentSpec {
+  enum class Cell { kLstm, kGru, kLinearBeforeResetGru };
+  Cell cell = Cell::kLstm;
+  dnnl::rnn_direction direction =
+      dnnl::rnn_direction::unidirectional_left2right;
+  MemoryDesc source;
+  MemoryDesc weights;
+  MemoryDesc recurrence;
+  MemoryDesc bias;
+  MemoryDesc destination;
+  // Before the first step and after the last, of all directions; `first_state`
+  // and `first_cell` are empty where they are zeros. Cells: LSTM only.
+  MemoryDesc first_state;
+  MemoryDesc first_cell;
+  MemoryDesc last_state;
+  MemoryDesc last_cell;
+};
+absl::StatusOr<Kernel> MakeRecurrent(const RecurrentSpec& spec);
 
 struct BinarySpec {
   dnnl::algorithm algorithm = dnnl::algorithm::binary_add;

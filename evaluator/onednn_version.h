@@ -202,6 +202,39 @@ inline dnnl::binary::primitive_desc BinaryDesc(
           spec.second_source, spec.destination, attr};
 }
 
+inline dnnl::lstm_forward::primitive_desc LstmDesc(
+    const RecurrentSpec& spec, const dnnl::primitive_attr& attr) {
+  return {CpuEngine(),
+          prop_kind::forward_inference,
+          spec.direction,
+          spec.source,
+          spec.first_state,
+          spec.first_cell,
+          spec.weights,
+          spec.recurrence,
+          spec.bias,
+          spec.destination,
+          spec.last_state,
+          spec.last_cell,
+          attr};
+}
+
+template <typename Primitive>
+typename Primitive::primitive_desc GruDesc(const RecurrentSpec& spec,
+                                           const dnnl::primitive_attr& attr) {
+  return {CpuEngine(),
+          prop_kind::forward_inference,
+          spec.direction,
+          spec.source,
+          spec.first_state,
+          spec.weights,
+          spec.recurrence,
+          spec.bias,
+          spec.destination,
+          spec.last_state,
+          attr};
+}
+
 // The bias is added after the scales.
 inline float BiasDivisor(float scale) { return 1; }
 
@@ -324,6 +357,25 @@ inline dnnl::layer_normalization_forward::primitive_desc LayerNormalizationDesc(
 inline dnnl::binary::primitive_desc BinaryDesc(
     const BinarySpec& spec, const dnnl::primitive_attr& attr) {
   return {{spec.algorithm, spec.source, spec.second_source, spec.destination},
+          attr,
+          CpuEngine()};
+}
+
+inline dnnl::lstm_forward::primitive_desc LstmDesc(
+    const RecurrentSpec& spec, const dnnl::primitive_attr& attr) {
+  return {{prop_kind::forward_inference, spec.direction, spec.source,
+           spec.first_state, spec.first_cell, spec.weights, spec.recurrence,
+           spec.bias, spec.destination, spec.last_state, spec.last_cell},
+          attr,
+          CpuEngine()};
+}
+
+template <typename Primitive>
+typename Primitive::primitive_desc GruDesc(const RecurrentSpec& spec,
+                                           const dnnl::primitive_attr& attr) {
+  return {{prop_kind::forward_inference, spec.direction, spec.source,
+           spec.first_state, spec.weights, spec.recurrence, spec.bias,
+           spec.destination, spec.last_state},
           attr,
           CpuEngine()};
 }

@@ -38,7 +38,7 @@ constexpr double kEnoughSeconds = 1;
 
 struct Timings {
   std::vector<double> seconds;
-  // Seconds of each step, by run.
+  // Seconds of each step run by itself, by run.
   std::vector<std::vector<double>> steps;
 };
 
@@ -49,8 +49,8 @@ bool IsEnough(const Timings& timings, double total_s, int64_t repeat) {
          (runs >= kLeastRepeats && total_s >= kEnoughSeconds);
 }
 
-// Whole calls and calls step by step in turn, so that both meet the same
-// machine.
+// Whole calls and calls of the bare kernels in turn, so that both meet the
+// same machine.
 absl::StatusOr<Timings> TimeExecutor(Executor* executor, int threads,
                                      int64_t repeat) {
   const TimedCall call = TimeRuns(executor, threads);
@@ -64,7 +64,7 @@ absl::StatusOr<Timings> TimeExecutor(Executor* executor, int threads,
     LATHE_ASSIGN_OR_RETURN(timings.seconds.emplace_back(), call());
     total_s += timings.seconds.back();
     std::vector<double> steps(executor->steps().size(), 0);
-    LATHE_RETURN_IF_ERROR(executor->RunTimed(&steps));
+    LATHE_RETURN_IF_ERROR(executor->RunBare(&steps));
     for (size_t i = 0; i < steps.size(); ++i) {
       timings.steps[i].push_back(steps[i]);
     }
@@ -76,10 +76,14 @@ nlohmann::json ToJson(const Timings& timings, const Executor& executor) {
   constexpr double kMicros = 1e6;
   nlohmann::json nodes = nlohmann::json::array();
   double primitives_us = 0;
+  double reorders_us = 0;
+  double loops_us = 0;
   for (size_t i = 0; i < timings.steps.size(); ++i) {
     const StepInfo& step = executor.steps()[i];
     const double us = kMicros * Median(timings.steps[i]);
     primitives_us += us;
+    if (step.is_reorder) reorders_us += us;
+    if (step.is_loop) loops_us += us;
     nodes.push_back({{"name", step.name},
                      {"kind", step.kind},
                      {"implementation", step.implementation},
@@ -92,6 +96,8 @@ nlohmann::json ToJson(const Timings& timings, const Executor& executor) {
       {"latency_us_p95", kMicros * Quantile(timings.seconds, 0.95)},
       {"repeats", timings.seconds.size()},
       {"primitives_us", primitives_us},
+      {"reorders_us", reorders_us},
+      {"loops_us", loops_us},
       {"peak_bytes", executor.peak_activation_bytes()},
       {"nodes", std::move(nodes)}};
   // A model without steps has nothing to divide by.
@@ -131,12 +137,13 @@ absl::StatusOr<nlohmann::json> Bench(const BenchFlags& flags) {
 
 std::string ResultText(const nlohmann::json& result) {
   std::string text = absl::StrFormat(
-      "latency %.1f us (%.1f to %.1f), kernels %.1f us, ratio %.3f, "
-      "activations %d bytes\n",
+      "latency %.1f us (%.1f to %.1f), kernels %.1f us (reorders %.1f, loops "
+      "%.1f), ratio %.3f, activations %d bytes\n",
       result["latency_us"].get<double>(),
       result["latency_us_p05"].get<double>(),
       result["latency_us_p95"].get<double>(),
       result["primitives_us"].get<double>(),
+      result["reorders_us"].get<double>(), result["loops_us"].get<double>(),
       result["overhead_ratio"].get<double>(),
       result["peak_bytes"].get<int64_t>());
   for (const nlohmann::json& node : result["nodes"]) {
