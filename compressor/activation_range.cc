@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "compressor/reference_ops.h"
+
 namespace lathe {
 namespace {
 
@@ -34,8 +36,6 @@ Magnitudes Fold(const TensorStats& stats) {
   }
   return magnitudes;
 }
-
-int LargestLevel(const TensorStats& stats) { return stats.min < 0 ? 127 : 255; }
 
 float PercentilePoint(const Magnitudes& magnitudes, double percentile) {
   const double wanted = percentile * static_cast<double>(magnitudes.total);
@@ -91,29 +91,141 @@ float LeastErrorPoint(const Magnitudes& magnitudes, float magnitude,
   return best;
 }
 
-}  // namespace
-
-float ClippingPoint(const TensorStats& stats, RangeMethod method,
-                    double percentile) {
-  const float magnitude = std::max(std::abs(stats.min), std::abs(stats.max));
-  const int levels = LargestLevel(stats);
-  if (magnitude / levels < kLeastScale) return 1;
-  float point = magnitude;
-  if (method == RangeMethod::kPercentile) {
-    point = PercentilePoint(Fold(stats), percentile);
-  } else if (method == RangeMethod::kMse) {
-    point = LeastErrorPoint(Fold(stats), magnitude, levels);
+// Mean |error|^norm when magnitudes are clipped and rounded as in SquaredError,
+// bins counting as their centres.
+double NormError(const Magnitudes& magnitudes, double clip, int levels,
+                 double norm) {
+  const double step = clip / levels;
+  double error = 0;
+  for (size_t i = 1; i < magnitudes.counts.size(); ++i) {
+    if (magnitudes.counts[i] == 0) continue;
+    const double centre = (static_cast<double>(i) + 0.5) * magnitudes.width;
+    const double stored =
+        std::min<double>(levels, std::nearbyint(centre / step)) * step;
+    // Inside a step finer than a bin the error is spread evenly over half a
+    // step: its mean power is (step / 2)^norm / (norm + 1).
+    const bool is_fine = step < 2 * magnitudes.width && centre < clip;
+    const double power = is_fine ? std::pow(step / 2, norm) / (norm + 1)
+                                 : std::pow(std::abs(centre - stored), norm);
+    error += static_cast<double>(magnitudes.counts[i]) * power;
   }
-  return std::min(std::max(point, kLeastScale * levels), magnitude);
+  return error;
 }
 
-ActivationGrid ChooseGrid(const TensorStats& stats, RangeMethod method,
-                          double percentile) {
+float LeastNormPoint(const Magnitudes& magnitudes, float magnitude, int levels,
+                     double norm) {
+  float best = magnitude;
+  double least = HUGE_VAL;
+  for (int k = kCandidates; k > 0; --k) {
+    const float clip = magnitude * static_cast<float>(k) / kCandidates;
+    const double error = NormError(magnitudes, clip, levels, norm);
+    if (error < least) {
+      least = error;
+      best = clip;
+    }
+  }
+  return best;
+}
+
+// Divergence of the first `bins` bins, rounded to `levels` equal groups, from
+// the same with the rest of the histogram put into the last of them.
+double Divergence(const Magnitudes& magnitudes, int64_t bins, int levels) {
+  const std::vector<int64_t>& counts = magnitudes.counts;
+  double outside = 0;
+  for (size_t i = bins; i < counts.size(); ++i) outside += counts[i];
+  double inside = 0;
+  for (int64_t i = 0; i < bins; ++i) inside += counts[i];
+  if (inside == 0) return HUGE_VAL;
+  const double total = inside + outside;
+  double divergence = 0;
+  for (int64_t group = 0; group < levels; ++group) {
+    const int64_t first = group * bins / levels;
+    const int64_t end = (group + 1) * bins / levels;
+    double sum = 0;
+    int64_t filled = 0;
+    for (int64_t i = first; i < end; ++i) {
+      sum += counts[i];
+      filled += counts[i] > 0 ? 1 : 0;
+    }
+    for (int64_t i = first; i < end; ++i) {
+      const double own = counts[i] + (i == bins - 1 ? outside : 0);
+      if (own == 0) continue;
+      // An empty last bin stands for its clipped values by one count.
+      const double rounded = counts[i] > 0 ? sum / filled : 1;
+      divergence += own / total * std::log(own / total * inside / rounded);
+    }
+  }
+  return divergence;
+}
+
+float LeastDivergencePoint(const Magnitudes& magnitudes, float magnitude,
+                           int levels) {
+  const int64_t used =
+      std::min<int64_t>(magnitudes.counts.size(),
+                        static_cast<int64_t>(magnitude / magnitudes.width) + 1);
+  int64_t best = used;
+  double least = HUGE_VAL;
+  for (int64_t bins = std::min<int64_t>(used, std::max(levels / 2, 8));
+       bins <= used; ++bins) {
+    const double divergence = Divergence(magnitudes, bins, levels / 2 + 1);
+    if (divergence < least) {
+      least = divergence;
+      best = bins;
+    }
+  }
+  return static_cast<float>(static_cast<double>(best) * magnitudes.width);
+}
+
+float PointBy(const TensorStats& stats, float magnitude, int levels,
+              const RangeOptions& options) {
+  switch (options.method) {
+    case RangeMethod::kMinMax:
+      return magnitude;
+    case RangeMethod::kMovingAverage:
+      return stats.average_magnitude > 0 ? stats.average_magnitude : magnitude;
+    case RangeMethod::kPercentile:
+      return PercentilePoint(Fold(stats), options.percentile);
+    case RangeMethod::kEntropy:
+      return LeastDivergencePoint(Fold(stats), magnitude, levels);
+    case RangeMethod::kMse:
+      return LeastErrorPoint(Fold(stats), magnitude, levels);
+    case RangeMethod::kNorm:
+      return LeastNormPoint(Fold(stats), magnitude, levels, options.norm);
+  }
+  return magnitude;
+}
+
+}  // namespace
+
+int LargestLevel(bool is_signed, int bits) {
+  return is_signed ? (1 << (bits - 1)) - 1 : (1 << bits) - 1;
+}
+
+float ClippingPoint(const TensorStats& stats, const RangeOptions& options) {
+  const float magnitude = std::max(std::abs(stats.min), std::abs(stats.max));
+  const int levels = LargestLevel(stats.min < 0, options.bits);
+  if (magnitude / levels < kLeastScale) return 1;
+  return std::min(std::max(PointBy(stats, magnitude, levels, options),
+                           kLeastScale * levels),
+                  magnitude);
+}
+
+ActivationGrid ChooseGrid(const TensorStats& stats,
+                          const RangeOptions& options) {
   ActivationGrid grid;
   grid.is_signed = stats.min < 0;
-  grid.scale = ClippingPoint(stats, method, percentile) /
-               static_cast<float>(LargestLevel(stats));
+  grid.scale = ClippingPoint(stats, options) /
+               static_cast<float>(LargestLevel(grid.is_signed, options.bits));
   return grid;
+}
+
+Tensor RoundToGrid(const Tensor& tensor, const ActivationGrid& grid) {
+  const absl::Span<const float> values = tensor.values<float>();
+  std::vector<float> rounded(values.size());
+  for (size_t i = 0; i < rounded.size(); ++i) {
+    rounded[i] = ApplyGrid(grid, values[i]);
+  }
+  return Tensor::Of<float>(tensor.shape(), rounded);
 }
 
 }  // namespace lathe

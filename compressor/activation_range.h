@@ -3,24 +3,58 @@
 #define LATHE_COMPRESSOR_ACTIVATION_RANGE_H_
 
 #include "compressor/activation_stats.h"
-#include "compressor/compress.h"
 #include "compressor/graph.h"
+#include "compressor/tensor.h"
 
 namespace lathe {
 
-// The largest magnitude that an 8-bit grid should represent: for kMinMax the
-// largest seen; for kPercentile the least that at least the share `percentile`
-// of the values does not exceed (to a bin of the histogram); for kMse the one
-// with the least mean squared error of rounding and clipping. Positive, and 1
-// for a tensor of zeros.
-float ClippingPoint(const TensorStats& stats, RangeMethod method,
-                    double percentile);
+// How activation ranges are taken from their statistics.
+enum class RangeMethod {
+  // The largest magnitude seen.
+  kMinMax,
+  // The moving average of the largest magnitudes of the calibration's chunks
+  // (Jacob et al., "Quantization and Training of Neural Networks for Efficient
+  // Integer-Arithmetic-Only Inference", 2018, section 3.1); kMinMax where it is
+  // not known.
+  kMovingAverage,
+  // The least that at least the share `percentile` of the values does not
+  // exceed, to a bin of the histogram.
+  kPercentile,
+  // The least Kullback-Leibler divergence of the rounded distribution from the
+  // clipped one (Migacz, "8-bit Inference with TensorRT", 2017).
+  kEntropy,
+  // The least mean squared error of rounding and clipping.
+  kMse,
+  // The least mean |error|^norm; the candidates among which kLossAware chooses
+  // (loss_aware_ranges.h).
+  kNorm,
+};
+
+struct RangeOptions {
+  RangeMethod method = RangeMethod::kMse;
+  // Share of the values inside the range, for kPercentile.
+  double percentile = 0.9999;
+  // Exponent, for kNorm.
+  double norm = 2;
+  // Of the grid, in [2, 8]. Kernels have 8; fewer are for studies.
+  int bits = 8;
+};
+
+// The largest magnitude that a grid should represent, by `options`. Positive,
+// and 1 for a tensor of zeros.
+float ClippingPoint(const TensorStats& stats, const RangeOptions& options);
 
 // An unsigned grid with zero point 0 when no value is negative, else a
 // symmetric signed one: the two forms that need no zero point, with which
 // integer kernels are fastest.
-ActivationGrid ChooseGrid(const TensorStats& stats, RangeMethod method,
-                          double percentile);
+ActivationGrid ChooseGrid(const TensorStats& stats,
+                          const RangeOptions& options);
+
+// The largest level that `bits` bits give such a grid.
+int LargestLevel(bool is_signed, int bits);
+
+// Every value of the float32 `tensor` rounded to the grid.
+Tensor RoundToGrid(const Tensor& tensor, const ActivationGrid& grid);
 
 }  // namespace lathe
 

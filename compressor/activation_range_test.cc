@@ -37,7 +37,7 @@ double GridError(const std::vector<float>& values, const ActivationGrid& grid) {
 
 TEST(ActivationRange, ValuesOfOneSignUseAnUnsignedGrid) {
   const ActivationGrid grid =
-      ChooseGrid(StatsOf({0, 1, 2.55f}), RangeMethod::kMinMax, 1);
+      ChooseGrid(StatsOf({0, 1, 2.55f}), {RangeMethod::kMinMax, 1});
   EXPECT_FALSE(grid.is_signed);
   EXPECT_EQ(grid.zero_point, 0);
   EXPECT_FLOAT_EQ(grid.scale, 0.01f);
@@ -45,7 +45,7 @@ TEST(ActivationRange, ValuesOfOneSignUseAnUnsignedGrid) {
 
 TEST(ActivationRange, NegativeValuesMakeASymmetricSignedGrid) {
   const ActivationGrid grid =
-      ChooseGrid(StatsOf({-2.54f, 1}), RangeMethod::kMinMax, 1);
+      ChooseGrid(StatsOf({-2.54f, 1}), {RangeMethod::kMinMax, 1});
   EXPECT_TRUE(grid.is_signed);
   EXPECT_EQ(grid.zero_point, 0);
   EXPECT_FLOAT_EQ(grid.scale, 0.02f);
@@ -53,8 +53,10 @@ TEST(ActivationRange, NegativeValuesMakeASymmetricSignedGrid) {
 
 TEST(ActivationRange, ZerosHaveAUsableGrid) {
   for (const RangeMethod method :
-       {RangeMethod::kMinMax, RangeMethod::kPercentile, RangeMethod::kMse}) {
-    const ActivationGrid grid = ChooseGrid(StatsOf({0, 0}), method, 0.99);
+       {RangeMethod::kMinMax, RangeMethod::kMovingAverage,
+        RangeMethod::kPercentile, RangeMethod::kEntropy, RangeMethod::kMse,
+        RangeMethod::kNorm}) {
+    const ActivationGrid grid = ChooseGrid(StatsOf({0, 0}), {method, 0.99});
     EXPECT_FLOAT_EQ(grid.scale, 1 / 255.0f);
   }
 }
@@ -64,8 +66,8 @@ TEST(ActivationRange, APercentileLeavesOutTheTail) {
   values.push_back(100);
   const TensorStats stats = StatsOf(values);
   const float bin = 2 * stats.limit / kHistogramBins;
-  EXPECT_NEAR(ClippingPoint(stats, RangeMethod::kPercentile, 0.99), 1, bin);
-  EXPECT_EQ(ClippingPoint(stats, RangeMethod::kPercentile, 1), 100);
+  EXPECT_NEAR(ClippingPoint(stats, {RangeMethod::kPercentile, 0.99}), 1, bin);
+  EXPECT_EQ(ClippingPoint(stats, {RangeMethod::kPercentile, 1}), 100);
 }
 
 TEST(ActivationRange, MinMaxErrsByAtMostHalfAStep) {
@@ -73,7 +75,7 @@ TEST(ActivationRange, MinMaxErrsByAtMostHalfAStep) {
   std::vector<float> values(1000);
   for (float& v : values) v = random.Normal(2);
   const ActivationGrid grid =
-      ChooseGrid(StatsOf(values), RangeMethod::kMinMax, 1);
+      ChooseGrid(StatsOf(values), {RangeMethod::kMinMax, 1});
   for (const float v : values) {
     EXPECT_LE(std::abs(ApplyGrid(grid, v) - v), grid.scale * 0.50002f);
   }
@@ -89,8 +91,8 @@ TEST_P(MseRanges, ErrHardlyMoreThanTheBestOfAFineSearch) {
   }
   const TensorStats stats = StatsOf(values);
   const double error =
-      GridError(values, ChooseGrid(stats, RangeMethod::kMse, 1));
-  ActivationGrid grid = ChooseGrid(stats, RangeMethod::kMinMax, 1);
+      GridError(values, ChooseGrid(stats, {RangeMethod::kMse, 1}));
+  ActivationGrid grid = ChooseGrid(stats, {RangeMethod::kMinMax, 1});
   const float widest = grid.scale;
   double best = GridError(values, grid);
   for (int k = 1; k < 300; ++k) {
@@ -98,6 +100,31 @@ TEST_P(MseRanges, ErrHardlyMoreThanTheBestOfAFineSearch) {
     best = std::min(best, GridError(values, grid));
   }
   EXPECT_LE(error, 1.05 * best);
+}
+
+TEST_P(MseRanges, AreThoseOfTheSecondNormAndWiderNormsClipLess) {
+  const TensorStats stats = StatsOf(ReluLike(20000, GetParam()));
+  const auto point = [&stats](double norm) {
+    return ClippingPoint(stats, {RangeMethod::kNorm, 1, norm, 4});
+  };
+  EXPECT_NEAR(point(2), ClippingPoint(stats, {RangeMethod::kMse, 1, 2, 4}),
+              0.03f * stats.max);
+  EXPECT_LE(point(2), point(3));
+  EXPECT_LT(point(2), point(8));
+}
+
+TEST_P(MseRanges, EntropyClipsTheTail) {
+  const TensorStats stats = StatsOf(ReluLike(20000, GetParam()));
+  const float point = ClippingPoint(stats, {RangeMethod::kEntropy, 1, 2, 4});
+  EXPECT_LT(point, 0.9f * stats.max);
+  EXPECT_GT(point, 0.02f * stats.max);
+}
+
+TEST(ActivationRange, TheMovingAverageIsUsedWhereItIsKnown) {
+  TensorStats stats = StatsOf({0, 10});
+  EXPECT_EQ(ClippingPoint(stats, {RangeMethod::kMovingAverage}), 10);
+  stats.average_magnitude = 4;
+  EXPECT_EQ(ClippingPoint(stats, {RangeMethod::kMovingAverage}), 4);
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, MseRanges, ::testing::Range(0, 6));

@@ -19,13 +19,29 @@ namespace {
 // Samples that are run at once; bounds memory.
 constexpr int64_t kChunkSamples = 32;
 
+// Share of the newest chunk in the moving average: high, as tens of chunks must
+// do here where training has thousands of batches.
+constexpr float kNewestShare = 0.1f;
+
+void Average(absl::Span<const float> chunk, TensorStats* stats) {
+  float magnitude = 0;
+  for (const float x : chunk) magnitude = std::max(magnitude, std::abs(x));
+  float& average = stats->average_magnitude;
+  average = average == 0
+                ? magnitude
+                : (1 - kNewestShare) * average + kNewestShare * magnitude;
+}
+
 absl::Status Add(const Value& value, const Tensor& tensor,
                  ActivationStats* stats) {
   if (tensor.type() != DataType::kFloat32 || tensor.size() == 0) {
     return absl::OkStatus();
   }
   const auto it = stats->tensors.try_emplace(value.name, EmptyStats()).first;
-  if (AddToStats(tensor.values<float>(), &it->second)) return absl::OkStatus();
+  if (AddToStats(tensor.values<float>(), &it->second)) {
+    Average(tensor.values<float>(), &it->second);
+    return absl::OkStatus();
+  }
   return absl::InvalidArgumentError(absl::StrCat(
       "activation ", value.name,
       " is not finite (infinite or NaN) on the calibration samples; check the "
@@ -79,6 +95,12 @@ absl::Status CheckTensor(const v1::TensorStats& tensor) {
     return invalid(
         absl::StrCat("limit = ", tensor.limit(), ", not finite and positive"));
   }
+  if (!std::isfinite(tensor.average_magnitude()) ||
+      tensor.average_magnitude() < 0) {
+    return invalid(
+        absl::StrCat("average magnitude = ", tensor.average_magnitude(),
+                     ", not finite and >= 0"));
+  }
   return absl::OkStatus();
 }
 
@@ -119,6 +141,7 @@ std::string SerializeActivationStats(const ActivationStats& stats) {
     out->set_min(tensor.min);
     out->set_max(tensor.max);
     out->set_limit(tensor.limit);
+    out->set_average_magnitude(tensor.average_magnitude);
     out->mutable_histogram()->Add(tensor.histogram.begin(),
                                   tensor.histogram.end());
   }
@@ -142,7 +165,8 @@ absl::StatusOr<ActivationStats> ParseActivationStats(absl::string_view bytes) {
     LATHE_RETURN_IF_ERROR(CheckTensor(tensor));
     TensorStats parsed{tensor.min(), tensor.max(), tensor.limit(),
                        std::vector<int64_t>(tensor.histogram().begin(),
-                                            tensor.histogram().end())};
+                                            tensor.histogram().end()),
+                       tensor.average_magnitude()};
     if (!stats.tensors.emplace(tensor.name(), std::move(parsed)).second) {
       return absl::InvalidArgumentError(absl::StrCat(
           "activation statistics: tensor ", tensor.name(), " twice"));

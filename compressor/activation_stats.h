@@ -23,6 +23,9 @@ struct TensorStats {
   // [-limit + i * w, -limit + (i + 1) * w) with w = 2 * limit / n.
   float limit = 0;
   std::vector<int64_t> histogram;
+  // Moving average of the largest magnitude of each chunk of samples; 0 when it
+  // was not collected.
+  float average_magnitude = 0;
 };
 
 // By value name. Names survive Canonicalize and Compress, so that statistics

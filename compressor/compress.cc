@@ -10,10 +10,11 @@
 #include "base/status.h"
 #include "compressor/activation_range.h"
 #include "compressor/channel_groups.h"
+#include "compressor/equalize.h"
 #include "compressor/graph_edit.h"
 #include "compressor/prune.h"
+#include "compressor/quantize_pass.h"
 #include "compressor/rebuild_pass.h"
-#include "compressor/weight_quantizer.h"
 #include "proto/plan.h"
 
 namespace lathe {
@@ -114,25 +115,39 @@ bool IsQuantizedAlready(const Node& node, const v1::LayerChoice& choice) {
          node.quantized_weights->bits <= choice.weight_bits();
 }
 
-// Sets the precision of a layer, and for INT8 its integer weights.
-absl::Status SetPrecision(const LayerChannels& layer,
-                          const v1::LayerChoice& choice, GraphParts* parts) {
-  Node& node = parts->nodes[layer.node];
-  node.precision = choice.precision();
-  if (IsQuantizedAlready(node, choice)) return absl::OkStatus();
-  node.quantized_weights.reset();
-  if (choice.precision() != v1::INT8) return absl::OkStatus();
-  const Tensor weights = *parts->values[node.inputs[1]].constant;
-  absl::StatusOr<QuantizedWeights> quantized = QuantizeWeights(
-      weights, layer.weight_axis, choice.weight_bits(), ScaleMethod::kMse);
-  if (!quantized.ok()) {
-    return Annotate(quantized.status(), absl::StrCat("layer ", node.name));
+// Sets the precisions; returns the layers that get integer weights.
+std::vector<QuantizedChoice> SetPrecisions(const ChannelGroups& groups,
+                                           const v1::CompressionPlan& plan,
+                                           GraphParts* parts) {
+  std::vector<QuantizedChoice> quantized;
+  for (size_t i = 0; i < groups.layers.size(); ++i) {
+    const LayerChannels& layer = groups.layers[i];
+    const v1::LayerChoice& choice = plan.layers(static_cast<int>(i));
+    Node& node = parts->nodes[layer.node];
+    node.precision = choice.precision();
+    if (IsQuantizedAlready(node, choice)) continue;
+    node.quantized_weights.reset();
+    if (choice.precision() != v1::INT8) continue;
+    quantized.push_back({layer.node, layer.weight_axis, layer.output_axis,
+                         choice.weight_bits()});
   }
-  SetConstantInput(
-      parts, layer.node, 1,
-      DequantizeWeights(*quantized, weights.shape(), layer.weight_axis));
-  node.quantized_weights = *std::move(quantized);
-  return absl::OkStatus();
+  return quantized;
+}
+
+// Keeps what `value` holds within `most` steps of its grid, so that the
+// kernels' 8-bit grid has no more levels than one of fewer bits. A value
+// without producer keeps all.
+void Coarsen(ValueId id, int most, GraphParts* parts) {
+  const ActivationGrid& grid = *parts->values[id].grid;
+  const float limit = grid.scale * static_cast<float>(most);
+  for (Node& node : parts->nodes) {
+    if (node.outputs[0] != id) continue;
+    PostOp clip;
+    clip.kind = PostOp::Kind::kClip;
+    clip.alpha = grid.is_signed ? -limit : 0;
+    clip.beta = limit;
+    node.post_ops.push_back(clip);
+  }
 }
 
 absl::Status SetGrids(const std::set<ValueId>& inputs,
@@ -150,10 +165,58 @@ absl::Status SetGrids(const std::set<ValueId>& inputs,
           " has no statistics, so that its int8 range is not known; collect "
           "them from this model"));
     }
-    value.grid =
-        ChooseGrid(found->second, options.range_method, options.percentile);
+    value.grid = ChooseGrid(found->second, options.range);
+    if (options.range.bits < 8) {
+      Coarsen(id, LargestLevel(value.grid->is_signed, options.range.bits),
+              parts);
+    }
   }
   return absl::OkStatus();
+}
+
+// `original` with equalised layers, and `stats` with those of the values that
+// it changed.
+absl::StatusOr<Graph> Equalize(const Graph& original,
+                               const std::vector<QuantizedChoice>& layers,
+                               int64_t samples, ActivationSource& source,
+                               ActivationStats* stats) {
+  std::set<int> nodes;
+  for (const QuantizedChoice& layer : layers) nodes.insert(layer.node);
+  LATHE_ASSIGN_OR_RETURN(EqualizedNetwork equalized,
+                         EqualizeLayers(original, nodes));
+  if (equalized.scaled.empty()) return original;
+  LATHE_ASSIGN_OR_RETURN(
+      const ActivationStats fresh,
+      CollectActivationStats(equalized.graph, source,
+                             std::min(samples, source.SampleCount())));
+  for (const ValueId id : equalized.scaled) {
+    const std::string& name = original.value(id).name;
+    const auto found = fresh.tensors.find(name);
+    if (found != fresh.tensors.end()) stats->tensors[name] = found->second;
+  }
+  return std::move(equalized.graph);
+}
+
+// Gives `layers` of `original`, whose precisions are set, their weights, and
+// the values `inputs` grids.
+absl::StatusOr<Graph> Quantize(const Graph& original,
+                               const std::vector<QuantizedChoice>& layers,
+                               const std::set<ValueId>& inputs, bool is_pruned,
+                               const ActivationStats& stats,
+                               ActivationSource& source,
+                               const CompressOptions& options) {
+  ActivationStats own = stats;
+  Graph graph = original;
+  if (options.is_equalized) {
+    LATHE_ASSIGN_OR_RETURN(
+        graph,
+        Equalize(original, layers, options.weight_samples, source, &own));
+  }
+  GraphParts parts = graph.parts();
+  LATHE_RETURN_IF_ERROR(SetGrids(inputs, own, options, is_pruned, &parts));
+  LATHE_RETURN_IF_ERROR(QuantizeNetwork(graph, layers, options.weight_samples,
+                                        options.weights, source, &parts));
+  return Graph::Create(std::move(parts));
 }
 
 }  // namespace
@@ -183,14 +246,12 @@ absl::StatusOr<Graph> Compress(const Graph& graph, const v1::SearchSpace& space,
   } else {
     parts = graph.parts();
   }
-  for (size_t i = 0; i < groups.layers.size(); ++i) {
-    LATHE_RETURN_IF_ERROR(SetPrecision(
-        groups.layers[i], plan.layers(static_cast<int>(i)), &parts));
-  }
-  LATHE_RETURN_IF_ERROR(SetGrids(quantized,
-                                 pruned_stats ? *pruned_stats : stats, options,
-                                 is_pruned, &parts));
-  return Graph::Create(std::move(parts));
+  const std::vector<QuantizedChoice> layers =
+      SetPrecisions(groups, plan, &parts);
+  if (quantized.empty()) return Graph::Create(std::move(parts));
+  LATHE_ASSIGN_OR_RETURN(const Graph original, Graph::Create(std::move(parts)));
+  return Quantize(original, layers, quantized, is_pruned,
+                  pruned_stats ? *pruned_stats : stats, source, options);
 }
 
 }  // namespace lathe

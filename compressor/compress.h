@@ -5,20 +5,22 @@
 #include <cstdint>
 
 #include "absl/status/statusor.h"
+#include "compressor/activation_range.h"
 #include "compressor/activation_source.h"
 #include "compressor/activation_stats.h"
 #include "compressor/graph.h"
+#include "compressor/quantize_layer.h"
 #include "proto/types.pb.h"
 
 namespace lathe {
 
-enum class RangeMethod { kMinMax, kPercentile, kMse };
-
 struct CompressOptions {
-  // How activation ranges are taken from the statistics.
-  RangeMethod range_method = RangeMethod::kMse;
-  // Share of the values inside the range, for kPercentile.
-  double percentile = 0.9999;
+  RangeOptions range;
+  // Whether layers are equalised (equalize.h).
+  bool is_equalized = false;
+  WeightOptions weights;
+  // Samples that the options of the weights look at.
+  int64_t weight_samples = 128;
   // Weights by ridge regression after pruning; false leaves the L1 survivors
   // as they are.
   bool is_rebuilt = true;

@@ -216,12 +216,54 @@ TEST(Compress, EightBitsStayNearTheOriginal) {
   }
 }
 
+TEST(Compress, TheDefaultsLoseLessAtFewBitsOnSamplesTheyDidNotSee) {
+  for (const int bits : {4, 3, 2}) {
+    double plain = 0;
+    double repaired = 0;
+    for (int seed = 0; seed < 6; ++seed) {
+      Network setup = RandomNetwork(seed, 32);
+      v1::CompressionPlan plan = BaselinePlan(setup.space);
+      SetAll(&plan, v1::INT8, bits);
+      TestRandom random(seed + 700);
+      const Tensor input = random.NormalTensor({8, 3, 8, 8}, 1);
+      const Tensor expected = Evaluate(setup.graph, input);
+      CompressOptions options;
+      repaired += RootMeanSquare(
+          Evaluate(MustCompress(setup, plan, options), input), expected);
+      options.weights = NearestWeights();
+      plain += RootMeanSquare(
+          Evaluate(MustCompress(setup, plan, options), input), expected);
+    }
+    EXPECT_LT(repaired, 0.8 * plain) << bits << " bits";
+  }
+}
+
+TEST(Compress, FewerActivationBitsLeaveFewerValues) {
+  Network setup = RandomNetwork(2, 16);
+  v1::CompressionPlan plan = BaselinePlan(setup.space);
+  SetAll(&plan, v1::INT8, 8);
+  CompressOptions options;
+  options.range.bits = 4;
+  const Graph graph = MustCompress(setup, plan, options);
+  for (const Node& node : graph.nodes()) {
+    const std::optional<ActivationGrid>& grid =
+        graph.value(node.outputs[0]).grid;
+    if (!grid) continue;
+    ASSERT_FALSE(node.post_ops.empty());
+    EXPECT_EQ(node.post_ops.back().kind, PostOp::Kind::kClip);
+    EXPECT_FLOAT_EQ(node.post_ops.back().beta,
+                    grid->scale * (grid->is_signed ? 7 : 15));
+  }
+}
+
 TEST(Compress, AnUnprunedPlanUsesTheStatisticsAndRunsNothing) {
   Network setup = RandomNetwork(1);
   v1::CompressionPlan plan = BaselinePlan(setup.space);
   SetAll(&plan, v1::INT8, 8);
   const int64_t before = setup.source.runs();
-  MustCompress(setup, plan);
+  CompressOptions options;
+  options.weights = NearestWeights();
+  MustCompress(setup, plan, options);
   EXPECT_EQ(setup.source.runs(), before);
 }
 

@@ -10,6 +10,7 @@
 #include "compressor/fixed_batch_source.h"
 #include "compressor/graph_edit.h"
 #include "compressor/histogram.h"
+#include "compressor/layer_target.h"
 #include "compressor/live_tensors.h"
 #include "compressor/prune.h"
 #include "compressor/rebuild.h"
@@ -51,34 +52,6 @@ absl::StatusOr<int64_t> PeakBytes(const Graph& graph, int64_t batch) {
     }
   }
   return peak;
-}
-
-// How many post-ops from the first on are additions.
-int LeadingAdditions(const Node& node) {
-  int count = 0;
-  while (count < static_cast<int>(node.post_ops.size()) &&
-         node.post_ops[count].kind == PostOp::Kind::kAdd) {
-    ++count;
-  }
-  return count;
-}
-
-// `node` with its first `count` post-ops only.
-Node WithPostOps(const Node& node, int count) {
-  Node cut = node;
-  int inputs = node.OperatorInputs();
-  cut.post_ops.resize(count);
-  for (const PostOp& op : cut.post_ops) inputs = std::max(inputs, op.input + 1);
-  cut.inputs.resize(inputs);
-  return cut;
-}
-
-Tensor Minus(const Tensor& a, const Tensor& b) {
-  std::vector<float> difference(a.values<float>().begin(),
-                                a.values<float>().end());
-  const absl::Span<const float> other = b.values<float>();
-  for (size_t i = 0; i < difference.size(); ++i) difference[i] -= other[i];
-  return Tensor::Of<float>(a.shape(), difference);
 }
 
 class RebuildPass {
@@ -168,7 +141,11 @@ class RebuildPass {
                        const std::vector<Tensor>& inputs,
                        const Tensor& output) {
     Node& node = parts_.nodes[layer.node];
-    LATHE_ASSIGN_OR_RETURN(const Tensor target, Target(layer, inputs, output));
+    LATHE_ASSIGN_OR_RETURN(
+        const Tensor target,
+        LayerTarget({original_, layer.node, inputs, output}, layer.output_axis,
+                    KeptIndices(layer.out_symbols, is_kept_), pruned_live_,
+                    source_));
     LayerWeights kept;
     kept.weights = *parts_.values[node.inputs[1]].constant;
     const bool has_bias = node.op_type != "MatMul" &&
@@ -190,39 +167,6 @@ class RebuildPass {
       SetConstantInput(&parts_, layer.node, 2, *std::move(rebuilt.bias));
     }
     return absl::OkStatus();
-  }
-
-  // What the pruned layer should give before its post-ops: see RebuildNetwork.
-  absl::StatusOr<Tensor> Target(const LayerChannels& layer,
-                                const std::vector<Tensor>& inputs,
-                                const Tensor& output) {
-    const Node& node = original_.nodes()[layer.node];
-    int additions = LeadingAdditions(node);
-    const std::vector<int64_t> kept = KeptIndices(layer.out_symbols, is_kept_);
-    Shape kept_shape = output.shape();
-    kept_shape[layer.output_axis] = static_cast<int64_t>(kept.size());
-    for (int i = 0; i < additions; ++i) {
-      const ValueId id = node.inputs[node.post_ops[i].input];
-      // A constant is in both sums; a broadcast value is left to itself.
-      const bool is_alike = !original_.IsConstant(id) &&
-                            pruned_live_.at(id).shape() == kept_shape;
-      if (!is_alike) additions = i;
-    }
-    Tensor target = output;
-    if (additions < static_cast<int>(node.post_ops.size())) {
-      const Node cut = WithPostOps(node, additions);
-      LATHE_ASSIGN_OR_RETURN(
-          std::vector<Tensor> outputs,
-          source_.Run(
-              cut, absl::MakeConstSpan(inputs).subspan(0, cut.inputs.size())));
-      target = std::move(outputs[0]);
-    }
-    target = TakeAlongAxis(target, layer.output_axis, kept);
-    for (int i = 0; i < additions; ++i) {
-      target =
-          Minus(target, pruned_live_.at(node.inputs[node.post_ops[i].input]));
-    }
-    return target;
   }
 
   absl::Status Observe(ValueId id, const Tensor& tensor) {

@@ -43,26 +43,6 @@ Eigen::MatrixXd SolveShifted(Eigen::MatrixXd a, double lambda,
   return Eigen::LDLT<Eigen::MatrixXd>(a).solve(b);
 }
 
-Eigen::MatrixXd SolvePrimal(const Observations& x, const Observations& y,
-                            double ridge) {
-  const Eigen::Index inputs = x.cols();
-  Eigen::MatrixXd gram = Eigen::MatrixXd::Zero(inputs, inputs);
-  Eigen::MatrixXd cross = Eigen::MatrixXd::Zero(inputs, y.cols());
-  for (Eigen::Index start = 0; start < x.rows(); start += kBlockRows) {
-    const Eigen::Index rows = std::min(kBlockRows, x.rows() - start);
-    const Eigen::MatrixXf part = x.middleRows(start, rows);
-    Eigen::MatrixXf products = Eigen::MatrixXf::Zero(inputs, inputs);
-    products.selfadjointView<Eigen::Lower>().rankUpdate(part.transpose());
-    gram += products.cast<double>();
-    const Eigen::MatrixXf crossed =
-        part.transpose() * y.middleRows(start, rows);
-    cross += crossed.cast<double>();
-  }
-  const double mean_diagonal = gram.trace() / static_cast<double>(inputs);
-  if (mean_diagonal <= 0) return Eigen::MatrixXd::Zero(inputs, y.cols());
-  return SolveShifted(std::move(gram), ridge * mean_diagonal, cross);
-}
-
 // W = X' (X X' + lambda I)^-1 Y, the same W when there are fewer rows than
 // inputs.
 Eigen::MatrixXd SolveDual(const Observations& x, const Observations& y,
@@ -82,8 +62,52 @@ Eigen::MatrixXd SolveDual(const Observations& x, const Observations& y,
 
 }  // namespace
 
+Moments MomentsOf(Observations x, Observations y, bool takes_means) {
+  FixBlocking();
+  Moments moments;
+  moments.x_means = Eigen::VectorXd::Zero(x.cols());
+  moments.y_means = Eigen::VectorXd::Zero(y.cols());
+  if (takes_means) {
+    moments.x_means = TakeMeans(&x);
+    moments.y_means = TakeMeans(&y);
+  }
+  const Eigen::Index inputs = x.cols();
+  moments.gram = Eigen::MatrixXd::Zero(inputs, inputs);
+  moments.cross = Eigen::MatrixXd::Zero(inputs, y.cols());
+  for (Eigen::Index start = 0; start < x.rows(); start += kBlockRows) {
+    const Eigen::Index rows = std::min(kBlockRows, x.rows() - start);
+    const Eigen::MatrixXf part = x.middleRows(start, rows);
+    Eigen::MatrixXf products = Eigen::MatrixXf::Zero(inputs, inputs);
+    products.selfadjointView<Eigen::Lower>().rankUpdate(part.transpose());
+    moments.gram += products.cast<double>();
+    const Eigen::MatrixXf crossed =
+        part.transpose() * y.middleRows(start, rows);
+    moments.cross += crossed.cast<double>();
+  }
+  return moments;
+}
+
+Eigen::MatrixXd SolveMoments(const Moments& moments, double ridge) {
+  const Eigen::Index inputs = moments.gram.rows();
+  const double mean_diagonal =
+      moments.gram.trace() / static_cast<double>(inputs);
+  if (mean_diagonal <= 0) {
+    return Eigen::MatrixXd::Zero(inputs, moments.cross.cols());
+  }
+  return SolveShifted(moments.gram, ridge * mean_diagonal, moments.cross);
+}
+
 RidgeSolution SolveRidge(Observations x, Observations y, double ridge,
                          bool has_intercept) {
+  RidgeSolution solution;
+  if (x.rows() >= x.cols()) {
+    const Moments moments =
+        MomentsOf(std::move(x), std::move(y), has_intercept);
+    solution.weights = SolveMoments(moments, ridge);
+    solution.intercept =
+        moments.y_means - solution.weights.transpose() * moments.x_means;
+    return solution;
+  }
   FixBlocking();
   Eigen::VectorXd x_means = Eigen::VectorXd::Zero(x.cols());
   Eigen::VectorXd y_means = Eigen::VectorXd::Zero(y.cols());
@@ -91,9 +115,7 @@ RidgeSolution SolveRidge(Observations x, Observations y, double ridge,
     x_means = TakeMeans(&x);
     y_means = TakeMeans(&y);
   }
-  RidgeSolution solution;
-  solution.weights =
-      x.rows() < x.cols() ? SolveDual(x, y, ridge) : SolvePrimal(x, y, ridge);
+  solution.weights = SolveDual(x, y, ridge);
   solution.intercept = y_means - solution.weights.transpose() * x_means;
   return solution;
 }

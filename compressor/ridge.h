@@ -10,6 +10,22 @@ namespace lathe {
 using Observations =
     Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 
+// Sums over the rows of x and y.
+struct Moments {
+  Eigen::VectorXd x_means;  // [inputs]; 0 where means stay in.
+  Eigen::VectorXd y_means;  // [outputs]
+  Eigen::MatrixXd gram;     // x' x, of which only the lower half is set.
+  Eigen::MatrixXd cross;    // x' y
+};
+
+// Takes the column means out of x and y where `takes_means`. The same bits
+// every time. REQUIRES: x and y have the same number of rows, at least 1.
+Moments MomentsOf(Observations x, Observations y, bool takes_means);
+
+// The W that minimises the squared error of W' x for y, plus lambda |W|^2, as
+// SolveRidge has it.
+Eigen::MatrixXd SolveMoments(const Moments& moments, double ridge);
+
 struct RidgeSolution {
   Eigen::MatrixXd weights;    // [inputs, outputs]
   Eigen::VectorXd intercept;  // [outputs]

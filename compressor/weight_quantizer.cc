@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
+#include "base/status.h"
 
 namespace lathe {
 namespace {
@@ -113,47 +114,64 @@ struct ChannelLayout {
 
 }  // namespace
 
+absl::StatusOr<float> ChooseScale(absl::Span<const float> weights, int most,
+                                  ScaleMethod method) {
+  float magnitude = 0;
+  for (const float weight : weights) {
+    // A NaN makes the magnitude NaN, and it stays so.
+    const float x = std::abs(weight);
+    if (!(x <= magnitude)) magnitude = x + magnitude * 0;
+  }
+  if (!std::isfinite(magnitude)) {
+    return absl::InvalidArgumentError("a weight is not finite");
+  }
+  const float limit = static_cast<float>(most);
+  if (magnitude / limit < kLeastMagnitude) return 1;
+  return method == ScaleMethod::kMse ? BestScale(weights, magnitude, limit)
+                                     : magnitude / limit;
+}
+
 absl::StatusOr<QuantizedWeights> QuantizeWeights(const Tensor& weights,
                                                  int channel_axis, int bits,
-                                                 ScaleMethod method) {
+                                                 ScaleMethod method,
+                                                 ScaleScope scope) {
   if (bits < 2 || bits > 8) {
     return absl::InvalidArgumentError(
         absl::StrCat("bits = ", bits, ", not in [2, 8]"));
   }
   const absl::Span<const float> values = weights.values<float>();
   const ChannelLayout layout(weights.shape(), channel_axis);
-  const float most = static_cast<float>((1 << (bits - 1)) - 1);
+  const int most = (1 << (bits - 1)) - 1;
   QuantizedWeights quantized;
   quantized.bits = bits;
   quantized.levels.resize(values.size());
+  if (scope == ScaleScope::kPerTensor) {
+    LATHE_ASSIGN_OR_RETURN(const float scale,
+                           ChooseScale(values, most, method));
+    quantized.scales = {scale};
+  }
   std::vector<float> channel;
   for (int64_t c = 0; c < layout.channels; ++c) {
-    channel.clear();
-    float magnitude = 0;
-    layout.ForEach(c, [&](int64_t i) {
-      channel.push_back(values[i]);
-      // A NaN makes the magnitude NaN, and it stays so.
-      const float x = std::abs(values[i]);
-      if (!(x <= magnitude)) magnitude = x + magnitude * 0;
-    });
-    if (!std::isfinite(magnitude)) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("channel ", c, " has a weight that is not finite"));
+    if (scope == ScaleScope::kPerChannel) {
+      channel.clear();
+      layout.ForEach(c, [&](int64_t i) { channel.push_back(values[i]); });
+      const absl::StatusOr<float> scale = ChooseScale(channel, most, method);
+      if (!scale.ok()) {
+        return Annotate(scale.status(), absl::StrCat("channel ", c));
+      }
+      quantized.scales.push_back(*scale);
     }
-    const bool is_zero = magnitude / most < kLeastMagnitude;
-    const float scale = is_zero ? 1
-                        : method == ScaleMethod::kMse
-                            ? BestScale(channel, magnitude, most)
-                            : magnitude / most;
-    quantized.scales.push_back(scale);
-    if (is_zero) continue;
-    const float inverse = 1 / scale;
+    const float inverse = 1 / quantized.scales.back();
     layout.ForEach(c, [&](int64_t i) {
-      quantized.levels[i] =
-          static_cast<int8_t>(Level(values[i], inverse, most));
+      quantized.levels[i] = static_cast<int8_t>(
+          Level(values[i], inverse, static_cast<float>(most)));
     });
   }
   return quantized;
+}
+
+float NearestLevel(float weight, float scale, int most) {
+  return Level(weight, 1 / scale, static_cast<float>(most));
 }
 
 Tensor DequantizeWeights(const QuantizedWeights& quantized, const Shape& shape,

@@ -3,6 +3,7 @@
 #define LATHE_COMPRESSOR_WEIGHT_QUANTIZER_H_
 
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "compressor/graph.h"
 #include "compressor/tensor.h"
 
@@ -16,17 +17,29 @@ enum class ScaleMethod {
   kMse,
 };
 
+enum class ScaleScope { kPerChannel, kPerTensor };
+
 // Quantises `weights` symmetrically to `bits` bits, one scale per slice along
-// `channel_axis`: levels in [-(2^(bits-1) - 1), 2^(bits-1) - 1], halves to
-// even. A channel of zeros (or of magnitudes below 1e-30, whose scale would
-// not be a normal number) gets scale 1 and levels 0.
+// `channel_axis`, or one in all: levels in [-(2^(bits-1) - 1), 2^(bits-1) - 1],
+// halves to even. A channel of zeros (or of magnitudes below 1e-30, whose scale
+// would not be a normal number) gets scale 1 and levels 0.
 //
 // REQUIRES: `weights` is float32 and 0 <= channel_axis < rank.
 // Errors:
 //   InvalidArgument - `bits` is not in [2, 8], or a weight is not finite.
-absl::StatusOr<QuantizedWeights> QuantizeWeights(const Tensor& weights,
-                                                 int channel_axis, int bits,
-                                                 ScaleMethod method);
+absl::StatusOr<QuantizedWeights> QuantizeWeights(
+    const Tensor& weights, int channel_axis, int bits, ScaleMethod method,
+    ScaleScope scope = ScaleScope::kPerChannel);
+
+// The scale with which `weights` (one channel, or a whole tensor) lose least
+// when rounded to levels in [-most, most], by `method`; 1 for zeros.
+//
+// Errors: InvalidArgument - a weight is not finite.
+absl::StatusOr<float> ChooseScale(absl::Span<const float> weights, int most,
+                                  ScaleMethod method);
+
+// `weight` / scale to the nearest integer in [-most, most], halves to even.
+float NearestLevel(float weight, float scale, int most);
 
 // scale * level for each element, as float32 of `shape`.
 Tensor DequantizeWeights(const QuantizedWeights& quantized, const Shape& shape,

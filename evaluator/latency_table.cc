@@ -218,7 +218,8 @@ absl::StatusOr<v1::LatencyTable> BuildLatencyTable(
   builder.Add(graph, BaselinePlan(space), times);
 
   CompressOptions compress;
-  compress.range_method = RangeMethod::kMinMax;
+  compress.range.method = RangeMethod::kMinMax;
+  compress.weights = NearestWeights();
   compress.is_rebuilt = false;
   compress.rebuild_samples = std::min(kStatsSamples, source.SampleCount());
   std::set<std::string> tried = {PlanDigest(BaselinePlan(space))};

@@ -29,7 +29,7 @@
 
 namespace lathe {
 
-const char kEvaluatorVersion[] = "1";
+const char kEvaluatorVersion[] = "2";
 
 namespace {
 

@@ -92,7 +92,8 @@ absl::StatusOr<Graph> AtPrecision(const Graph& graph,
         stats, CollectActivationStats(plain, source, source.SampleCount()));
   }
   CompressOptions compress;
-  compress.range_method = RangeMethod::kMinMax;
+  compress.range.method = RangeMethod::kMinMax;
+  compress.weights = NearestWeights();
   LATHE_ASSIGN_OR_RETURN(const Graph compressed,
                          Compress(plain, space, plan, stats, source, compress));
   return WithoutZeroPoints(compressed);

@@ -1,0 +1,139 @@
+#include "compressor/gram_rounding.h"
+
+#include <Eigen/Cholesky>
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <utility>
+
+namespace lathe {
+namespace {
+
+// Scales tried, as shares of the given one. Below 4 bits the best scale for
+// the outputs may be far from the best for the weights.
+constexpr float kFactors[] = {0.85f, 0.7f, 1.15f, 1.3f};
+// From this many levels on the scale matters little, and sweeps change nothing.
+constexpr int kFineLevels = 31;
+// Turns of descent and fit: the error changes by less than 1 % after these.
+constexpr int kTurns = 4;
+constexpr float kLeastScale = 1e-30f;
+
+float RoundHalfEven(float x) {
+  constexpr float kShift = 12582912.0f;  // 1.5 * 2^23
+  return (x + kShift) - kShift;
+}
+
+float Level(float x, float most) {
+  return RoundHalfEven(std::min(std::max(x, -most), most));
+}
+
+}  // namespace
+
+GramRounding::GramRounding(const Eigen::MatrixXd& gram, double damping)
+    : order_(gram.rows()) {
+  const Eigen::Index inputs = gram.rows();
+  Eigen::MatrixXd damped = gram;
+  const double mean = inputs > 0 ? gram.trace() / inputs : 0;
+  damped.diagonal().array() += damping * mean;
+  std::iota(order_.begin(), order_.end(), 0);
+  std::stable_sort(order_.begin(), order_.end(), [&damped](int a, int b) {
+    return damped(a, a) < damped(b, b);
+  });
+  Eigen::MatrixXd permuted(inputs, inputs);
+  for (Eigen::Index c = 0; c < inputs; ++c) {
+    for (Eigen::Index r = 0; r < inputs; ++r) {
+      permuted(r, c) = damped(order_[r], order_[c]);
+    }
+  }
+  const Eigen::LLT<Eigen::MatrixXd> llt(permuted);
+  const bool is_definite =
+      mean > 0 && std::isfinite(mean) && llt.info() == Eigen::Success;
+  if (is_definite) {
+    gram_ = damped.cast<float>();
+    factor_ = llt.matrixU().toDenseMatrix().cast<float>();
+  } else {
+    gram_ = Eigen::MatrixXf::Identity(inputs, inputs);
+    factor_ = gram_;
+  }
+}
+
+GramRounding::Attempt GramRounding::Substitute(const Eigen::VectorXf& weights,
+                                               float scale, float most) const {
+  const Eigen::Index inputs = weights.size();
+  const float inverse = 1 / scale;
+  Attempt attempt;
+  attempt.scale = scale;
+  attempt.levels.resize(inputs);
+  Eigen::VectorXf errors(inputs);  // w - q, in the order of the factor.
+  for (Eigen::Index i = inputs; i-- > 0;) {
+    const Eigen::Index later = inputs - i - 1;
+    const float owed = factor_.row(i).tail(later).dot(errors.tail(later));
+    const float weight = weights(order_[i]);
+    const float level = Level((weight + owed / factor_(i, i)) * inverse, most);
+    attempt.levels(order_[i]) = level;
+    errors(i) = weight - scale * level;
+    const double residual = owed + factor_(i, i) * errors(i);
+    attempt.error += residual * residual;
+  }
+  return attempt;
+}
+
+bool GramRounding::Descend(const Eigen::VectorXf& weights, float most,
+                           Attempt* attempt, Eigen::VectorXf* pull) const {
+  const float scale = attempt->scale;
+  const float inverse = 1 / scale;
+  bool is_changed = false;
+  for (Eigen::Index i = 0; i < weights.size(); ++i) {
+    float& level = attempt->levels(i);
+    const float wanted = scale * level + (*pull)(i) / gram_(i, i);
+    const float better = Level(wanted * inverse, most);
+    if (better == level) continue;
+    *pull -= (scale * (better - level)) * gram_.col(i);
+    level = better;
+    is_changed = true;
+  }
+  return is_changed;
+}
+
+void GramRounding::Improve(const Eigen::VectorXf& weights, float most,
+                           bool fits_scale, Attempt* attempt) const {
+  const Eigen::VectorXf target = gram_ * weights;
+  Eigen::VectorXf product = gram_ * attempt->levels;
+  for (int turn = 0; turn < kTurns; ++turn) {
+    if (fits_scale) {
+      const double squares = attempt->levels.dot(product);
+      const double fitted =
+          squares > 0 ? attempt->levels.dot(target) / squares : 0;
+      if (fitted > kLeastScale) attempt->scale = static_cast<float>(fitted);
+    }
+    Eigen::VectorXf pull = target - attempt->scale * product;
+    const bool is_changed = Descend(weights, most, attempt, &pull);
+    attempt->error =
+        std::max(0.0f, (weights - attempt->scale * attempt->levels).dot(pull));
+    if (!is_changed) break;
+    product = (target - pull) / attempt->scale;
+  }
+}
+
+RoundedChannel GramRounding::Round(const Eigen::VectorXf& weights, float scale,
+                                   int most, bool fits_scale) const {
+  const float limit = static_cast<float>(most);
+  Attempt best = Substitute(weights, scale, limit);
+  if (most < kFineLevels) {
+    for (const float factor : kFactors) {
+      if (!fits_scale) break;
+      Attempt attempt = Substitute(weights, scale * factor, limit);
+      if (attempt.error < best.error) best = std::move(attempt);
+    }
+    Improve(weights, limit, fits_scale, &best);
+  }
+  RoundedChannel rounded;
+  rounded.scale = best.scale;
+  rounded.error = best.error;
+  for (Eigen::Index i = 0; i < best.levels.size(); ++i) {
+    rounded.levels.push_back(static_cast<int8_t>(best.levels(i)));
+  }
+  return rounded;
+}
+
+}  // namespace lathe

@@ -1,0 +1,158 @@
+#include "compressor/gram_rounding.h"
+
+#include <Eigen/LU>
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "compressor/testing/net_builder.h"
+#include "compressor/weight_quantizer.h"
+#include "gtest/gtest.h"
+
+namespace lathe {
+namespace {
+
+constexpr double kDamping = 0.01;
+
+struct Problem {
+  Eigen::MatrixXd gram;
+  Eigen::MatrixXd damped;
+  Eigen::VectorXf weights;
+};
+
+// Correlated inputs, as neighbouring pixels are.
+Problem RandomProblem(uint64_t seed, int inputs) {
+  TestRandom random(seed);
+  Eigen::MatrixXd x(4 * inputs, inputs);
+  for (int r = 0; r < x.rows(); ++r) {
+    const double shared = random.Normal(1);
+    for (int c = 0; c < inputs; ++c) x(r, c) = random.Normal(1) + shared;
+  }
+  Problem problem;
+  problem.gram = x.transpose() * x;
+  problem.damped = problem.gram;
+  problem.damped.diagonal().array() += kDamping * problem.gram.trace() / inputs;
+  problem.weights.resize(inputs);
+  for (int i = 0; i < inputs; ++i) problem.weights(i) = random.Normal(1);
+  return problem;
+}
+
+double Error(const Problem& problem, const std::vector<int8_t>& levels,
+             float scale) {
+  Eigen::VectorXd error = problem.weights.cast<double>();
+  for (size_t i = 0; i < levels.size(); ++i) error(i) -= scale * levels[i];
+  return error.dot(problem.damped * error);
+}
+
+std::vector<int8_t> Nearest(const Problem& problem, float scale, int most) {
+  std::vector<int8_t> levels;
+  for (const float w : problem.weights) {
+    levels.push_back(static_cast<int8_t>(NearestLevel(w, scale, most)));
+  }
+  return levels;
+}
+
+// GPTQ as its paper writes it: after each weight the inverse of what is left of
+// the matrix is computed anew.
+std::vector<int8_t> TextbookGptq(const Problem& problem, float scale,
+                                 int most) {
+  const int inputs = static_cast<int>(problem.weights.size());
+  std::vector<int> left(inputs);
+  std::iota(left.begin(), left.end(), 0);
+  std::stable_sort(left.begin(), left.end(), [&problem](int a, int b) {
+    return problem.damped(a, a) < problem.damped(b, b);
+  });
+  Eigen::VectorXd weights = problem.weights.cast<double>();
+  std::vector<int8_t> levels(inputs);
+  while (!left.empty()) {
+    const int count = static_cast<int>(left.size());
+    Eigen::MatrixXd own(count, count);
+    for (int r = 0; r < count; ++r) {
+      for (int c = 0; c < count; ++c) {
+        own(r, c) = problem.damped(left[r], left[c]);
+      }
+    }
+    const Eigen::MatrixXd inverse = own.inverse();
+    const int at = left.back();
+    const double level = std::min<double>(
+        most, std::max<double>(-most, std::nearbyint(weights(at) / scale)));
+    levels[at] = static_cast<int8_t>(level);
+    const double error =
+        (weights(at) - scale * level) / inverse(count - 1, count - 1);
+    for (int i = 0; i < count - 1; ++i) {
+      weights(left[i]) -= error * inverse(i, count - 1);
+    }
+    left.pop_back();
+  }
+  return levels;
+}
+
+class GramRoundingSeeds : public ::testing::TestWithParam<int> {};
+
+TEST_P(GramRoundingSeeds, EightBitLevelsAreThoseOfGptq) {
+  const Problem problem = RandomProblem(GetParam(), 24);
+  const RoundedChannel rounded =
+      GramRounding(problem.gram, kDamping)
+          .Round(problem.weights, 0.05f, 127, /*fits_scale=*/false);
+  EXPECT_EQ(rounded.levels, TextbookGptq(problem, 0.05f, 127));
+  EXPECT_EQ(rounded.scale, 0.05f);
+}
+
+TEST_P(GramRoundingSeeds, FewLevelsErrLessThanGptqWhichErrsLessThanNearest) {
+  const Problem problem = RandomProblem(GetParam() + 100, 24);
+  for (const int most : {1, 3, 7}) {
+    const float scale = *ChooseScale(
+        {problem.weights.data(), static_cast<size_t>(problem.weights.size())},
+        most, ScaleMethod::kMse);
+    const GramRounding rounding(problem.gram, kDamping);
+    const RoundedChannel held =
+        rounding.Round(problem.weights, scale, most, /*fits_scale=*/false);
+    const RoundedChannel fitted =
+        rounding.Round(problem.weights, scale, most, /*fits_scale=*/true);
+    // float32 sums of 24 products.
+    constexpr double kSlack = 1 + 1e-4;
+    EXPECT_LE(
+        Error(problem, held.levels, scale),
+        kSlack * Error(problem, TextbookGptq(problem, scale, most), scale));
+    EXPECT_LT(Error(problem, held.levels, scale),
+              Error(problem, Nearest(problem, scale, most), scale));
+    EXPECT_LE(Error(problem, fitted.levels, fitted.scale),
+              kSlack * Error(problem, held.levels, scale) * 1.2);
+    for (const int8_t level : fitted.levels) EXPECT_LE(std::abs(level), most);
+    EXPECT_NEAR(fitted.error, Error(problem, fitted.levels, fitted.scale),
+                1e-3 * fitted.error);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, GramRoundingSeeds, ::testing::Range(0, 10));
+
+TEST(GramRounding, IndependentInputsRoundToTheNearestLevel) {
+  Problem problem = RandomProblem(1, 16);
+  problem.gram = Eigen::MatrixXd::Identity(16, 16);
+  for (const int most : {1, 7, 127}) {
+    EXPECT_EQ(GramRounding(problem.gram, kDamping)
+                  .Round(problem.weights, 0.1f, most, false)
+                  .levels,
+              Nearest(problem, 0.1f, most));
+  }
+}
+
+TEST(GramRounding, InputsThatAreAlwaysZeroRoundToTheNearestLevel) {
+  const Problem problem = RandomProblem(2, 16);
+  const RoundedChannel rounded =
+      GramRounding(Eigen::MatrixXd::Zero(16, 16), kDamping)
+          .Round(problem.weights, 0.1f, 7, false);
+  EXPECT_EQ(rounded.levels, Nearest(problem, 0.1f, 7));
+}
+
+TEST(GramRounding, ZeroWeightsStayZero) {
+  Problem problem = RandomProblem(3, 16);
+  problem.weights.setZero();
+  const RoundedChannel rounded =
+      GramRounding(problem.gram, kDamping).Round(problem.weights, 1, 1, true);
+  EXPECT_EQ(rounded.levels, std::vector<int8_t>(16, 0));
+  EXPECT_GT(rounded.scale, 0);
+}
+
+}  // namespace
+}  // namespace lathe

@@ -1,0 +1,176 @@
+#include "compressor/quantize_layer.h"
+
+#include <cmath>
+#include <limits>
+
+#include "compressor/quantize_names.h"
+#include "compressor/reference_ops.h"
+#include "compressor/testing/net_builder.h"
+#include "compressor/testing/tensor_matchers.h"
+#include "gtest/gtest.h"
+
+namespace lathe {
+namespace {
+
+constexpr int64_t kOuts = 6;
+
+// A 3x3 convolution, what it sees and what it should make.
+struct ConvCase {
+  Node node;
+  LayerWeights layer;
+  Tensor input;
+  Tensor target;
+};
+
+Tensor RunConv(const Node& node, const Tensor& weights, const Tensor& bias,
+               const Tensor& input) {
+  auto out = EvaluateNode(node, 17, {input, weights, bias});
+  EXPECT_TRUE(out.ok()) << out.status();
+  return (*out)[0];
+}
+
+ConvCase MakeConv(uint64_t seed, int64_t samples = 16, int64_t groups = 1) {
+  TestRandom random(seed);
+  ConvCase made;
+  made.node.name = "conv";
+  made.node.op_type = "Conv";
+  made.node.inputs = {0, 1, 2};
+  made.node.outputs = {3};
+  made.node.attributes = {{"kernel_shape", std::vector<int64_t>{3, 3}},
+                          {"pads", std::vector<int64_t>{1, 1, 1, 1}},
+                          {"group", groups}};
+  made.layer.weights = random.NormalTensor({kOuts, 6 / groups, 3, 3}, 0.3f);
+  made.layer.bias = random.NormalTensor({kOuts}, 0.3f);
+  // As behind a ReLU: the mean is not zero.
+  const Tensor raw = random.NormalTensor({samples, 6, 6, 6}, 1);
+  std::vector<float> positive;
+  for (const float x : raw.values<float>())
+    positive.push_back(std::max(x, 0.f));
+  made.input = Tensor::Of<float>(raw.shape(), positive);
+  made.target =
+      RunConv(made.node, made.layer.weights, *made.layer.bias, made.input);
+  return made;
+}
+
+QuantizedLayer Quantized(const ConvCase& conv, int bits,
+                         const WeightOptions& options) {
+  const LayerSamples samples{conv.input, conv.input, conv.target, 1};
+  auto quantized =
+      QuantizeLayer(conv.node, conv.layer, 0, bits, samples, options);
+  EXPECT_TRUE(quantized.ok()) << quantized.status();
+  return quantized.ok() ? *quantized : QuantizedLayer{};
+}
+
+Tensor Output(const ConvCase& conv, const QuantizedLayer& layer) {
+  return RunConv(
+      conv.node,
+      DequantizeWeights(layer.weights, conv.layer.weights.shape(), 0),
+      *layer.bias, conv.input);
+}
+
+WeightOptions Only(const char* repairs) {
+  CompressOptions options;
+  EXPECT_TRUE(SetRepairs(repairs, &options).ok());
+  return options.weights;
+}
+
+TEST(QuantizeLayer, EachRepairLowersTheErrorOfTheOutputs) {
+  for (const int64_t groups : {1, 2, 6}) {
+    for (const int bits : {2, 3, 4}) {
+      const ConvCase conv = MakeConv(5, 16, groups);
+      const double none = RootMeanSquare(
+          Output(conv, Quantized(conv, bits, Only("none"))), conv.target);
+      double all = HUGE_VAL;
+      for (const char* repair : {"bias", "rounding", "rounding+bias", "all"}) {
+        all = RootMeanSquare(Output(conv, Quantized(conv, bits, Only(repair))),
+                             conv.target);
+        EXPECT_LT(all, none) << repair << " " << bits << " " << groups;
+      }
+    }
+  }
+}
+
+TEST(QuantizeLayer, TheBiasBringsTheMeanBack) {
+  const ConvCase conv = MakeConv(6);
+  for (const char* repair : {"analytic", "bias"}) {
+    const Tensor out = Output(conv, Quantized(conv, 3, Only(repair)));
+    const int64_t pixels = 36;
+    for (int64_t c = 0; c < kOuts; ++c) {
+      double shift = 0;
+      double size = 0;
+      for (int64_t n = 0; n < 16; ++n) {
+        for (int64_t i = 0; i < pixels; ++i) {
+          const int64_t at = (n * kOuts + c) * pixels + i;
+          shift += out.values<float>()[at] - conv.target.values<float>()[at];
+          size += std::abs(conv.target.values<float>()[at]);
+        }
+      }
+      // All positions are observed, so that only rounding is left.
+      EXPECT_LT(std::abs(shift), 1e-5 * size) << repair;
+    }
+  }
+}
+
+TEST(QuantizeLayer, OneScaleForAllWhereAskedFor) {
+  const ConvCase conv = MakeConv(7);
+  for (const char* repair : {"none", "all"}) {
+    WeightOptions options = Only(repair);
+    options.scale_scope = ScaleScope::kPerTensor;
+    EXPECT_EQ(Quantized(conv, 4, options).weights.scales.size(), 1u);
+  }
+}
+
+TEST(QuantizeLayer, ZerosStayZerosWhenNothingIsToBeMade) {
+  ConvCase conv = MakeConv(8);
+  conv.layer.weights =
+      Tensor::Of<float>({kOuts, 6, 3, 3}, std::vector<float>(kOuts * 54));
+  conv.target =
+      RunConv(conv.node, conv.layer.weights, *conv.layer.bias, conv.input);
+  for (const int bits : {2, 8}) {
+    const QuantizedLayer layer = Quantized(conv, bits, Only("all"));
+    EXPECT_LT(RootMeanSquare(Output(conv, layer), conv.target), 1e-5);
+  }
+}
+
+TEST(QuantizeLayer, ConstantAndDeadInputsAndOneSampleAreTakenAsTheyAre) {
+  for (const float constant : {0.0f, 3.0f}) {
+    ConvCase conv = MakeConv(9, /*samples=*/1);
+    conv.input =
+        Tensor::Of<float>({1, 6, 6, 6}, std::vector<float>(6 * 36, constant));
+    conv.target =
+        RunConv(conv.node, conv.layer.weights, *conv.layer.bias, conv.input);
+    const QuantizedLayer layer = Quantized(conv, 4, Only("all"));
+    const Tensor out = Output(conv, layer);
+    for (const float x : out.values<float>()) EXPECT_TRUE(std::isfinite(x));
+    for (const float s : layer.weights.scales) EXPECT_GT(s, 0);
+  }
+}
+
+TEST(QuantizeLayer, RefusesWeightsThatAreNotFinite) {
+  ConvCase conv = MakeConv(10);
+  std::vector<float> weights(kOuts * 54, 1);
+  weights[7] = std::numeric_limits<float>::quiet_NaN();
+  conv.layer.weights = Tensor::Of<float>({kOuts, 6, 3, 3}, weights);
+  const LayerSamples samples{conv.input, conv.input, conv.target, 1};
+  EXPECT_EQ(
+      QuantizeLayer(conv.node, conv.layer, 0, 8, samples, {}).status().code(),
+      absl::StatusCode::kInvalidArgument);
+}
+
+TEST(QuantizeNames, TakesWhatItPromisesAndNothingElse) {
+  for (const char* name : {"minmax", "average", "percentile", "entropy", "mse",
+                           "percentile:0.99", "norm:2.5"}) {
+    EXPECT_TRUE(ParseRangeMethod(name).ok()) << name;
+  }
+  for (const char* name : {"", "max", "mse:2", "percentile:2", "norm", "norm:0",
+                           "norm:x", "percentile:nan"}) {
+    EXPECT_FALSE(ParseRangeMethod(name).ok()) << name;
+  }
+  CompressOptions options;
+  for (const char* name : {"", "everything", "all+bias", "bias+", "+bias"}) {
+    EXPECT_FALSE(SetRepairs(name, &options).ok()) << name;
+  }
+}
+
+}  // namespace
+}  // namespace lathe
