@@ -15,6 +15,7 @@
 #include "compressor/graph_edit.h"
 #include "compressor/layer_target.h"
 #include "compressor/live_tensors.h"
+#include "compressor/shape_inference.h"
 
 namespace lathe {
 namespace {

@@ -88,7 +88,7 @@ absl::StatusOr<LatencyComparison> MeasurePlan(const Subject& subject,
                                               Executor* baseline) {
   RandomSource source(&subject.graph);
   CompressOptions compress;
-  compress.range_method = RangeMethod::kMinMax;
+  compress.range.method = RangeMethod::kMinMax;
   compress.is_rebuilt = false;
   compress.rebuild_samples = source.SampleCount();
   LATHE_ASSIGN_OR_RETURN(const Graph graph,
