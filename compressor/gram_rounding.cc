@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <optional>
 #include <utility>
 
 namespace lathe {
@@ -120,12 +121,19 @@ RoundedChannel GramRounding::Round(const Eigen::VectorXf& weights, float scale,
   const float limit = static_cast<float>(most);
   Attempt best = Substitute(weights, scale, limit);
   if (most < kFineLevels) {
+    std::optional<Attempt> fitted;
     for (const float factor : kFactors) {
       if (!fits_scale) break;
       Attempt attempt = Substitute(weights, scale * factor, limit);
-      if (attempt.error < best.error) best = std::move(attempt);
+      const double least = fitted ? fitted->error : best.error;
+      if (attempt.error < least) fitted = std::move(attempt);
     }
+    // Of two starts the better one need not end better.
     Improve(weights, limit, fits_scale, &best);
+    if (fitted) {
+      Improve(weights, limit, fits_scale, &*fitted);
+      if (fitted->error < best.error) best = *std::move(fitted);
+    }
   }
   RoundedChannel rounded;
   rounded.scale = best.scale;

@@ -95,7 +95,10 @@ class LayerQuantizer {
       y.col(o).array() -= factors_.bias * (*bias_)[problem.first_out + o];
     }
     y /= factors_.weights;
-    Moments moments = MomentsOf(std::move(x), std::move(y), HasBias());
+    // A shift of the mean is no error where the bias takes it back.
+    Moments moments =
+        MomentsOf(std::move(x), std::move(y),
+                  HasBias() && options_.bias != BiasCorrection::kNone);
     moments.gram =
         Eigen::MatrixXd(moments.gram.selfadjointView<Eigen::Lower>());
     Eigen::MatrixXd original(moments.gram.rows(), problem.outs);

@@ -89,6 +89,7 @@ absl::StatusOr<LatencyComparison> MeasurePlan(const Subject& subject,
   RandomSource source(&subject.graph);
   CompressOptions compress;
   compress.range.method = RangeMethod::kMinMax;
+  compress.weights = NearestWeights();
   compress.is_rebuilt = false;
   compress.rebuild_samples = source.SampleCount();
   LATHE_ASSIGN_OR_RETURN(const Graph graph,
