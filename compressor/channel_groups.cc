@@ -130,4 +130,12 @@ absl::StatusOr<ChannelGroups> FindChannelGroups(const Graph& graph) {
   return groups;
 }
 
+std::vector<int> GroupOfSymbols(const ChannelGroups& groups) {
+  std::vector<int> group(groups.symbol_count, -1);
+  for (const LayerChannels& layer : groups.layers) {
+    for (const int symbol : layer.out_symbols) group[symbol] = layer.group;
+  }
+  return group;
+}
+
 }  // namespace lathe

@@ -85,6 +85,9 @@ struct ChannelGroups {
 // Errors: those of InferShapes.
 absl::StatusOr<ChannelGroups> FindChannelGroups(const Graph& graph);
 
+// The group that each symbol's layers are in; -1 for symbols of no layer.
+std::vector<int> GroupOfSymbols(const ChannelGroups& groups);
+
 }  // namespace lathe
 
 #endif  // LATHE_COMPRESSOR_CHANNEL_GROUPS_H_

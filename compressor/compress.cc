@@ -12,9 +12,7 @@
 #include "compressor/channel_groups.h"
 #include "compressor/equalize.h"
 #include "compressor/graph_edit.h"
-#include "compressor/prune.h"
 #include "compressor/quantize_pass.h"
-#include "compressor/rebuild_pass.h"
 #include "proto/plan.h"
 
 namespace lathe {
@@ -70,33 +68,6 @@ std::set<ValueId> QuantizedInputs(const Graph& graph,
     inputs.insert(graph.nodes()[groups.layers[i].node].inputs[0]);
   }
   return inputs;
-}
-
-// The pruned network and, if `observed` is not empty, its statistics.
-absl::StatusOr<RebuiltNetwork> Prune(const Graph& graph,
-                                     const ChannelGroups& groups,
-                                     const std::vector<double>& keep_ratios,
-                                     const std::set<ValueId>& observed,
-                                     ActivationSource& source,
-                                     const CompressOptions& options) {
-  const std::vector<bool> is_kept =
-      ChooseKeptSymbols(groups, ScoreSymbols(graph, groups), keep_ratios);
-  LATHE_ASSIGN_OR_RETURN(Graph pruned, RemoveChannels(graph, groups, is_kept));
-  if (options.is_rebuilt) {
-    RebuildPassOptions pass;
-    pass.samples = options.rebuild_samples;
-    pass.ridge = options.ridge;
-    pass.observed = observed;
-    return RebuildNetwork(graph, groups, is_kept, pruned, source, pass);
-  }
-  RebuiltNetwork network{std::move(pruned), {}};
-  if (!observed.empty()) {
-    LATHE_ASSIGN_OR_RETURN(
-        network.stats, CollectActivationStats(network.graph, source,
-                                              std::min(options.rebuild_samples,
-                                                       source.SampleCount())));
-  }
-  return network;
 }
 
 // `graph` with its integer weights as floats, so that channels can go.
@@ -240,7 +211,8 @@ absl::StatusOr<Graph> Compress(const Graph& graph, const v1::SearchSpace& space,
     LATHE_ASSIGN_OR_RETURN(const Graph real, WithFloatWeights(graph));
     LATHE_ASSIGN_OR_RETURN(
         RebuiltNetwork network,
-        Prune(real, groups, keep_ratios, quantized, source, options));
+        PruneNetwork(real, groups, keep_ratios, quantized, source,
+                     options.prune, options.prune_cache));
     parts = network.graph.parts();
     pruned_stats = std::move(network.stats);
   } else {

@@ -9,6 +9,7 @@
 #include "compressor/activation_source.h"
 #include "compressor/activation_stats.h"
 #include "compressor/graph.h"
+#include "compressor/prune_network.h"
 #include "compressor/quantize_layer.h"
 #include "proto/types.pb.h"
 
@@ -21,13 +22,10 @@ struct CompressOptions {
   WeightOptions weights;
   // Samples that the options of the weights look at.
   int64_t weight_samples = 128;
-  // Weights by ridge regression after pruning; false leaves the L1 survivors
-  // as they are.
-  bool is_rebuilt = true;
-  // Samples for the rebuild and for statistics of a pruned network.
-  int64_t rebuild_samples = 128;
-  // Ridge, as a share of the Gram matrix's mean diagonal.
-  double ridge = 1e-2;
+  PruneOptions prune;
+  // Spares scoring the channels anew for each plan; null: nothing is kept. Must
+  // outlive the call.
+  PruneCache* prune_cache = nullptr;
 };
 
 // The canonical `graph` with `plan` applied: channels removed, weights rebuilt,

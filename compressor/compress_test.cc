@@ -151,9 +151,11 @@ TEST(Compress, TheRebuildLowersTheErrorOnSamplesItDidNotSee) {
     const Tensor fresh = random.NormalTensor({32, 3, 8, 8}, 1);
     const Tensor expected = Evaluate(setup.graph, fresh);
     CompressOptions options;
+    // A criterion that does not care for the rebuild.
+    options.prune.criterion = PruneCriterion::kL1;
     const double rebuilt = RootMeanSquare(
         Evaluate(MustCompress(setup, plan, options), fresh), expected);
-    options.is_rebuilt = false;
+    options.prune.rebuild = RebuildMethod::kNone;
     const double cut = RootMeanSquare(
         Evaluate(MustCompress(setup, plan, options), fresh), expected);
     with_rebuild += rebuilt;
@@ -183,10 +185,10 @@ TEST(Compress, AChannelThatRepeatsAnotherGoesAlmostWithoutTrace) {
   const Tensor fresh = net.random().NormalTensor({8, 3, 8, 8}, 1);
   const Tensor expected = Evaluate(setup.graph, fresh);
   CompressOptions options;
-  options.ridge = 1e-3;
+  options.prune.ridge = 1e-3;
   const double rebuilt = RootMeanSquare(
       Evaluate(MustCompress(setup, plan, options), fresh), expected);
-  options.is_rebuilt = false;
+  options.prune.rebuild = RebuildMethod::kNone;
   const double cut = RootMeanSquare(
       Evaluate(MustCompress(setup, plan, options), fresh), expected);
   EXPECT_LT(rebuilt, 0.01 * cut);

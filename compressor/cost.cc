@@ -1,8 +1,5 @@
 #include "compressor/cost.h"
 
-#include <zstd.h>
-
-#include <algorithm>
 #include <set>
 #include <string>
 #include <vector>
@@ -14,29 +11,11 @@
 namespace lathe {
 namespace {
 
-// Each wins somewhere. SqueezeNet's 1.2 million levels take, in thousands of
-// bytes: 1116 and 1117 at 8 bits, 664 and 666 at 5, 536 and 528 at 4, 435 and
-// 390 at 3, 307 and 232 at 2 bits. The higher one takes 0.1-0.6 s for that.
-constexpr int kCompressionLevels[] = {1, 19};
-
-int64_t CodedBytes(const std::vector<int8_t>& levels) {
-  std::string coded(ZSTD_compressBound(levels.size()), '\0');
-  size_t least = coded.size();
-  for (const int level : kCompressionLevels) {
-    const size_t size = ZSTD_compress(coded.data(), coded.size(), levels.data(),
-                                      levels.size(), level);
-    // Only a lack of memory fails here; then this level gained nothing.
-    if (ZSTD_isError(size) == 0) least = std::min(least, size);
-  }
-  return static_cast<int64_t>(least);
-}
-
 void AddQuantized(const QuantizedWeights& weights, ModelCost* cost) {
   const int64_t packed =
       (static_cast<int64_t>(weights.levels.size()) * weights.bits + 7) / 8;
   const int64_t scales = static_cast<int64_t>(weights.scales.size()) * 4;
   cost->packed_bytes += packed + scales;
-  cost->entropy_bytes += std::min(packed, CodedBytes(weights.levels)) + scales;
 }
 
 // Adds each constant once, in the form in which its first reader needs it.
@@ -56,7 +35,6 @@ void AddConstants(const Graph& graph, ModelCost* cost) {
                                 ? constant.size() * 2
                                 : static_cast<int64_t>(constant.bytes().size());
       cost->packed_bytes += bytes;
-      cost->entropy_bytes += bytes;
     }
   }
 }

@@ -13,9 +13,6 @@ struct ModelCost {
   // Constants at their true bit-widths: INT8 weights at their bits with one
   // float32 scale a channel, bf16 weights at 2 bytes, all else as it is.
   int64_t packed_bytes = 0;
-  // The same with the levels of INT8 weights entropy coded (each layer's
-  // levels by zstd; the smaller of packed and coded counts).
-  int64_t entropy_bytes = 0;
   // Multiply-accumulates of one sample in Conv, Gemm and MatMul.
   int64_t macs = 0;
 };

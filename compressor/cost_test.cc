@@ -43,7 +43,6 @@ TEST(Cost, CountsMultiplyAccumulatesOfOneSample) {
 TEST(Cost, FloatConstantsCountAsTheyAre) {
   const ModelCost cost = Cost(OneConv());
   EXPECT_EQ(cost.packed_bytes, 4 * (16 * 27 + 16));
-  EXPECT_EQ(cost.entropy_bytes, cost.packed_bytes);
 }
 
 TEST(Cost, Bf16WeightsCountTwoBytes) {
@@ -57,18 +56,6 @@ TEST(Cost, Int8WeightsCountTheirBitsAndTheirScales) {
     EXPECT_EQ(Cost(Quantized(bits, 1)).packed_bytes,
               (16 * 27 * bits + 7) / 8 + 4 * 16 + 4 * 16);
   }
-}
-
-TEST(Cost, EntropyCodingGainsOnEqualLevelsAndNeverLoses) {
-  EXPECT_LT(Cost(Quantized(8, 3)).entropy_bytes, 128 + 64);
-  NetBuilder net(2);
-  GraphParts parts = Quantized(2, 0).parts();
-  for (int8_t& level : parts.nodes[0].quantized_weights->levels) {
-    level = static_cast<int8_t>(net.random().Below(3) - 1);
-  }
-  const ModelCost cost = Cost(*Graph::Create(parts));
-  EXPECT_LE(cost.entropy_bytes, cost.packed_bytes);
-  EXPECT_GT(cost.entropy_bytes, cost.packed_bytes / 2);
 }
 
 TEST(Cost, ASharedConstantCountsOnce) {

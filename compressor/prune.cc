@@ -1,7 +1,6 @@
 #include "compressor/prune.h"
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 #include "compressor/graph_edit.h"
@@ -9,22 +8,6 @@
 
 namespace lathe {
 namespace {
-
-// Sum of magnitudes of each slice of `weights` along `axis`.
-std::vector<double> SliceNorms(const Tensor& weights, int axis) {
-  const absl::Span<const int64_t> dims(weights.shape());
-  const int64_t inner = ElementCount(dims.subspan(axis + 1));
-  const int64_t outer = ElementCount(dims.subspan(0, axis));
-  const absl::Span<const float> values = weights.values<float>();
-  std::vector<double> norms(dims[axis]);
-  size_t at = 0;
-  for (int64_t o = 0; o < outer; ++o) {
-    for (double& norm : norms) {
-      for (int64_t i = 0; i < inner; ++i) norm += std::abs(values[at++]);
-    }
-  }
-  return norms;
-}
 
 int64_t CountKept(absl::Span<const int> symbols,
                   const std::vector<bool>& is_kept) {
@@ -91,20 +74,6 @@ bool LosesNothing(const ChannelRewrite& rewrite,
 }
 
 }  // namespace
-
-std::vector<double> ScoreSymbols(const Graph& graph,
-                                 const ChannelGroups& groups) {
-  std::vector<double> scores(groups.symbol_count);
-  for (const LayerChannels& layer : groups.layers) {
-    const ValueId weights = graph.nodes()[layer.node].inputs[1];
-    const std::vector<double> norms =
-        SliceNorms(*graph.value(weights).constant, layer.weight_axis);
-    for (size_t i = 0; i < norms.size(); ++i) {
-      scores[layer.out_symbols[i]] += norms[i];
-    }
-  }
-  return scores;
-}
 
 std::vector<bool> ChooseKeptSymbols(
     const ChannelGroups& groups, absl::Span<const double> scores,

@@ -11,11 +11,6 @@
 
 namespace lathe {
 
-// L1 norm of the filters behind each symbol, summed over the layers of its
-// group (Li et al., "Pruning Filters for Efficient ConvNets", 2017).
-std::vector<double> ScoreSymbols(const Graph& graph,
-                                 const ChannelGroups& groups);
-
 // Whether each symbol is kept: of every class of a group, the share
 // keep_ratio_of_group[group] with the highest scores; among equals the first.
 //

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "compressor/channel_groups.h"
+#include "compressor/channel_scores.h"
 #include "compressor/graph_edit.h"
 #include "compressor/search_space.h"
 #include "compressor/testing/net_builder.h"
@@ -63,8 +64,8 @@ TEST_P(PruneRandomNets, ComputesWhatTheMaskedNetworkComputes) {
   ASSERT_TRUE(space.ok()) << space.status();
   const std::vector<double> ratios =
       DrawRatios(*space, groups->groups.size(), &random);
-  const std::vector<bool> is_kept =
-      ChooseKeptSymbols(*groups, ScoreSymbols(graph, *groups), ratios);
+  const std::vector<bool> is_kept = ChooseKeptSymbols(
+      *groups, ScoreByWeights(graph, *groups, PruneCriterion::kL1), ratios);
   const absl::StatusOr<Graph> pruned = RemoveChannels(graph, *groups, is_kept);
   ASSERT_TRUE(pruned.ok()) << pruned.status();
 
@@ -102,8 +103,8 @@ TEST(Prune, KeepsTheFiltersOfLargestNorm) {
   const ValueId x = net.Op("Conv", {in, weights});
   const Graph graph = net.Build({net.Conv(x, 4, 2, 1)});
   const ChannelGroups groups = *FindChannelGroups(graph);
-  const std::vector<bool> is_kept =
-      ChooseKeptSymbols(groups, ScoreSymbols(graph, groups), {0.5, 1});
+  const std::vector<bool> is_kept = ChooseKeptSymbols(
+      groups, ScoreByWeights(graph, groups, PruneCriterion::kL1), {0.5, 1});
   EXPECT_THAT(KeptIndices(groups.layers[0].out_symbols, is_kept),
               ::testing::ElementsAre(1, 3));
 }
@@ -121,7 +122,8 @@ TEST(Prune, SharedWeightsAreCutForEachReaderAlone) {
   ratios[groups.layers[0].group] = 0.5;
   const Graph pruned = *RemoveChannels(
       graph, groups,
-      ChooseKeptSymbols(groups, ScoreSymbols(graph, groups), ratios));
+      ChooseKeptSymbols(
+          groups, ScoreByWeights(graph, groups, PruneCriterion::kL1), ratios));
   const auto shape_of = [&pruned](int node) {
     return pruned.value(pruned.nodes()[node].inputs[1]).constant->shape();
   };

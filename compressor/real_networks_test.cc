@@ -101,7 +101,10 @@ TEST_P(RealNetworks, LoseTheChannelsOfALegalPlanAndStillRun) {
   }
   ReferenceActivationSource source({RandomInput(2)}, graph_->parts().opset);
   CompressOptions options;
-  options.is_rebuilt = GetParam().is_small;
+  if (!GetParam().is_small) {
+    options.prune.criterion = PruneCriterion::kL1;
+    options.prune.rebuild = RebuildMethod::kNone;
+  }
   const absl::StatusOr<Graph> compressed =
       Compress(*graph_, space_, plan, {}, source, options);
   ASSERT_TRUE(compressed.ok()) << compressed.status();

@@ -19,7 +19,18 @@ struct LayerWeights {
   std::optional<Tensor> bias;
 };
 
+enum class RebuildMethod {
+  // The surviving weights stay as they are.
+  kNone,
+  // The bias brings the mean of each output back, as re-estimating batch norms
+  // would.
+  kRecentre,
+  // Weights and bias by ridge regression.
+  kRidge,
+};
+
 struct RebuildOptions {
+  RebuildMethod method = RebuildMethod::kRidge;
   // Ridge, as a share of the Gram matrix's mean diagonal.
   double ridge = 1e-2;
   // Of the output positions that are looked at.
@@ -27,7 +38,8 @@ struct RebuildOptions {
 };
 
 // The weights W and bias b that minimise the squared distance of the layer's
-// outputs on `input` from `target`, plus the ridge times |W - W_kept|^2.
+// outputs on `input` from `target`, plus the ridge times |W - W_kept|^2; for
+// kRecentre the bias alone.
 //
 // `node` is a Conv (of one group, or depthwise), Gemm or MatMul with the
 // weights `kept`; its post-ops are not looked at. `input` is what the pruned

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/numeric.h"
 #include "base/status.h"
+#include "compressor/calibration_walk.h"
 #include "compressor/fixed_batch_source.h"
 #include "compressor/graph_edit.h"
 #include "compressor/histogram.h"
@@ -19,40 +20,8 @@
 namespace lathe {
 namespace {
 
-// Bytes that the activations of both networks may take together.
-constexpr int64_t kMostBytes = int64_t{1} << 30;
-
 // Base of the seeds by which output positions are drawn.
 constexpr uint64_t kSeed = 0x1a7e;
-
-// Largest sum of the bytes of a batch's activations alive at once.
-absl::StatusOr<int64_t> PeakBytes(const Graph& graph, int64_t batch) {
-  LATHE_ASSIGN_OR_RETURN(const std::vector<Shape> shapes,
-                         InputShapes(graph, batch));
-  LATHE_ASSIGN_OR_RETURN(const std::vector<ValueInfo> infos,
-                         InferShapes(graph, shapes));
-  const auto bytes = [&infos](ValueId id) {
-    return ElementCount(infos[id].shape) *
-           static_cast<int64_t>(ElementBytes(infos[id].type));
-  };
-  int64_t alive = 0;
-  for (const ValueId id : graph.inputs()) alive += bytes(id);
-  int64_t peak = alive;
-  for (int i = 0; i < static_cast<int>(graph.nodes().size()); ++i) {
-    const Node& node = graph.nodes()[i];
-    for (const ValueId id : node.outputs) {
-      if (id != kNoValue) alive += bytes(id);
-    }
-    peak = std::max(peak, alive);
-    const std::set<ValueId> read(node.inputs.begin(), node.inputs.end());
-    for (const ValueId id : read) {
-      const bool is_last = id != kNoValue && !graph.IsConstant(id) &&
-                           graph.Consumers(id).back() == i;
-      if (is_last) alive -= bytes(id);
-    }
-  }
-  return peak;
-}
 
 class RebuildPass {
  public:
@@ -156,6 +125,7 @@ class RebuildPass {
     }
     if (has_bias) kept.bias = *parts_.values[node.inputs[2]].constant;
     RebuildOptions options;
+    options.method = options_.method;
     options.ridge = options_.ridge;
     options.seed = MixSeed(kSeed, static_cast<uint64_t>(layer.node));
     LATHE_ASSIGN_OR_RETURN(
@@ -205,19 +175,10 @@ absl::StatusOr<RebuiltNetwork> RebuildNetwork(
     const std::vector<bool>& is_kept, const Graph& pruned,
     ActivationSource& source, const RebuildPassOptions& options) {
   const std::optional<int64_t> fixed = FixedBatch(original);
-  const int64_t batch = fixed.value_or(1);
-  LATHE_ASSIGN_OR_RETURN(const int64_t peak_bytes, PeakBytes(original, batch));
-  const int64_t fitting = kMostBytes / (2 * std::max<int64_t>(1, peak_bytes));
-  const int64_t samples =
-      std::min({options.samples / batch, source.SampleCount() / batch,
-                std::max<int64_t>(1, fitting)}) *
-      batch;
-  if (samples < 1) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("the rebuild after pruning needs at least ", batch,
-                     " calibration samples, not ", source.SampleCount()));
-  }
-  FixedBatchSource batched(original, source, batch);
+  LATHE_ASSIGN_OR_RETURN(
+      const int64_t samples,
+      FittingSamples(original, source, options.samples, /*copies=*/2));
+  FixedBatchSource batched(original, source, fixed.value_or(1));
   RebuildPass pass(original, groups, is_kept, pruned,
                    fixed ? static_cast<ActivationSource&>(batched) : source,
                    options);

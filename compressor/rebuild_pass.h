@@ -12,10 +12,13 @@
 #include "compressor/activation_stats.h"
 #include "compressor/channel_groups.h"
 #include "compressor/graph.h"
+#include "compressor/rebuild.h"
 
 namespace lathe {
 
 struct RebuildPassOptions {
+  // REQUIRES: not kNone.
+  RebuildMethod method = RebuildMethod::kRidge;
   // Samples that are run, as one batch; fewer where the source has fewer or
   // activations would take more than 1 GiB.
   int64_t samples = 128;

@@ -43,6 +43,19 @@ Eigen::MatrixXd SolveShifted(Eigen::MatrixXd a, double lambda,
   return Eigen::LDLT<Eigen::MatrixXd>(a).solve(b);
 }
 
+// The lower half of x' x.
+Eigen::MatrixXd LowerGram(const Observations& x) {
+  Eigen::MatrixXd gram = Eigen::MatrixXd::Zero(x.cols(), x.cols());
+  for (Eigen::Index start = 0; start < x.rows(); start += kBlockRows) {
+    const Eigen::Index rows = std::min(kBlockRows, x.rows() - start);
+    const Eigen::MatrixXf part = x.middleRows(start, rows);
+    Eigen::MatrixXf products = Eigen::MatrixXf::Zero(x.cols(), x.cols());
+    products.selfadjointView<Eigen::Lower>().rankUpdate(part.transpose());
+    gram += products.cast<double>();
+  }
+  return gram;
+}
+
 // W = X' (X X' + lambda I)^-1 Y, the same W when there are fewer rows than
 // inputs.
 Eigen::MatrixXd SolveDual(const Observations& x, const Observations& y,
@@ -72,16 +85,12 @@ Moments MomentsOf(Observations x, Observations y, bool takes_means) {
     moments.y_means = TakeMeans(&y);
   }
   const Eigen::Index inputs = x.cols();
-  moments.gram = Eigen::MatrixXd::Zero(inputs, inputs);
+  moments.gram = LowerGram(x);
   moments.cross = Eigen::MatrixXd::Zero(inputs, y.cols());
   for (Eigen::Index start = 0; start < x.rows(); start += kBlockRows) {
     const Eigen::Index rows = std::min(kBlockRows, x.rows() - start);
-    const Eigen::MatrixXf part = x.middleRows(start, rows);
-    Eigen::MatrixXf products = Eigen::MatrixXf::Zero(inputs, inputs);
-    products.selfadjointView<Eigen::Lower>().rankUpdate(part.transpose());
-    moments.gram += products.cast<double>();
     const Eigen::MatrixXf crossed =
-        part.transpose() * y.middleRows(start, rows);
+        x.middleRows(start, rows).transpose() * y.middleRows(start, rows);
     moments.cross += crossed.cast<double>();
   }
   return moments;
@@ -95,6 +104,12 @@ Eigen::MatrixXd SolveMoments(const Moments& moments, double ridge) {
     return Eigen::MatrixXd::Zero(inputs, moments.cross.cols());
   }
   return SolveShifted(moments.gram, ridge * mean_diagonal, moments.cross);
+}
+
+Eigen::MatrixXd CenteredGram(Observations x) {
+  FixBlocking();
+  TakeMeans(&x);
+  return LowerGram(x).selfadjointView<Eigen::Lower>();
 }
 
 RidgeSolution SolveRidge(Observations x, Observations y, double ridge,

@@ -42,6 +42,12 @@ struct RidgeSolution {
 RidgeSolution SolveRidge(Observations x, Observations y, double ridge,
                          bool has_intercept);
 
+// The Gram matrix of the columns of x about their means, whole. Computed as
+// SolveRidge does; the same bits every time.
+//
+// REQUIRES: x has at least 1 row.
+Eigen::MatrixXd CenteredGram(Observations x);
+
 }  // namespace lathe
 
 #endif  // LATHE_COMPRESSOR_RIDGE_H_

@@ -110,15 +110,6 @@ std::vector<double> KeepRatios(const ChannelGroups& groups,
   return Thin(ratios, options.most_keep_ratios);
 }
 
-// The group that each symbol's layers are in; -1 for symbols of no layer.
-std::vector<int> GroupOfSymbols(const ChannelGroups& groups) {
-  std::vector<int> group(groups.symbol_count, -1);
-  for (const LayerChannels& layer : groups.layers) {
-    for (const int symbol : layer.out_symbols) group[symbol] = layer.group;
-  }
-  return group;
-}
-
 }  // namespace
 
 absl::StatusOr<v1::SearchSpace> MakeSearchSpace(const Graph& graph,

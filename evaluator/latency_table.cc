@@ -116,7 +116,7 @@ class TableBuilder {
           !graph.IsConstant(node.inputs[1])) {
         continue;
       }
-      const LayerChannels channels = ChannelsOf(graph, node);
+      const ChannelCounts channels = ChannelsOf(graph, node);
       const v1::Precision source = SourcePrecision(layer->second, plan);
       const auto key = std::make_tuple(layer->second, node.precision, source,
                                        channels.in, channels.out);
@@ -170,7 +170,7 @@ absl::StatusOr<NodeTimes> CompileAndTime(const Graph& graph,
 
 }  // namespace
 
-LayerChannels ChannelsOf(const Graph& graph, const Node& node) {
+ChannelCounts ChannelsOf(const Graph& graph, const Node& node) {
   const Shape& weights = graph.value(node.inputs[1]).constant->shape();
   assert(weights.size() >= 2);
   if (node.op_type == "Conv") {
@@ -220,8 +220,9 @@ absl::StatusOr<v1::LatencyTable> BuildLatencyTable(
   CompressOptions compress;
   compress.range.method = RangeMethod::kMinMax;
   compress.weights = NearestWeights();
-  compress.is_rebuilt = false;
-  compress.rebuild_samples = std::min(kStatsSamples, source.SampleCount());
+  compress.prune.criterion = PruneCriterion::kL1;
+  compress.prune.rebuild = RebuildMethod::kNone;
+  compress.prune.samples = std::min(kStatsSamples, source.SampleCount());
   std::set<std::string> tried = {PlanDigest(BaselinePlan(space))};
   for (const v1::CompressionPlan& plan : PlansToTime(space, options)) {
     if (!tried.insert(PlanDigest(plan)).second) continue;

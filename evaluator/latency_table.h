@@ -28,13 +28,13 @@ struct LatencyTableOptions {
 
 // Channels (or features) that a layer's node reads and makes, told by its
 // weights.
-struct LayerChannels {
+struct ChannelCounts {
   int64_t in = 0;
   int64_t out = 0;
 };
 
 // REQUIRES: `node` is a Conv, Gemm or MatMul of `graph` with constant weights.
-LayerChannels ChannelsOf(const Graph& graph, const Node& node);
+ChannelCounts ChannelsOf(const Graph& graph, const Node& node);
 
 // Microseconds of every node of a compiled graph, its reorders included: the
 // median over `repeats` runs, by index in the graph. What belongs to no node

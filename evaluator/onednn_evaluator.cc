@@ -11,9 +11,10 @@
 #include "base/digest.h"
 #include "base/numeric.h"
 #include "base/status.h"
-#include "compressor/canonical.h"
 #include "compressor/cost.h"
+#include "compressor/model_file.h"
 #include "compressor/onnx.h"
+#include "compressor/packed_model.h"
 #include "compressor/search_space.h"
 #include "compressor/shape_inference.h"
 #include "evaluator/accuracy.h"
@@ -62,11 +63,6 @@ absl::Status PlanFault(const absl::Status& status) {
   }
 }
 
-absl::StatusOr<Graph> ReadModel(absl::string_view bytes) {
-  LATHE_ASSIGN_OR_RETURN(const Graph parsed, ParseOnnx(bytes));
-  return Canonicalize(parsed);
-}
-
 class OneDnnEvaluator : public Evaluator {
  public:
   OneDnnEvaluator(Graph graph, v1::SearchSpace space,
@@ -112,6 +108,8 @@ class OneDnnEvaluator : public Evaluator {
   const int64_t batch_;
   const v1::HardwareProfile profile_;
   CalibrationSource source_;
+  // Of options_.compress.prune.criterion.
+  PruneCache prune_cache_;
 
   std::optional<PartAnswers> baseline_answers_;
   std::unique_ptr<Executor> baseline_executor_;
@@ -235,7 +233,7 @@ absl::StatusOr<Evaluation> OneDnnEvaluator::Measure(
   Evaluation evaluation;
   LATHE_ASSIGN_OR_RETURN(evaluation.artifact, SerializeOnnx(graph));
   // What is measured is the file, as liblathe_runtime will read it.
-  LATHE_ASSIGN_OR_RETURN(const Graph exported, ReadModel(evaluation.artifact));
+  LATHE_ASSIGN_OR_RETURN(const Graph exported, OpenModel(evaluation.artifact));
   v1::Measurement& measurement = evaluation.measurement;
   LATHE_ASSIGN_OR_RETURN(const PartAnswers answers, AnswerParts(exported));
   SetAccuracy(answers, &measurement);
@@ -243,7 +241,9 @@ absl::StatusOr<Evaluation> OneDnnEvaluator::Measure(
   LATHE_ASSIGN_OR_RETURN(const ModelCost cost, ComputeCost(graph));
   measurement.set_size_bytes(evaluation.artifact.size());
   measurement.set_packed_bytes(cost.packed_bytes);
-  measurement.set_entropy_bytes(cost.entropy_bytes);
+  LATHE_ASSIGN_OR_RETURN(const std::string packed,
+                         PackModel(evaluation.artifact));
+  measurement.set_entropy_bytes(packed.size());
   measurement.set_macs(cost.macs);
   *measurement.mutable_profile() = profile_;
   measurement.set_evaluator_version(kEvaluatorVersion);
@@ -290,8 +290,10 @@ absl::StatusOr<Evaluation> OneDnnEvaluator::Evaluate(
   SetThreads(profile_.threads());
   LATHE_RETURN_IF_ERROR(PrepareBaseline());
   LATHE_RETURN_IF_ERROR(PrepareStats());
+  CompressOptions compress = options_.compress;
+  compress.prune_cache = &prune_cache_;
   const auto compressed =
-      Compress(graph_, space_, plan, *stats_, source_, options_.compress);
+      Compress(graph_, space_, plan, *stats_, source_, compress);
   if (!compressed.ok()) return PlanFault(compressed.status());
   auto evaluation = Measure(*compressed, plan);
   if (!evaluation.ok()) return PlanFault(evaluation.status());
@@ -314,8 +316,8 @@ absl::StatusOr<v1::SearchSpace> OpenSpace(const Graph& graph) {
   return MakeSearchSpace(graph, options);
 }
 
-absl::StatusOr<Graph> OpenModel(absl::string_view bytes, int64_t batch) {
-  LATHE_ASSIGN_OR_RETURN(Graph graph, ReadModel(bytes));
+absl::StatusOr<Graph> OpenForBatch(absl::string_view bytes, int64_t batch) {
+  LATHE_ASSIGN_OR_RETURN(Graph graph, OpenModel(bytes));
   LATHE_RETURN_IF_ERROR(CheckBatch(graph, batch));
   return graph;
 }
@@ -326,7 +328,7 @@ absl::StatusOr<std::unique_ptr<Evaluator>> OpenOneDnnEvaluator(
     absl::string_view model, std::map<std::string, Dataset> datasets,
     const v1::JobSpec& spec, absl::string_view activation_stats,
     const EvaluatorOptions& options) {
-  auto graph = OpenModel(model, std::max(1, spec.batch()));
+  auto graph = OpenForBatch(model, std::max(1, spec.batch()));
   if (!graph.ok()) return ModelFault(graph.status());
   auto space = OpenSpace(*graph);
   if (!space.ok()) return ModelFault(space.status());

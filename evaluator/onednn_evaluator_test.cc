@@ -256,7 +256,7 @@ TEST(ChannelsOf, ReadsEveryLayoutOfWeights) {
   const ValueId turned = net.Gemm(flat, 192, 7, /*is_transposed=*/true);
   const Graph graph = net.Build({net.Gemm(turned, 7, 5, false)});
   const auto channels = [&graph](int node) {
-    const LayerChannels both = ChannelsOf(graph, graph.nodes()[node]);
+    const ChannelCounts both = ChannelsOf(graph, graph.nodes()[node]);
     return std::vector<int64_t>{both.in, both.out};
   };
   EXPECT_THAT(channels(0), ::testing::ElementsAre(8, 12));

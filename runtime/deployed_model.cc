@@ -4,8 +4,7 @@
 #include <utility>
 
 #include "base/status.h"
-#include "compressor/canonical.h"
-#include "compressor/onnx.h"
+#include "compressor/model_file.h"
 #include "compressor/shape_inference.h"
 
 namespace lathe {
@@ -33,8 +32,7 @@ Shape CommonSizes(const Shape& at_one, const Shape& at_other) {
 }  // namespace
 
 absl::StatusOr<DeployedModel> DeployedModel::Load(absl::string_view bytes) {
-  LATHE_ASSIGN_OR_RETURN(const Graph parsed, ParseOnnx(bytes));
-  LATHE_ASSIGN_OR_RETURN(Graph graph, Canonicalize(parsed));
+  LATHE_ASSIGN_OR_RETURN(Graph graph, OpenModel(bytes));
   DeployedModel model(std::move(graph));
   const Graph& loaded = model.graph_;
   const std::optional<int64_t> fixed = FixedBatch(loaded);

@@ -14,7 +14,7 @@ import lathe_system as lathe
 BUILD = lathe.BIN.parent
 EXAMPLE = lathe.SOURCE / "runtime" / "example"
 # What the library may load besides the C and C++ runtime.
-DEPENDENCIES = {"libabsl", "libprotobuf", "libonnx_proto", "libdnnl", "libgomp", "libcrypto",
+DEPENDENCIES = {"libabsl", "libprotobuf", "libonnx_proto", "libdnnl", "libgomp", "libcrypto", "libzstd",
                 "libstdc++", "libm", "libgcc_s", "libc", "ld-linux-x86-64", "libpthread"}
 
 

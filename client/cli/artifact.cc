@@ -6,6 +6,7 @@
 #include "base/status.h"
 #include "client/blobs.h"
 #include "client/search_client.h"
+#include "compressor/packed_model.h"
 #include "proto/names.h"
 
 namespace lathe {
@@ -37,11 +38,16 @@ absl::StatusOr<v1::Trial> AwaitArtifact(
   }
 }
 
-absl::Status WriteArtifact(const std::shared_ptr<grpc::Channel>& channel,
-                           const v1::Trial& trial, const std::string& path) {
-  LATHE_ASSIGN_OR_RETURN(const std::string bytes,
+absl::StatusOr<int64_t> WriteArtifact(
+    const std::shared_ptr<grpc::Channel>& channel, const v1::Trial& trial,
+    ArtifactFormat format, const std::string& path) {
+  LATHE_ASSIGN_OR_RETURN(std::string bytes,
                          DownloadBlob(channel, trial.artifact_digest()));
-  return WriteFileAtomically(path, bytes);
+  if (format == ArtifactFormat::kPacked) {
+    LATHE_ASSIGN_OR_RETURN(bytes, PackModel(bytes));
+  }
+  LATHE_RETURN_IF_ERROR(WriteFileAtomically(path, bytes));
+  return static_cast<int64_t>(bytes.size());
 }
 
 }  // namespace lathe

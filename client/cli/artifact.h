@@ -24,10 +24,18 @@ absl::StatusOr<v1::Trial> AwaitArtifact(
     const std::shared_ptr<grpc::Channel>& channel, const std::string& job,
     int64_t number, absl::Duration patience);
 
-// Writes the model of `trial`, exactly as it was measured, to `path`.
-// Errors: those of DownloadBlob and WriteFileAtomically.
-absl::Status WriteArtifact(const std::shared_ptr<grpc::Channel>& channel,
-                           const v1::Trial& trial, const std::string& path);
+enum class ArtifactFormat {
+  kOnnx,
+  // compressor/packed_model.h; holds the ONNX file.
+  kPacked,
+};
+
+// Writes the model of `trial`, exactly as it was measured, to `path`; returns
+// the bytes of the file.
+// Errors: those of DownloadBlob, PackModel and WriteFileAtomically.
+absl::StatusOr<int64_t> WriteArtifact(
+    const std::shared_ptr<grpc::Channel>& channel, const v1::Trial& trial,
+    ArtifactFormat format, const std::string& path);
 
 }  // namespace lathe
 

@@ -30,17 +30,16 @@ struct ExportFlags {
 };
 
 absl::Status CheckFlags(const ExportFlags& flags) {
-  if (flags.format != "qdq") {
-    return absl::UnimplementedError(
-        absl::StrCat("--format ", flags.format,
-                     ": this server stores trials as ONNX only; use qdq"));
-  }
   if (flags.trial.has_value() == flags.bounds.is_any_given()) {
     return absl::InvalidArgumentError(
         "name either --trial or bounds (--max-latency, --max-size, "
         "--min-accuracy)");
   }
   return absl::OkStatus();
+}
+
+ArtifactFormat ParseFormat(const std::string& name) {
+  return name == "lathe" ? ArtifactFormat::kPacked : ArtifactFormat::kOnnx;
 }
 
 absl::StatusOr<int64_t> ChooseTrial(const SearchClient& client,
@@ -62,16 +61,18 @@ absl::Status Export(const Cli& cli, const ExportFlags& flags) {
   LATHE_ASSIGN_OR_RETURN(
       const v1::Trial trial,
       AwaitArtifact(channel, JobName(flags.job), number, kUploadPatience));
-  LATHE_RETURN_IF_ERROR(WriteArtifact(channel, trial, flags.path));
+  LATHE_ASSIGN_OR_RETURN(
+      const int64_t written,
+      WriteArtifact(channel, trial, ParseFormat(flags.format), flags.path));
   if (cli.is_json()) {
     nlohmann::json point = PointToJson(trial);
     point["path"] = flags.path;
     point["digest"] = trial.artifact_digest();
+    point["bytes"] = written;
     PrintJson(point);
   } else {
     PrintText(absl::StrCat("trial ", number, " -> ", flags.path, " (",
-                           FormatBytes(trial.measurement().size_bytes()),
-                           ")\n"));
+                           FormatBytes(written), ")\n"));
   }
   return absl::OkStatus();
 }
@@ -87,7 +88,9 @@ void AddExport(CLI::App& app, Cli& cli) {
       ->check(CLI::NonNegativeNumber);
   AddBoundFlags(*command, flags->bounds);
   command->add_option("--to", flags->path, "file to write")->required();
-  command->add_option("--format", flags->format, "qdq: an ONNX file")
+  command
+      ->add_option("--format", flags->format,
+                   "qdq: an ONNX file; lathe: packed, for Lathe's own engine")
       ->check(CLI::IsMember({"qdq", "lathe"}))
       ->capture_default_str();
   command->callback([&cli, flags] {

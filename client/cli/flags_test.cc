@@ -64,6 +64,7 @@ TEST(CommandLine, AcceptsTheDocumentedForms) {
         "best 3 --min-accuracy=-0.01",
         "export 3 --trial 5 --to out.onnx",
         "export 3 --max-latency 0.5x --to out.onnx --format qdq",
+        "export 3 --max-latency 0.5x --to out.lathe --format lathe",
         "report 3 --to r.html",
         "workers",
         "drain 1",

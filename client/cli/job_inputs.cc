@@ -10,8 +10,7 @@
 #include "base/status.h"
 #include "client/blobs.h"
 #include "client/cli/exit_code.h"
-#include "compressor/canonical.h"
-#include "compressor/onnx.h"
+#include "compressor/model_file.h"
 #include "compressor/shape_inference.h"
 #include "data/split.h"
 
@@ -32,8 +31,7 @@ struct ModelForm {
 
 absl::StatusOr<ModelForm> ReadForm(const std::string& model_bytes,
                                    int64_t batch) {
-  LATHE_ASSIGN_OR_RETURN(const Graph parsed, ParseOnnx(model_bytes));
-  LATHE_ASSIGN_OR_RETURN(const Graph graph, Canonicalize(parsed));
+  LATHE_ASSIGN_OR_RETURN(const Graph graph, OpenModel(model_bytes));
   LATHE_ASSIGN_OR_RETURN(const std::vector<Shape> shapes,
                          InputShapes(graph, batch));
   LATHE_ASSIGN_OR_RETURN(const std::vector<ValueInfo> values,

@@ -67,7 +67,9 @@ absl::Status WriteSearchOutputs(const std::shared_ptr<grpc::Channel>& channel,
       const v1::Trial trial,
       AwaitArtifact(channel, input.job.name(), input.choice.trial.number(),
                     /*patience=*/absl::ZeroDuration()));
-  return WriteArtifact(channel, trial, out + "/best.onnx");
+  return WriteArtifact(channel, trial, ArtifactFormat::kOnnx,
+                       out + "/best.onnx")
+      .status();
 }
 
 std::string DescribeSearch(const ReportInput& input, double seconds,

@@ -8,8 +8,7 @@
 #include "base/file.h"
 #include "base/status.h"
 #include "client/json_text.h"
-#include "compressor/canonical.h"
-#include "compressor/onnx.h"
+#include "compressor/model_file.h"
 
 namespace lathe {
 
@@ -19,7 +18,7 @@ void AddOutputFlag(CLI::App& command, std::string& output) {
 }
 
 void AddModelArgument(CLI::App& command, std::string& path) {
-  command.add_option("MODEL", path, "ONNX file")->required();
+  command.add_option("MODEL", path, "ONNX file, or a packed one")->required();
 }
 
 void AddThreadsFlag(CLI::App& command, int& threads) {
@@ -69,9 +68,7 @@ absl::Status ModelFailed(const absl::Status& status, const std::string& path) {
 
 absl::StatusOr<Graph> OpenGraph(const std::string& path) {
   LATHE_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(path));
-  const auto parsed = ParseOnnx(bytes);
-  if (!parsed.ok()) return ModelFailed(parsed.status(), path);
-  auto graph = Canonicalize(*parsed);
+  auto graph = OpenModel(bytes);
   if (!graph.ok()) return ModelFailed(graph.status(), path);
   return graph;
 }

@@ -183,6 +183,32 @@ TEST_F(OfflineCommands, TrialMeasuresAPlanAndExportsTheModel) {
   EXPECT_EQ(again["size_bytes"], point["size_bytes"]);
 }
 
+TEST_F(OfflineCommands, APackedModelIsSmallerAndAnswersAlike) {
+  const std::string onnx = folder_ + "/a.onnx";
+  const std::string packed = folder_ + "/a.lathe";
+  const std::vector<std::string> trial = {"trial", model_, "--plan",
+                                          "uniform:int8:4:0.5"};
+  const auto exporting = [&trial](const std::string& path,
+                                  const std::string& format) {
+    std::vector<std::string> arguments = trial;
+    arguments.insert(arguments.end(),
+                     {"--export", path, "--format", format});
+    return arguments;
+  };
+  MustRunJson(WithData(exporting(onnx, "qdq")));
+  const nlohmann::json point =
+      MustRunJson(WithData(exporting(packed, "lathe")));
+  const auto packed_bytes = ReadFile(packed);
+  const auto onnx_bytes = ReadFile(onnx);
+  ASSERT_TRUE(packed_bytes.ok() && onnx_bytes.ok());
+  EXPECT_EQ(point["entropy_bytes"], packed_bytes->size());
+  EXPECT_LT(packed_bytes->size(), onnx_bytes->size());
+  const nlohmann::json eval =
+      MustRunJson(WithData({"eval", packed, "--against", onnx}));
+  EXPECT_EQ(eval["agreement"], 1.0);
+  EXPECT_EQ(eval["kl_divergence"], 0.0);
+}
+
 TEST_F(OfflineCommands, RunWritesWhatTheReferenceOperatorsGive) {
   const auto inputs = RandomInputs(SmallNetwork(), 2);
   ASSERT_TRUE(inputs.ok()) << inputs.status();

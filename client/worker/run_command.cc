@@ -14,7 +14,7 @@
 #include "client/worker/command.h"
 #include "client/worker/run_model.h"
 #include "client/worker/tensor_convert.h"
-#include "compressor/onnx.h"
+#include "compressor/model_file.h"
 #include "compressor/tensor_file.h"
 #include "data/npy.h"
 #include "evaluator/executor.h"
@@ -59,7 +59,7 @@ absl::StatusOr<std::map<std::string, Tensor>> ReadTensors(
 
 absl::Status RunRun(const RunFlags& flags) {
   LATHE_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(flags.model));
-  const auto graph = ParseOnnx(bytes);
+  const auto graph = ParseModel(bytes);
   if (!graph.ok()) return ModelFailed(graph.status(), flags.model);
   LATHE_ASSIGN_OR_RETURN(const auto tensors, ReadTensors(flags.inputs));
   SetThreads(flags.threads);

@@ -14,6 +14,7 @@
 #include "client/plan_json.h"
 #include "client/point_json.h"
 #include "client/worker/command.h"
+#include "compressor/packed_model.h"
 #include "compressor/search_space.h"
 #include "data/data_flags.h"
 #include "evaluator/evaluator.h"
@@ -101,8 +102,11 @@ absl::Status RunTrial(const TrialFlags& flags) {
   LATHE_ASSIGN_OR_RETURN(const Evaluation evaluation,
                          EvaluatePlan(flags, trial.proposal().plan()));
   if (!flags.export_path.empty()) {
-    LATHE_RETURN_IF_ERROR(
-        WriteFileAtomically(flags.export_path, evaluation.artifact));
+    std::string bytes = evaluation.artifact;
+    if (flags.format == "lathe") {
+      LATHE_ASSIGN_OR_RETURN(bytes, PackModel(evaluation.artifact));
+    }
+    LATHE_RETURN_IF_ERROR(WriteFileAtomically(flags.export_path, bytes));
   }
   *trial.mutable_measurement() = evaluation.measurement;
   if (flags.output == "json") {
@@ -133,8 +137,10 @@ void AddTrial(CLI::App& app, ChosenCommand& chosen) {
       ->required();
   command->add_option("--export", flags->export_path,
                       "where to write the compressed model");
-  command->add_option("--format", flags->format, "of the exported model")
-      ->check(CLI::IsMember({"qdq"}));
+  command
+      ->add_option("--format", flags->format,
+                   "qdq: an ONNX file; lathe: packed")
+      ->check(CLI::IsMember({"qdq", "lathe"}));
   command->add_option("--core", flags->core,
                       "core to pin to while latency is measured");
   AddDataFlags(*command, flags->data);

@@ -90,8 +90,9 @@ absl::StatusOr<LatencyComparison> MeasurePlan(const Subject& subject,
   CompressOptions compress;
   compress.range.method = RangeMethod::kMinMax;
   compress.weights = NearestWeights();
-  compress.is_rebuilt = false;
-  compress.rebuild_samples = source.SampleCount();
+  compress.prune.criterion = PruneCriterion::kL1;
+  compress.prune.rebuild = RebuildMethod::kNone;
+  compress.prune.samples = source.SampleCount();
   LATHE_ASSIGN_OR_RETURN(const Graph graph,
                          Compress(subject.graph, subject.space, plan,
                                   subject.stats, source, compress));

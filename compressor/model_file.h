@@ -1,0 +1,23 @@
+// Model files of either format.
+#ifndef LATHE_COMPRESSOR_MODEL_FILE_H_
+#define LATHE_COMPRESSOR_MODEL_FILE_H_
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "compressor/graph.h"
+
+namespace lathe {
+
+// The parsed form of an ONNX file or of a packed one (packed_model.h).
+//
+// Errors: those of ParseOnnx and UnpackModel.
+absl::StatusOr<Graph> ParseModel(absl::string_view bytes);
+
+// The same, brought to the canonical form.
+//
+// Errors: those of ParseModel and Canonicalize.
+absl::StatusOr<Graph> OpenModel(absl::string_view bytes);
+
+}  // namespace lathe
+
+#endif  // LATHE_COMPRESSOR_MODEL_FILE_H_

@@ -1,0 +1,320 @@
+// The criteria that channels are chosen by, each on a network where it is plain
+// which channel is worth least; and what must hold for all of them.
+#include <Eigen/Cholesky>
+#include <Eigen/Core>
+#include <algorithm>
+#include <cmath>
+
+#include "compressor/activation_scores.h"
+#include "compressor/channel_scores.h"
+#include "compressor/prune.h"
+#include "compressor/prune_network.h"
+#include "compressor/redundancy.h"
+#include "compressor/reference_ops.h"
+#include "compressor/testing/net_builder.h"
+#include "compressor/testing/random_nets.h"
+#include "compressor/testing/reference_activation_source.h"
+#include "compressor/testing/tensor_matchers.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace lathe {
+namespace {
+
+using ::testing::HasSubstr;
+
+// A 1x1 convolution of 2 channels with these filters, then one of 3 outputs
+// with these weights [3, filters].
+Graph TwoLayers(const std::vector<float>& filters,
+                const std::vector<float>& readers, bool has_relu = true) {
+  NetBuilder net(1);
+  const int64_t channels = static_cast<int64_t>(filters.size()) / 2;
+  const ValueId in = net.Input({kDynamic, 2, 3, 3});
+  const ValueId a =
+      net.Op("Conv",
+             {in, net.Constant(Tensor::Of<float>({channels, 2, 1, 1}, filters)),
+              kNoValue});
+  if (has_relu) net.Relu();
+  const ValueId b = net.Op(
+      "Conv",
+      {a, net.Constant(Tensor::Of<float>({3, channels, 1, 1}, readers))});
+  const ValueId pooled = net.Op("GlobalAveragePool", {b});
+  return net.Build({net.Op("Flatten", {pooled})});
+}
+
+ReferenceActivationSource Samples(uint64_t seed, Shape shape) {
+  return ReferenceActivationSource(
+      {TestRandom(seed).NormalTensor(std::move(shape), 1)}, 17);
+}
+
+// The channel of the first layer that goes first.
+int FirstToGo(const Graph& graph, PruneCriterion criterion) {
+  const ChannelGroups groups = *FindChannelGroups(graph);
+  ReferenceActivationSource source = Samples(5, {32, 2, 3, 3});
+  const auto scores = ScoreSymbols(graph, groups, criterion, source, 32);
+  EXPECT_TRUE(scores.ok()) << scores.status();
+  if (!scores.ok()) return -1;
+  const std::vector<int>& symbols = groups.layers[0].out_symbols;
+  return static_cast<int>(std::min_element(symbols.begin(), symbols.end(),
+                                           [&](int a, int b) {
+                                             return (*scores)[a] < (*scores)[b];
+                                           }) -
+                          symbols.begin());
+}
+
+const std::vector<float> kEqualReaders = {1, 1, 1, 1, -1, 1, 1, 1, -1};
+
+TEST(PruneCriteria, NormsTakeTheSmallestFilter) {
+  // Smallest by L1: the third; by L2: the second.
+  const std::vector<float> filters = {3, 3, 1.5f, 1.5f, 2.5f, 0};
+  const Graph graph = TwoLayers(filters, kEqualReaders);
+  EXPECT_EQ(FirstToGo(graph, PruneCriterion::kL1), 2);
+  EXPECT_EQ(FirstToGo(graph, PruneCriterion::kL2), 1);
+}
+
+TEST(PruneCriteria, GeometricMedianTakesTheFilterBetweenTheOthers) {
+  const std::vector<float> filters = {0, 5, 2, 6, 4, 5};
+  EXPECT_EQ(FirstToGo(TwoLayers(filters, kEqualReaders),
+                      PruneCriterion::kGeometricMedian),
+            1);
+}
+
+TEST(PruneCriteria, ActivationTakesTheChannelThatGivesLeast) {
+  // The first filter is large, but what it gives cancels on equal inputs.
+  const Graph graph = TwoLayers({1, 1, 0.1f, 0, 2, 1}, kEqualReaders);
+  EXPECT_EQ(FirstToGo(graph, PruneCriterion::kActivation), 1);
+}
+
+TEST(PruneCriteria, TaylorTakesTheChannelThatNobodyListensTo) {
+  const Graph graph =
+      TwoLayers({1, 1, 2, -3, 3, 1}, {1, 0.001f, 2, -1, 0, 1, 2, 0, -1});
+  EXPECT_EQ(FirstToGo(graph, PruneCriterion::kTaylor), 1);
+  EXPECT_NE(FirstToGo(graph, PruneCriterion::kL1), 1);
+}
+
+TEST(PruneCriteria, TaylorNeedsClasses) {
+  NetBuilder net(1);
+  const ValueId a = net.Conv(net.Input({kDynamic, 2, 3, 3}), 2, 16, 3);
+  const ValueId b = net.Conv(a, 16, 1, 1);
+  const Graph graph =
+      net.Build({net.Op("Flatten", {net.Op("GlobalAveragePool", {b})})});
+  ReferenceActivationSource source = Samples(1, {4, 2, 3, 3});
+  EXPECT_THAT(ScoreByTaylor(graph, *FindChannelGroups(graph), source, 4)
+                  .status()
+                  .ToString(),
+              HasSubstr("number for each class"));
+}
+
+TEST(PruneCriteria, RedundancyTakesWhatTheOthersGive) {
+  // Without a rectifier the third channel is half the sum of the others,
+  // though its filter is the largest and it is read with large weights.
+  const Graph graph =
+      TwoLayers({0, 1, 1, 0, 4, 4}, {1, 0, 9, 0, 1, 9, 1, -1, 9},
+                /*has_relu=*/false);
+  const ChannelGroups groups = *FindChannelGroups(graph);
+  ReferenceActivationSource source = Samples(3, {32, 2, 3, 3});
+  PruneOptions options;
+  options.samples = 32;
+  options.ridge = 1e-9;
+  std::vector<double> ratios(groups.groups.size(), 1);
+  ratios[groups.layers[0].group] = 2.0 / 3;
+  const auto pruned =
+      PruneNetwork(graph, groups, ratios, {}, source, options, nullptr);
+  ASSERT_TRUE(pruned.ok()) << pruned.status();
+  // Two channels span what three gave, so the rebuild loses nothing.
+  const Tensor input = TestRandom(9).NormalTensor({4, 2, 3, 3}, 1);
+  ExpectNear(Evaluate(pruned->graph, input), Evaluate(graph, input), 1e-3);
+}
+
+// The error that is left when the symbols `lost` go, by solving anew.
+double SlowError(const Eigen::MatrixXd& x, const Eigen::MatrixXd& y,
+                 const std::vector<int>& kept, double lambda) {
+  Eigen::MatrixXd k(x.rows(), kept.size());
+  for (size_t i = 0; i < kept.size(); ++i) k.col(i) = x.col(kept[i]);
+  Eigen::MatrixXd gram = k.transpose() * k;
+  gram.diagonal().array() += lambda;
+  const Eigen::MatrixXd w = gram.llt().solve(k.transpose() * y);
+  return (y - k * w).squaredNorm() + lambda * w.squaredNorm();
+}
+
+TEST(PruneCriteria, RedundancyGoesInTheOrderOfASlowReference) {
+  const int channels = 8;
+  NetBuilder net(4);
+  const ValueId in = net.Input({kDynamic, 5});
+  const ValueId a = net.Gemm(in, 5, channels, true);
+  net.Relu();
+  const Graph graph = net.Build({net.Gemm(a, channels, 3, true)});
+  const ChannelGroups groups = *FindChannelGroups(graph);
+  const int64_t samples = 200;
+  const Tensor input = TestRandom(8).NormalTensor({samples, 5}, 1);
+  ReferenceActivationSource source({input}, 17);
+  RedundancyOptions options;
+  options.samples = samples;
+  const auto scores = ScoreByRedundancy(graph, groups, source, options);
+  ASSERT_TRUE(scores.ok()) << scores.status();
+
+  const Tensor hidden =
+      (*EvaluateNode(graph.nodes()[0], 17,
+                     {input, *graph.value(graph.nodes()[0].inputs[1]).constant,
+                      *graph.value(graph.nodes()[0].inputs[2]).constant}))[0];
+  Eigen::MatrixXd x(samples, channels);
+  for (int64_t i = 0; i < hidden.size(); ++i) {
+    x(i / channels, i % channels) = hidden.values<float>()[i];
+  }
+  x.rowwise() -= x.colwise().mean().eval();
+  Eigen::MatrixXd w(channels, 3);
+  const Tensor& weights = *graph.value(graph.nodes()[1].inputs[1]).constant;
+  for (int o = 0; o < 3; ++o) {
+    for (int i = 0; i < channels; ++i) {
+      w(i, o) = weights.values<float>()[o * channels + i];
+    }
+  }
+  const double lambda = options.ridge * (x.transpose() * x).trace() / channels;
+  // Targets whose ridge solution with all channels is `w`: least squares on
+  // rows that hold the ridge, too.
+  Eigen::MatrixXd rows(samples + channels, channels);
+  rows << x, std::sqrt(lambda) * Eigen::MatrixXd::Identity(channels, channels);
+  const Eigen::MatrixXd targets = rows * w;
+  std::vector<int> kept(channels);
+  for (int i = 0; i < channels; ++i) kept[i] = i;
+  for (int step = 0; step + 1 < channels; ++step) {
+    std::vector<double> errors;
+    for (const int gone : kept) {
+      std::vector<int> left;
+      for (const int c : kept) {
+        if (c != gone) left.push_back(c);
+      }
+      errors.push_back(SlowError(rows, targets, left, 0));
+    }
+    const size_t cheapest =
+        std::min_element(errors.begin(), errors.end()) - errors.begin();
+    const int symbol = groups.layers[0].out_symbols[kept[cheapest]];
+    EXPECT_EQ((*scores)[symbol], step);
+    kept.erase(kept.begin() + cheapest);
+  }
+}
+
+TEST(PruneCriteria, NamesParseAndOthersAreRefused) {
+  for (const std::string& name : PruneCriterionNames()) {
+    EXPECT_TRUE(ParsePruneCriterion(name).ok());
+  }
+  EXPECT_THAT(ParsePruneCriterion("l3").status().ToString(),
+              HasSubstr("not one of l1, l2"));
+}
+
+class EveryCriterion : public ::testing::TestWithParam<std::string> {};
+
+PruneOptions OptionsOf(const std::string& criterion) {
+  PruneOptions options;
+  options.criterion = *ParsePruneCriterion(criterion);
+  options.samples = 8;
+  return options;
+}
+
+std::vector<double> HalfOfAll(const ChannelGroups& groups) {
+  std::vector<double> ratios;
+  for (const ChannelGroup& group : groups.groups) {
+    ratios.push_back(group.is_pinned ? 1 : 0.5);
+  }
+  return ratios;
+}
+
+TEST_P(EveryCriterion, PrunesRandomNetsAlikeEachTime) {
+  for (int seed = 0; seed < 6; ++seed) {
+    const Graph graph = RandomNet(seed);
+    const ChannelGroups groups = *FindChannelGroups(graph);
+    ReferenceActivationSource source = Samples(seed, {8, 3, 8, 8});
+    const auto once = PruneNetwork(graph, groups, HalfOfAll(groups), {}, source,
+                                   OptionsOf(GetParam()), nullptr);
+    ASSERT_TRUE(once.ok()) << once.status();
+    PruneCache cache;
+    for (int round = 0; round < 2; ++round) {
+      const auto again = PruneNetwork(graph, groups, HalfOfAll(groups), {},
+                                      source, OptionsOf(GetParam()), &cache);
+      ASSERT_TRUE(again.ok());
+      EXPECT_TRUE(AreEqual(once->graph, again->graph));
+    }
+  }
+}
+
+TEST_P(EveryCriterion, WorksOnOneSampleAndOnZeros) {
+  GraphParts parts = RandomNet(2).parts();
+  for (Value& value : parts.values) {
+    if (value.constant && value.constant->type() == DataType::kFloat32) {
+      value.constant =
+          Tensor::Of<float>(value.constant->shape(),
+                            std::vector<float>(value.constant->size(), 0.0f));
+    }
+  }
+  const Graph zeros = *Graph::Create(parts);
+  for (const Graph& graph : {RandomNet(2), zeros}) {
+    const ChannelGroups groups = *FindChannelGroups(graph);
+    ReferenceActivationSource source = Samples(1, {1, 3, 8, 8});
+    const auto pruned = PruneNetwork(graph, groups, HalfOfAll(groups), {},
+                                     source, OptionsOf(GetParam()), nullptr);
+    ASSERT_TRUE(pruned.ok()) << pruned.status();
+    const Tensor out =
+        Evaluate(pruned->graph, TestRandom(1).NormalTensor({2, 3, 8, 8}, 1));
+    for (const float x : out.values<float>()) EXPECT_TRUE(std::isfinite(x));
+  }
+}
+
+TEST_P(EveryCriterion, LeavesAChannelWhereAllWouldGo) {
+  const Graph graph = RandomNet(4);
+  const ChannelGroups groups = *FindChannelGroups(graph);
+  ReferenceActivationSource source = Samples(1, {4, 3, 8, 8});
+  std::vector<double> ratios = HalfOfAll(groups);
+  for (double& ratio : ratios) {
+    if (ratio != 1) ratio = 1e-9;
+  }
+  const auto pruned = PruneNetwork(graph, groups, ratios, {}, source,
+                                   OptionsOf(GetParam()), nullptr);
+  ASSERT_TRUE(pruned.ok()) << pruned.status();
+  for (const LayerChannels& layer : groups.layers) {
+    const ValueId weights = pruned->graph.nodes()[layer.node].inputs[1];
+    EXPECT_GE(pruned->graph.value(weights).constant->shape()[layer.weight_axis],
+              1);
+  }
+}
+
+TEST_P(EveryCriterion, NoSamplesAreAnError) {
+  const Graph graph = RandomNet(0);
+  const ChannelGroups groups = *FindChannelGroups(graph);
+  ReferenceActivationSource source(
+      {Tensor::Of<float>({0, 3, 8, 8}, std::vector<float>{})}, 17);
+  const auto pruned = PruneNetwork(graph, groups, HalfOfAll(groups), {}, source,
+                                   OptionsOf(GetParam()), nullptr);
+  EXPECT_EQ(pruned.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(pruned.status().ToString(), HasSubstr("calibration samples"));
+}
+
+INSTANTIATE_TEST_SUITE_P(Criteria, EveryCriterion,
+                         ::testing::ValuesIn(PruneCriterionNames()));
+
+TEST(Recentre, BringsTheMeanOfEachOutputBack) {
+  const Graph graph = TwoLayers({1, 1, 2, -1, 3, 1}, kEqualReaders);
+  const ChannelGroups groups = *FindChannelGroups(graph);
+  const Tensor input = TestRandom(6).NormalTensor({64, 2, 3, 3}, 1);
+  ReferenceActivationSource source({input}, 17);
+  PruneOptions options = OptionsOf("l1");
+  options.samples = 64;
+  options.rebuild = RebuildMethod::kRecentre;
+  std::vector<double> ratios(groups.groups.size(), 1);
+  ratios[groups.layers[0].group] = 2.0 / 3;
+  const auto pruned =
+      PruneNetwork(graph, groups, ratios, {}, source, options, nullptr);
+  ASSERT_TRUE(pruned.ok()) << pruned.status();
+  const Tensor before = Evaluate(graph, input);
+  const Tensor after = Evaluate(pruned->graph, input);
+  for (int o = 0; o < 3; ++o) {
+    double difference = 0;
+    for (int n = 0; n < 64; ++n) {
+      difference +=
+          after.values<float>()[n * 3 + o] - before.values<float>()[n * 3 + o];
+    }
+    EXPECT_NEAR(difference / 64, 0, 1e-4);
+  }
+}
+
+}  // namespace
+}  // namespace lathe
