@@ -84,32 +84,23 @@ class GroupFinder {
     return context_.shape(node.outputs[0]);
   }
 
-  // MatMul, + a constant row, + a value of the same shape.
+  // MatMul, + a constant row.
   std::optional<NodeGroup> FindLinear(int index) const {
     NodeGroup group{{index}, index, graph_.nodes()[index]};
-    const Shape& shape = OutputShape(group.node);
     const Shape& weights = context_.shape(group.node.inputs[1]);
-    if (weights.size() != 2 || shape.size() < 2) return std::nullopt;
-    group.node.inputs.push_back(kNoValue);
-    bool has_residual = false;
-    while (const auto next = SoleReader(context_, group.members.back())) {
-      const Node& add = graph_.nodes()[*next];
-      if (!IsBinary(add, "Add") || has_residual) break;
-      const ValueId other =
-          OtherInput(add, graph_.nodes()[group.members.back()].outputs[0]);
-      const Tensor* row = context_.constant(other);
-      const bool is_bias = row != nullptr && group.node.inputs[2] == kNoValue &&
-                           row->shape() == Shape{weights[1]};
-      has_residual = row == nullptr && context_.shape(other) == shape;
-      if (!is_bias && !has_residual) break;
-      if (is_bias) {
-        group.node.inputs[2] = other;
-      } else {
-        group.node.post_ops.push_back({PostOp::Kind::kAdd, 0, 0, 3});
-        group.node.inputs.push_back(other);
-      }
-      group.members.push_back(*next);
+    if (weights.size() != 2 || OutputShape(group.node).size() < 2) {
+      return std::nullopt;
     }
+    const auto next = SoleReader(context_, index);
+    if (!next || !IsBinary(graph_.nodes()[*next], "Add")) return std::nullopt;
+    const ValueId bias =
+        OtherInput(graph_.nodes()[*next], group.node.outputs[0]);
+    const Tensor* row = context_.constant(bias);
+    if (row == nullptr || row->shape() != Shape{weights[1]}) {
+      return std::nullopt;
+    }
+    group.node.inputs.push_back(bias);
+    group.members.push_back(*next);
     return Ended(std::move(group));
   }
 

@@ -1,5 +1,5 @@
 // Runs of nodes that one kernel computes, although the graph has them apart:
-// the bias and the residual addition behind a MatMul, the scaling of a product,
+// the bias behind a MatMul, the scaling of a product,
 // the five nodes of a Gelu.
 #ifndef LATHE_EVALUATOR_NODE_GROUPS_H_
 #define LATHE_EVALUATOR_NODE_GROUPS_H_
