@@ -9,8 +9,8 @@
 #include "absl/types/span.h"
 #include "agent/additive_correction.h"
 #include "agent/decisions.h"
-#include "proto/latency_curve.h"
 #include "agent/min_sum.h"
+#include "proto/latency_curve.h"
 #include "proto/types.pb.h"
 
 namespace lathe {

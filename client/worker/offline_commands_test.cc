@@ -191,8 +191,7 @@ TEST_F(OfflineCommands, APackedModelIsSmallerAndAnswersAlike) {
   const auto exporting = [&trial](const std::string& path,
                                   const std::string& format) {
     std::vector<std::string> arguments = trial;
-    arguments.insert(arguments.end(),
-                     {"--export", path, "--format", format});
+    arguments.insert(arguments.end(), {"--export", path, "--format", format});
     return arguments;
   };
   MustRunJson(WithData(exporting(onnx, "qdq")));
