@@ -55,14 +55,16 @@ function(lathe_binary name)
   target_link_libraries(${name} PRIVATE ${ARG_DEPS})
 endfunction()
 
-# Builds every unit test.
+# Builds every unit test, or those of code with threads of its own.
 add_custom_target(unit_tests)
+add_custom_target(threaded_tests)
 
-# lathe_test(NAME SRCS ... DEPS ... [LABEL unit|learning|system] [TIMEOUT seconds]): a
-# GoogleTest program. Unit tests (the default) are fast; learning tests let
-# agents search for half a minute; system tests start whole processes.
+# lathe_test(NAME SRCS ... DEPS ... [LABEL unit|learning|system] [THREADED]
+# [TIMEOUT seconds]): a GoogleTest program. Unit tests (the default) are fast;
+# learning tests let agents search for half a minute; system tests start whole
+# processes. THREADED unit tests run under ThreadSanitizer too (tools/check-all).
 function(lathe_test name)
-  cmake_parse_arguments(ARG "" "LABEL;TIMEOUT" "SRCS;DEPS" ${ARGN})
+  cmake_parse_arguments(ARG "THREADED" "LABEL;TIMEOUT" "SRCS;DEPS" ${ARGN})
   if(NOT ARG_LABEL)
     set(ARG_LABEL unit)
   endif()
@@ -81,8 +83,12 @@ function(lathe_test name)
   if(ARG_LABEL STREQUAL unit)
     add_dependencies(unit_tests ${name})
   endif()
+  if(ARG_THREADED)
+    add_dependencies(threaded_tests ${name})
+    list(APPEND ARG_LABEL threaded)
+  endif()
   add_test(NAME ${name} COMMAND ${name})
-  set_tests_properties(${name} PROPERTIES LABELS ${ARG_LABEL} TIMEOUT ${ARG_TIMEOUT})
+  set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABEL}" TIMEOUT ${ARG_TIMEOUT})
 endfunction()
 
 # lathe_fuzzer(NAME SRCS ... DEPS ...): a libFuzzer program bin/NAME, where

@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <optional>
+#include <set>
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -32,31 +35,57 @@ void Average(absl::Span<const float> chunk, TensorStats* stats) {
                 : (1 - kNewestShare) * average + kNewestShare * magnitude;
 }
 
-absl::Status Add(const Value& value, const Tensor& tensor,
-                 ActivationStats* stats) {
-  if (tensor.type() != DataType::kFloat32 || tensor.size() == 0) {
+// What the chunks gave so far.
+struct Collected {
+  ActivationStats stats;
+  // Values that were minus infinity somewhere: they have no statistics.
+  std::set<std::string> masked;
+};
+
+// Attention scores are masked with minus infinity; all else that is not finite
+// is an overflow or an error.
+bool IsFiniteOrMasked(absl::Span<const float> values) {
+  return std::all_of(values.begin(), values.end(), [](float value) {
+    return value <= std::numeric_limits<float>::max();
+  });
+}
+
+// `is_end`: the value is an input or an output of the network.
+absl::Status Add(const Value& value, bool is_end, const Tensor& tensor,
+                 Collected* collected) {
+  if (tensor.type() != DataType::kFloat32 || tensor.size() == 0 ||
+      collected->masked.count(value.name) != 0) {
     return absl::OkStatus();
   }
-  const auto it = stats->tensors.try_emplace(value.name, EmptyStats()).first;
+  auto& tensors = collected->stats.tensors;
+  const auto it = tensors.try_emplace(value.name, EmptyStats()).first;
   if (AddToStats(tensor.values<float>(), &it->second)) {
     Average(tensor.values<float>(), &it->second);
     return absl::OkStatus();
   }
-  return absl::InvalidArgumentError(absl::StrCat(
-      "activation ", value.name,
-      " is not finite (infinite or NaN) on the calibration samples; check the "
-      "preprocessing and that the model runs on them"));
+  if (is_end || !IsFiniteOrMasked(tensor.values<float>())) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "activation ", value.name,
+        " is not finite (infinite or NaN) on the calibration samples; check "
+        "the preprocessing and that the model runs on them"));
+  }
+  tensors.erase(it);
+  collected->masked.insert(value.name);
+  return absl::OkStatus();
 }
 
 absl::Status AddChunk(const Graph& graph, ActivationSource& source,
-                      int64_t first, int64_t count, ActivationStats* stats) {
+                      int64_t first, int64_t count, Collected* collected) {
+  std::vector<bool> is_end(graph.values().size());
+  for (const ValueId id : graph.inputs()) is_end[id] = true;
+  for (const ValueId id : graph.outputs()) is_end[id] = true;
   LATHE_ASSIGN_OR_RETURN(const std::vector<Tensor> inputs,
                          source.Inputs(first, count));
   LiveTensors live(graph);
   live.SetInputs(inputs);
   for (size_t i = 0; i < inputs.size(); ++i) {
     LATHE_RETURN_IF_ERROR(
-        Add(graph.value(graph.inputs()[i]), inputs[i], stats));
+        Add(graph.value(graph.inputs()[i]), true, inputs[i], collected));
   }
   for (size_t i = 0; i < graph.nodes().size(); ++i) {
     const Node& node = graph.nodes()[i];
@@ -64,9 +93,10 @@ absl::Status AddChunk(const Graph& graph, ActivationSource& source,
         const std::vector<Tensor> outputs,
         source.Run(node, live.InputsOf(graph.parts(), node)));
     for (size_t o = 0; o < std::min(outputs.size(), node.outputs.size()); ++o) {
-      if (node.outputs[o] == kNoValue) continue;
+      const ValueId id = node.outputs[o];
+      if (id == kNoValue) continue;
       LATHE_RETURN_IF_ERROR(
-          Add(graph.value(node.outputs[o]), outputs[o], stats));
+          Add(graph.value(id), is_end[id], outputs[o], collected));
     }
     live.SetOutputs(node, outputs);
     live.FreeAfter(static_cast<int>(i));
@@ -122,14 +152,15 @@ absl::StatusOr<ActivationStats> CollectActivationStats(const Graph& graph,
   }
   FixedBatchSource batched(graph, source, batch);
   const int64_t chunk = (kChunkSamples + batch - 1) / batch * batch;
-  ActivationStats stats;
-  stats.samples = samples / batch * batch;
-  for (int64_t first = 0; first < stats.samples; first += chunk) {
+  Collected collected;
+  const int64_t used = samples / batch * batch;
+  collected.stats.samples = used;
+  for (int64_t first = 0; first < used; first += chunk) {
     LATHE_RETURN_IF_ERROR(AddChunk(
         graph, fixed ? static_cast<ActivationSource&>(batched) : source, first,
-        std::min(chunk, stats.samples - first), &stats));
+        std::min(chunk, used - first), &collected));
   }
-  return stats;
+  return std::move(collected.stats);
 }
 
 std::string SerializeActivationStats(const ActivationStats& stats) {

@@ -36,10 +36,12 @@ struct ActivationStats {
 };
 
 // Runs `samples` calibration samples through the graph, in float32, and
-// collects the statistics of every float32 value that is not constant.
+// collects the statistics of every float32 value that is not constant. A value
+// inside of the network that is minus infinity somewhere, as masked attention
+// scores are, has none: no grid holds it.
 //
 // Errors:
-//   InvalidArgument - no samples, or an activation that is not finite; the
+//   InvalidArgument - no samples, or another activation that is not finite; the
 //     message names the value.
 absl::StatusOr<ActivationStats> CollectActivationStats(const Graph& graph,
                                                        ActivationSource& source,

@@ -140,6 +140,23 @@ TEST(ActivationStats, ANaNIsRefusedByName) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("Conv0_out"));
 }
 
+TEST(ActivationStats, MaskedScoresHaveNoRange) {
+  NetBuilder net(1);
+  const ValueId scores = net.Input({kDynamic, 3});
+  const float inf = std::numeric_limits<float>::infinity();
+  const ValueId mask =
+      net.Constant(Tensor::Of<float>({1, 3}, std::vector<float>{0, 0, -inf}));
+  const ValueId masked = net.Op("Add", {scores, mask});
+  const Graph graph =
+      net.Build({net.Gemm(net.Op("Softmax", {masked}), 3, 2, true)});
+  ReferenceActivationSource source({net.random().NormalTensor({4, 3}, 1)}, 17);
+  const absl::StatusOr<ActivationStats> stats =
+      CollectActivationStats(graph, source, 4);
+  ASSERT_TRUE(stats.ok()) << stats.status();
+  EXPECT_EQ(stats->tensors.count(graph.value(masked).name), 0u);
+  EXPECT_EQ(stats->tensors.size(), 3u);  // Input, Softmax, Gemm.
+}
+
 TEST(ActivationStats, RefusesSamplesThatAreNotThere) {
   const Graph graph = TwoLayers();
   ReferenceActivationSource source(

@@ -46,7 +46,7 @@ class WaitingExecutor : public Executor {
   int64_t peak_activation_bytes() const override { return 0; }
 
  private:
-  const std::vector<StepInfo> steps_;
+  const std::vector<StepInfo> steps_ = {};
 };
 
 TEST(TimeRuns, LeavesOutWhatOneThreadWaitedForItsCore) {
