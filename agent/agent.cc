@@ -15,7 +15,14 @@ struct Strategy {
 // Sorted by name.
 constexpr Strategy kStrategies[] = {
     {"adaptive", MakeAdaptiveAgent},
+#ifdef LATHE_HAS_TORCH
+    {"amc", MakeAmcAgent},
+#endif
+    {"clado", MakeCladoAgent},
     {"greedy", MakeGreedyAgent},
+#ifdef LATHE_HAS_TORCH
+    {"haq", MakeHaqAgent},
+#endif
     {"ilp", MakeIlpAgent},
     {"localsearch", MakeLocalSearchAgent},
     {"nsga2", MakeNsga2Agent},
@@ -24,6 +31,7 @@ constexpr Strategy kStrategies[] = {
     {"rl", MakeRlAgent},
     {"surrogate-ea", MakeSurrogateEaAgent},
 #endif
+    {"tpe", MakeTpeAgent},
     {"uniform", MakeUniformAgent},
 };
 

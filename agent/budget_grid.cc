@@ -36,6 +36,13 @@ std::vector<double> Axis(double least, bool is_objective,
 
 }  // namespace
 
+Limits LimitsOf(const SearchCore& core, const EpisodeBudget& budget) {
+  return {std::min(core.limits().us,
+                   budget.latency_ratio * core.costs().baseline_us()),
+          std::min(core.limits().bytes,
+                   budget.size_ratio * core.costs().baseline_bytes())};
+}
+
 BudgetGrid::BudgetGrid(const SearchCore& core) {
   const RelativeBudget& budget = core.objective().budget();
   latencies_ = Axis(core.reachability().least_us() / core.costs().baseline_us(),
@@ -89,7 +96,7 @@ void BudgetGrid::Add(double worth, double latency_ratio, double size_ratio) {
   }
 }
 
-BudgetGrid::Budget BudgetGrid::Draw(Random* random) const {
+EpisodeBudget BudgetGrid::Draw(Random* random) const {
   std::vector<double> weights;
   for (const double best : best_) {
     weights.push_back(std::sqrt(kLeastLoss + std::max(0.0, 1 - best)));

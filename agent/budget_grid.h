@@ -3,6 +3,7 @@
 #ifndef LATHE_AGENT_BUDGET_GRID_H_
 #define LATHE_AGENT_BUDGET_GRID_H_
 
+#include <limits>
 #include <vector>
 
 #include "agent/random.h"
@@ -10,17 +11,22 @@
 
 namespace lathe {
 
+// Latency and size that a plan may have, as shares of the baseline's. Infinite:
+// no bound.
+struct EpisodeBudget {
+  double latency_ratio = std::numeric_limits<double>::infinity();
+  double size_ratio = std::numeric_limits<double>::infinity();
+};
+
+// The same as a prediction, never beyond the job's own limits.
+Limits LimitsOf(const SearchCore& core, const EpisodeBudget& budget);
+
 // A grid of budgets over latency and size, as shares of the baseline's: over
 // the objectives' reachable range, or close under the job's budget where there
 // is one. Worth is accuracy as a share of the uncompressed model's. Not
 // thread-safe.
 class BudgetGrid {
  public:
-  struct Budget {
-    double latency_ratio = 0;
-    double size_ratio = 0;
-  };
-
   // Empty, over what `core` believes to be reachable as it stands.
   explicit BudgetGrid(const SearchCore& core);
 
@@ -34,7 +40,7 @@ class BudgetGrid {
 
   // A budget to aim at, likelier the more is lost there against the
   // uncompressed model (in proportion to the root of it).
-  Budget Draw(Random* random) const;
+  EpisodeBudget Draw(Random* random) const;
 
  private:
   // Index of the first budget of an axis that allows `ratio`.

@@ -15,16 +15,7 @@ namespace lathe {
 namespace {
 
 constexpr int kHidden = 300;
-// Ten times HAQ's and AMC's: a search here has about as many times fewer
-// updates.
-constexpr double kActorRate = 1e-3;
-constexpr double kCriticRate = 1e-3;
 constexpr double kTargetRate = 0.01;
-// Weight of the critic's value against imitation, by trying 0.01, 0.03 and 0.1
-// on synthetic networks: a critic after a few hundred updates points less well
-// than plans that were solved for.
-constexpr double kValueWeight = 0.01;
-
 // The thread count of OpenMP belongs to the calling thread, so it is set at
 // every entry: results must not depend on it, and small products only lose by
 // threads.
@@ -95,15 +86,15 @@ std::vector<float> ToVector(const torch::Tensor& tensor) {
 }  // namespace
 
 struct DdpgLearner::Networks {
-  Networks(int state_size, Random random)
+  Networks(int state_size, Random random, const DdpgOptions& options)
       : actor(state_size, &random),
         critic(state_size + 1, &random),
         target_actor(state_size, &random),
         target_critic(state_size + 1, &random),
         actor_optimizer(actor.parameters(),
-                        torch::optim::AdamOptions(kActorRate)),
+                        torch::optim::AdamOptions(options.actor_rate)),
         critic_optimizer(critic.parameters(),
-                         torch::optim::AdamOptions(kCriticRate)) {
+                         torch::optim::AdamOptions(options.critic_rate)) {
     target_actor.Follow(actor, 1);
     target_critic.Follow(critic, 1);
   }
@@ -124,9 +115,12 @@ struct DdpgLearner::Networks {
   torch::optim::Adam critic_optimizer;
 };
 
-DdpgLearner::DdpgLearner(int state_size, uint64_t seed)
+DdpgLearner::DdpgLearner(int state_size, uint64_t seed,
+                         const DdpgOptions& options)
     : state_size_(state_size),
-      networks_(std::make_unique<Networks>(state_size, Random(seed))) {}
+      options_(options),
+      networks_(std::make_unique<Networks>(state_size, Random(seed), options)) {
+}
 
 DdpgLearner::~DdpgLearner() = default;
 
@@ -179,12 +173,17 @@ void DdpgLearner::Update(absl::Span<const Transition* const> batch) {
   n.actor_optimizer.zero_grad();
   const torch::Tensor acted = Networks::Action(n.actor, s);
   const torch::Tensor value = Networks::Value(n.critic, s, acted);
-  // Values in units of their own size, so that imitation weighs the same
-  // however large rewards are.
-  const double scale = value.detach().abs().mean().item<double>();
-  const torch::Tensor distance =
-      ToTensor(imitation, 1) * (acted - ToTensor(actions, 1)).square();
-  (distance.mean() - kValueWeight / (scale + 0.1) * value.mean()).backward();
+  if (options_.value_weight) {
+    // Values in units of their own size, so that imitation weighs the same
+    // however large rewards are.
+    const double scale = value.detach().abs().mean().item<double>();
+    const torch::Tensor distance =
+        ToTensor(imitation, 1) * (acted - ToTensor(actions, 1)).square();
+    (distance.mean() - *options_.value_weight / (scale + 0.1) * value.mean())
+        .backward();
+  } else {
+    (-value.mean()).backward();
+  }
   n.actor_optimizer.step();
 
   n.target_actor.Follow(n.actor, kTargetRate);

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "absl/types/span.h"
@@ -24,13 +25,23 @@ struct Transition {
   std::vector<float> next_state;
 };
 
-// Actor and critic have two hidden layers of 300, as HAQ and AMC have; Adam at
-// 1e-3, targets follow by 0.01, no discount. The weights start from
+struct DdpgOptions {
+  // Step sizes of Adam. HAQ's and AMC's are 1e-4 and 1e-3.
+  double actor_rate = 1e-4;
+  double critic_rate = 1e-3;
+  // Weight of the critic's value against imitation, in units of the values'
+  // own size; absent: no imitation, as published.
+  std::optional<double> value_weight;
+};
+
+// Actor and critic have two hidden layers of 300, as HAQ and AMC have; targets
+// follow by 0.01, no discount. The weights start from
 // the seed and nothing else is random: equal calls give equal results, whatever
 // else runs in the process. Not thread-safe; computes on the caller's thread.
 class DdpgLearner {
  public:
-  DdpgLearner(int state_size, uint64_t seed);
+  DdpgLearner(int state_size, uint64_t seed,
+              const DdpgOptions& options = DdpgOptions());
   ~DdpgLearner();
   DdpgLearner(const DdpgLearner&) = delete;
   DdpgLearner& operator=(const DdpgLearner&) = delete;
@@ -47,6 +58,7 @@ class DdpgLearner {
  private:
   struct Networks;
   const int state_size_;
+  const DdpgOptions options_;
   const std::unique_ptr<Networks> networks_;
 };
 

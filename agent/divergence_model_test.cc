@@ -201,7 +201,7 @@ TEST(DdpgLearner, LearnsWhichActionARewardPrefers) {
     step.reward = 1 - 4 * miss * miss;
   }
   std::vector<const Transition*> batch(64);
-  for (int update = 0; update < 600; ++update) {
+  for (int update = 0; update < 1500; ++update) {
     for (const Transition*& step : batch) step = &steps[random.Below(256)];
     learner.Update(batch);
   }

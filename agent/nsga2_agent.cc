@@ -4,13 +4,14 @@
 // is one offspring of the best individuals so far.
 #include <algorithm>
 #include <limits>
+#include <map>
 #include <memory>
-#include <numeric>
 #include <optional>
 #include <utility>
 #include <vector>
 
 #include "agent/archive.h"
+#include "agent/nondominated.h"
 #include "agent/search_core.h"
 #include "agent/strategies.h"
 #include "base/status.h"
@@ -21,18 +22,6 @@ namespace {
 constexpr int kPopulation = 20;
 // Share of the offspring that two parents make.
 constexpr double kCrossover = 0.9;
-
-// What is minimised.
-using Costs = std::vector<double>;
-
-bool Dominates(const Costs& a, const Costs& b) {
-  bool is_better = false;
-  for (size_t i = 0; i < a.size(); ++i) {
-    if (a[i] > b[i]) return false;
-    is_better |= a[i] < b[i];
-  }
-  return is_better;
-}
 
 // Rank (0: not dominated) and crowding distance of an individual.
 struct Fitness {
@@ -64,22 +53,14 @@ void AddCrowding(const std::vector<Costs>& costs, std::vector<int> front,
 }
 
 std::vector<Fitness> FitnessOf(const std::vector<Costs>& costs) {
+  const std::vector<int> ranks = NondominatedRanks(costs);
   std::vector<Fitness> fitness(costs.size());
-  std::vector<int> left(costs.size());
-  std::iota(left.begin(), left.end(), 0);
-  for (int rank = 0; !left.empty(); ++rank) {
-    std::vector<int> front;
-    std::vector<int> rest;
-    for (const int i : left) {
-      const bool is_dominated =
-          std::any_of(left.begin(), left.end(),
-                      [&](int j) { return Dominates(costs[j], costs[i]); });
-      (is_dominated ? rest : front).push_back(i);
-    }
-    for (const int i : front) fitness[i].rank = rank;
-    AddCrowding(costs, front, &fitness);
-    left = std::move(rest);
+  std::map<int, std::vector<int>> fronts;
+  for (size_t i = 0; i < ranks.size(); ++i) {
+    fitness[i].rank = ranks[i];
+    fronts[ranks[i]].push_back(static_cast<int>(i));
   }
+  for (const auto& [rank, front] : fronts) AddCrowding(costs, front, &fitness);
   return fitness;
 }
 
@@ -112,24 +93,12 @@ class Nsga2Agent : public Agent {
   }
 
  private:
-  Costs CostsOf(const Evaluated& row) const {
-    const RelativeBudget& budget = core_->objective().budget();
-    Costs costs = {-row.quality};
-    if (core_->objective().has_latency() || budget.latency_ratio) {
-      costs.push_back(row.latency_ratio);
-    }
-    if (core_->objective().has_size() || budget.size_ratio) {
-      costs.push_back(row.size_ratio);
-    }
-    return costs;
-  }
-
   // Adds an individual; the worst one leaves when there are too many.
   void Join(Evaluated row) {
     population_.push_back(std::move(row));
     std::vector<Costs> costs;
     for (const Evaluated& individual : population_) {
-      costs.push_back(CostsOf(individual));
+      costs.push_back(CostsOf(*core_, individual));
     }
     fitness_ = FitnessOf(costs);
     if (population_.size() <= kPopulation) return;

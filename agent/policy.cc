@@ -23,13 +23,6 @@ Policy::Policy(const SearchCore* core, const DivergenceModel* model,
                DdpgLearner* learner)
     : core_(*core), model_(*model), features_(core, model), learner_(learner) {}
 
-Limits Policy::ToLimits(const EpisodeBudget& budget) const {
-  return {std::min(core_.limits().us,
-                   budget.latency_ratio * core_.costs().baseline_us()),
-          std::min(core_.limits().bytes,
-                   budget.size_ratio * core_.costs().baseline_bytes())};
-}
-
 void Policy::RemoveUseless(const PrefixWalker& walker,
                            std::vector<int>* allowed) const {
   const Decision& decision = walker.next();
@@ -72,7 +65,7 @@ int Policy::Choose(const PrefixWalker& walker, const Limits& limits,
 std::vector<Choices> Policy::Draw(const EpisodeBudget& budget,
                                   absl::Span<const double> sigmas,
                                   Random* random) const {
-  const Limits limits = ToLimits(budget);
+  const Limits limits = LimitsOf(core_, budget);
   const int count = static_cast<int>(sigmas.size());
   std::vector<PrefixWalker> walkers(count, PrefixWalker(&core_.reachability()));
   for (const Decision& decision : core_.space().decisions()) {
@@ -99,7 +92,7 @@ std::vector<Choices> Policy::Draw(const EpisodeBudget& budget,
 Choices Policy::Redraw(const Choices& plan, const std::vector<bool>& is_free,
                        const EpisodeBudget& budget, double sigma,
                        Random* random) const {
-  const Limits limits = ToLimits(budget);
+  const Limits limits = LimitsOf(core_, budget);
   PrefixWalker walker(&core_.reachability());
   while (!walker.is_complete()) {
     const size_t d = walker.choices().size();

@@ -45,7 +45,6 @@ class Policy {
   static constexpr double kRewardScale = 5;
 
  private:
-  Limits ToLimits(const EpisodeBudget& budget) const;
   // Drops coarser weights that, in the same kernel, save nothing that counts.
   // Never drops all.
   void RemoveUseless(const PrefixWalker& walker,

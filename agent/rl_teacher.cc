@@ -46,7 +46,7 @@ double RlTeacher::MeanQuality() const {
 // A budget of the grid, widened until the row meets it.
 EpisodeBudget RlTeacher::BudgetMetBy(const Evaluated& row,
                                      Random* random) const {
-  const BudgetGrid::Budget point = grid_.Draw(random);
+  const EpisodeBudget point = grid_.Draw(random);
   return {std::max(point.latency_ratio, row.latency_ratio),
           std::max(point.size_ratio, row.size_ratio)};
 }

@@ -19,7 +19,7 @@
 #include "agent/budget_grid.h"
 #include "agent/divergence_model.h"
 #include "agent/search_core.h"
-#include "agent/sensitivity_table.h"
+#include "agent/single_probes.h"
 #include "agent/strategies.h"
 #include "base/status.h"
 
@@ -32,11 +32,6 @@ constexpr double kTableShare = 0.4;
 // Budgets that are solved for in a round.
 constexpr int kBudgets = 24;
 
-bool IsSingleChange(const Choices& choices) {
-  return std::count(choices.begin(), choices.end(), 0) + 1 >=
-         static_cast<std::ptrdiff_t>(choices.size());
-}
-
 class SolverAgent : public Agent {
  public:
   SolverAgent(std::unique_ptr<SearchCore> core, std::string name,
@@ -47,12 +42,10 @@ class SolverAgent : public Agent {
         random_(seed),
         archive_(core_.get()),
         model_(&core_->space(), core_->context().baseline.kl_divergence()),
-        probes_left_(static_cast<size_t>(std::max(
-            1.0, kTableShare * static_cast<double>(core_->context().trials)))) {
-  }
+        probes_(core_.get(), kTableShare) {}
 
   absl::StatusOr<v1::Proposal> Propose() override {
-    if (const std::optional<Choices> probe = NextProbe()) {
+    if (const std::optional<Choices> probe = probes_.Next()) {
       return core_->Propose(*probe, absl::StrCat(name_, "/sensitivity"));
     }
     const std::optional<Choices> plan = BestSolution();
@@ -68,7 +61,7 @@ class SolverAgent : public Agent {
     if (!choices) return;
     const Evaluated row = lathe::Evaluate(*core_, trial, *choices);
     archive_.Add(row);
-    if (is_adaptive_ || IsSingleChange(*choices)) fitted_.push_back(row);
+    if (is_adaptive_ || AsSingleChange(*choices)) fitted_.push_back(row);
     is_stale_ = true;
   }
 
@@ -77,21 +70,6 @@ class SolverAgent : public Agent {
   }
 
  private:
-  // A single change that is not known yet. These are probes, not answers, and
-  // so they may exceed the job's budget.
-  std::optional<Choices> NextProbe() {
-    if (probes_left_ == 0) return std::nullopt;
-    for (const SingleChange& change : UsefulChanges(*core_, probes_left_)) {
-      Choices probe(core_->space().size(), 0);
-      probe[change.decision] = change.choice;
-      if (core_->IsKnown(probe)) continue;
-      --probes_left_;
-      return probe;
-    }
-    probes_left_ = 0;
-    return std::nullopt;
-  }
-
   void Refit() {
     std::vector<Evaluated> rows = {EvaluatedBaseline(*core_)};
     rows.insert(rows.end(), fitted_.begin(), fitted_.end());
@@ -100,20 +78,13 @@ class SolverAgent : public Agent {
     is_stale_ = false;
   }
 
-  Limits DrawLimits() {
-    const BudgetGrid::Budget budget = BudgetGrid(*core_).Draw(&random_);
-    return {std::min(core_->limits().us,
-                     budget.latency_ratio * core_->costs().baseline_us()),
-            std::min(core_->limits().bytes,
-                     budget.size_ratio * core_->costs().baseline_bytes())};
-  }
-
   // Of the solutions for many budgets, or unknown plans beside them, the one
   // that promises most; nothing when every plan is known.
   std::optional<Choices> BestSolution() {
     if (core_->space().size() == 0) return std::nullopt;
     if (is_stale_) Refit();
-    BudgetGrid grid(*core_);
+    const BudgetGrid empty(*core_);
+    BudgetGrid grid = empty;
     for (const Evaluated& row : archive_.rows()) {
       if (!row.is_feasible) continue;
       grid.Add(curve_.At(row.divergence), row.latency_ratio, row.size_ratio);
@@ -122,8 +93,9 @@ class SolverAgent : public Agent {
     double most = 0;
     for (int i = 0; i < kBudgets; ++i) {
       // A solution that is known already stands for its neighbours.
+      const Limits limits = LimitsOf(*core_, empty.Draw(&random_));
       std::optional<Choices> fresh =
-          core_->Fresh(LeastDamage(*core_, model_, DrawLimits()), &random_);
+          core_->Fresh(LeastDamage(*core_, model_, limits), &random_);
       if (!fresh) return std::nullopt;
       Choices plan = *std::move(fresh);
       const double divergence =
@@ -146,7 +118,7 @@ class SolverAgent : public Agent {
   DivergenceModel model_;
   AccuracyCurve curve_;
   std::vector<Evaluated> fitted_;
-  size_t probes_left_;
+  SingleProbes probes_;
   bool is_stale_ = true;
 };
 

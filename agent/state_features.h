@@ -11,13 +11,6 @@
 
 namespace lathe {
 
-// The latency and size that an episode may have, as shares of the baseline's.
-// Infinite: no bound.
-struct EpisodeBudget {
-  double latency_ratio = std::numeric_limits<double>::infinity();
-  double size_ratio = std::numeric_limits<double>::infinity();
-};
-
 // Immutable; reads the core and the model as they stand at each call.
 class StateFeatures {
  public:

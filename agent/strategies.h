@@ -29,10 +29,24 @@ absl::StatusOr<std::unique_ptr<Agent>> MakeIlpAgent(
 absl::StatusOr<std::unique_ptr<Agent>> MakeAdaptiveAgent(
     const AgentContext& context);
 
+// Sensitivities of pairs as well, and a quadratic programme (CLADO).
+absl::StatusOr<std::unique_ptr<Agent>> MakeCladoAgent(
+    const AgentContext& context);
+
 // A genetic algorithm, and single steps from what nothing dominates.
 absl::StatusOr<std::unique_ptr<Agent>> MakeNsga2Agent(
     const AgentContext& context);
 absl::StatusOr<std::unique_ptr<Agent>> MakeLocalSearchAgent(
+    const AgentContext& context);
+
+// The multi-objective tree-structured Parzen estimator.
+absl::StatusOr<std::unique_ptr<Agent>> MakeTpeAgent(
+    const AgentContext& context);
+
+// DDPG for each of a few budgets, as published. Need libtorch.
+absl::StatusOr<std::unique_ptr<Agent>> MakeHaqAgent(
+    const AgentContext& context);
+absl::StatusOr<std::unique_ptr<Agent>> MakeAmcAgent(
     const AgentContext& context);
 
 // The surrogate and the evolutionary proposals of rl, without its policy and

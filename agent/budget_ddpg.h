@@ -1,0 +1,70 @@
+// One search of HAQ or AMC: networks, noise and replay memory for one budget.
+#ifndef LATHE_AGENT_BUDGET_DDPG_H_
+#define LATHE_AGENT_BUDGET_DDPG_H_
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <vector>
+
+#include "agent/budget_grid.h"
+#include "agent/ddpg_learner.h"
+#include "agent/ddpg_method.h"
+#include "agent/random.h"
+#include "agent/search_core.h"
+
+namespace lathe {
+
+// Not thread-safe.
+class BudgetDdpg {
+ public:
+  // Budgets lie at the share `looseness` of the way from the least that can be
+  // reached to the uncompressed model, in all the job's objectives alike. Runs
+  // for about `episodes` plans. `core` and `method` must outlive this.
+  BudgetDdpg(const SearchCore* core, const DdpgMethod* method, double looseness,
+             int episodes, uint64_t seed);
+
+  // The plan of the next episode, within the budget as predicted wherever a
+  // plan is: random during the warm-up, then the actor's with truncated normal
+  // noise.
+  Choices Roll(Random* random);
+
+  // An episode was really executed as `executed`: what is remembered is that.
+  void Execute(const Choices& executed);
+
+  // The reward of an executed plan; every step of the episode gets it. As many
+  // updates follow as the episode has steps. Ignores plans of others.
+  void Reward(const Choices& executed, double reward, Random* random);
+
+  // Transitions to learn from, the oldest first.
+  const std::deque<Transition>& memory() const { return memory_; }
+  EpisodeBudget budget() const;
+  int warm_up() const { return warm_up_; }
+  // Standard deviation of the noise in the next episode after the warm-up.
+  double noise() const;
+
+ private:
+  static int StateSize(const DdpgMethod& method);
+  // Decisions with more than one choice.
+  int StepCount() const;
+  std::vector<Transition> StepsOf(const Choices& executed) const;
+  void Update(Random* random);
+
+  const SearchCore& core_;
+  const DdpgMethod& method_;
+  const double looseness_;
+  const int episodes_;
+  const int warm_up_;
+  int episode_ = 0;
+  DdpgLearner learner_;
+  // Executed, not rewarded yet.
+  std::map<Choices, std::vector<Transition>> open_;
+  std::deque<Transition> memory_;
+  // Moving average of the batches' mean rewards, subtracted from them.
+  double baseline_ = 0;
+  bool has_baseline_ = false;
+};
+
+}  // namespace lathe
+
+#endif  // LATHE_AGENT_BUDGET_DDPG_H_
