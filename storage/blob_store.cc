@@ -12,6 +12,7 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "base/digest.h"
 #include "base/file.h"
 #include "base/status.h"
@@ -20,12 +21,38 @@
 namespace lathe {
 namespace {
 
-// Where a blob is written and where it becomes visible.
+constexpr int64_t kChunkBytes = 1 << 20;
+
+// Where a blob is written, where it waits for more, and where it becomes
+// visible.
 struct BlobPaths {
+  std::string written;
   std::string partial;
   std::string folder;
   std::string blob;
 };
+
+int64_t SizeOf(const std::string& path) {
+  struct stat info;
+  return stat(path.c_str(), &info) == 0 ? static_cast<int64_t>(info.st_size)
+                                        : 0;
+}
+
+// Adds the first `bytes` of a file to a digest.
+absl::Status AddPrefix(int fd, int64_t bytes, const std::string& path,
+                       DigestBuilder* builder) {
+  std::string chunk;
+  for (int64_t at = 0; at < bytes;) {
+    chunk.resize(std::min(kChunkBytes, bytes - at));
+    const ssize_t length = pread(fd, chunk.data(), chunk.size(), at);
+    if (length < 0 && errno == EINTR) continue;
+    if (length < 0) return ErrnoToStatus(errno, path);
+    if (length == 0) break;
+    builder->Add(absl::string_view(chunk).substr(0, length));
+    at += length;
+  }
+  return absl::OkStatus();
+}
 
 class FileBlobWriter : public BlobWriter {
  public:
@@ -38,22 +65,35 @@ class FileBlobWriter : public BlobWriter {
 
   ~FileBlobWriter() override {
     close(fd_);
-    // Gone already after Commit.
-    unlink(paths_.partial.c_str());
+    if (is_over_) return;
+    // What arrived waits for the rest, unless more of it waits already.
+    const bool is_kept =
+        bytes_ > SizeOf(paths_.partial) &&
+        rename(paths_.written.c_str(), paths_.partial.c_str()) == 0;
+    if (!is_kept) unlink(paths_.written.c_str());
+  }
+
+  // Goes on behind the first `bytes` of the file.
+  absl::Status Resume(int64_t bytes) {
+    if (ftruncate(fd_, bytes) != 0) {
+      return ErrnoToStatus(errno, paths_.written);
+    }
+    bytes_ = bytes;
+    return AddPrefix(fd_, bytes, paths_.written, &builder_);
   }
 
   absl::Status Append(absl::string_view bytes) override {
     bytes_ += static_cast<int64_t>(bytes.size());
     if (bytes_ > most_bytes_) {
-      return absl::ResourceExhaustedError(
+      return GiveUp(absl::ResourceExhaustedError(
           absl::StrCat("blob ", digest_, " has more than the ", most_bytes_,
-                       " bytes that a blob may have"));
+                       " bytes that a blob may have")));
     }
     builder_.Add(bytes);
     while (!bytes.empty()) {
       const ssize_t written = write(fd_, bytes.data(), bytes.size());
       if (written < 0 && errno == EINTR) continue;
-      if (written < 0) return ErrnoToStatus(errno, paths_.partial);
+      if (written < 0) return GiveUp(ErrnoToStatus(errno, paths_.written));
       bytes.remove_prefix(written);
     }
     return absl::OkStatus();
@@ -62,25 +102,34 @@ class FileBlobWriter : public BlobWriter {
   absl::Status Commit() override {
     const std::string actual = builder_.Finish();
     if (actual != digest_) {
-      return absl::InvalidArgumentError(
+      return GiveUp(absl::InvalidArgumentError(
           absl::StrCat("the ", bytes_, " bytes have the digest ", actual,
-                       ", not ", digest_, "; send the blob again"));
+                       ", not ", digest_, "; send the blob again")));
     }
-    if (fsync(fd_) != 0) return ErrnoToStatus(errno, paths_.partial);
+    if (fsync(fd_) != 0) return GiveUp(ErrnoToStatus(errno, paths_.written));
     LATHE_RETURN_IF_ERROR(MakeFolders(paths_.folder));
-    if (rename(paths_.partial.c_str(), paths_.blob.c_str()) != 0) {
-      return ErrnoToStatus(errno, paths_.blob);
+    if (rename(paths_.written.c_str(), paths_.blob.c_str()) != 0) {
+      return GiveUp(ErrnoToStatus(errno, paths_.blob));
     }
+    is_over_ = true;
     LATHE_RETURN_IF_ERROR(storage::SyncFolder(paths_.folder));
     // The sub-folder itself may be new.
     return storage::SyncFolder(storage::FolderOf(paths_.folder));
   }
 
  private:
+  // What was written is of no use to anybody, or the disk needs the room.
+  absl::Status GiveUp(absl::Status why) {
+    is_over_ = true;
+    unlink(paths_.written.c_str());
+    return why;
+  }
+
   const int fd_;
   const std::string digest_;
   const BlobPaths paths_;
   const int64_t most_bytes_;
+  bool is_over_ = false;
   int64_t bytes_ = 0;
   DigestBuilder builder_;
 };
@@ -96,8 +145,14 @@ class FileBlobStore : public BlobStore {
     return IsSha256Hex(digest) && FileExists(PathsOf(digest).blob);
   }
 
-  absl::StatusOr<std::unique_ptr<BlobWriter>> Write(
-      absl::string_view digest) override {
+  bool Touch(absl::string_view digest) const override {
+    // Now, by the file system's clock; fails when there is no such file.
+    return IsSha256Hex(digest) &&
+           utimensat(AT_FDCWD, PathsOf(digest).blob.c_str(), nullptr, 0) == 0;
+  }
+
+  absl::StatusOr<std::unique_ptr<BlobWriter>> Write(absl::string_view digest,
+                                                    int64_t offset) override {
     if (!IsSha256Hex(digest)) {
       return absl::InvalidArgumentError(absl::StrCat(
           "'", digest.substr(0, 80),
@@ -105,12 +160,20 @@ class FileBlobStore : public BlobStore {
     }
     BlobPaths paths = PathsOf(digest);
     // Two writers of one blob do not meet before the rename.
-    absl::StrAppend(&paths.partial, ".", next_writer_.fetch_add(1));
-    const int fd = open(paths.partial.c_str(),
-                        O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    if (fd < 0) return ErrnoToStatus(errno, paths.partial);
-    return std::unique_ptr<BlobWriter>(std::make_unique<FileBlobWriter>(
-        fd, std::string(digest), std::move(paths), most_blob_bytes_));
+    paths.written = absl::StrCat(paths.partial, ".", next_writer_.fetch_add(1));
+    if (offset != 0) LATHE_RETURN_IF_ERROR(TakeUp(paths, offset));
+    const int fd = open(
+        paths.written.c_str(),
+        O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | (offset ? 0 : O_TRUNC), 0644);
+    if (fd < 0) return ErrnoToStatus(errno, paths.written);
+    auto writer = std::make_unique<FileBlobWriter>(
+        fd, std::string(digest), std::move(paths), most_blob_bytes_);
+    LATHE_RETURN_IF_ERROR(writer->Resume(offset));
+    return std::unique_ptr<BlobWriter>(std::move(writer));
+  }
+
+  int64_t PartialBytes(absl::string_view digest) const override {
+    return IsSha256Hex(digest) ? SizeOf(PathsOf(digest).partial) : 0;
   }
 
   absl::StatusOr<std::string> Read(absl::string_view digest, int64_t offset,
@@ -149,7 +212,57 @@ class FileBlobStore : public BlobStore {
     return info.st_size;
   }
 
+  absl::Status Verify(absl::string_view digest) const override {
+    LATHE_ASSIGN_OR_RETURN(const int64_t size, Size(digest));
+    const std::string path = PathsOf(digest).blob;
+    const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return ErrnoToStatus(errno, path);
+    const absl::Cleanup close_fd = [fd] { close(fd); };
+    DigestBuilder builder;
+    LATHE_RETURN_IF_ERROR(AddPrefix(fd, size, path, &builder));
+    if (builder.Finish() == digest) return absl::OkStatus();
+    return absl::DataLossError(absl::StrCat(
+        "the bytes of blob ", digest, " do not have that digest; remove ", path,
+        " and upload the blob again"));
+  }
+
+  RemovedBlobs CollectGarbage(const GarbageRules& rules) override {
+    RemovedBlobs removed;
+    std::error_code error;
+    for (const auto& entry :
+         std::filesystem::recursive_directory_iterator(folder_, error)) {
+      const std::string path = entry.path().string();
+      // `partial/` holds digests, and digests with a writer's number.
+      const std::string digest = entry.path().filename().string().substr(0, 64);
+      struct stat info;
+      if (!IsSha256Hex(digest) || stat(path.c_str(), &info) != 0 ||
+          absl::TimeFromTimespec(info.st_mtim) > rules.unused_since) {
+        continue;
+      }
+      const bool is_partial =
+          entry.path().parent_path().filename() == "partial";
+      if (!is_partial && rules.referenced.count(digest) > 0) continue;
+      if (!rules.is_dry_run && unlink(path.c_str()) != 0) continue;
+      ++removed.blobs;
+      removed.bytes += info.st_size;
+    }
+    return removed;
+  }
+
  private:
+  // Makes what arrived earlier, at least `offset` bytes, this writer's.
+  absl::Status TakeUp(const BlobPaths& paths, int64_t offset) {
+    const int64_t arrived = SizeOf(paths.partial);
+    // The rename lets one of two writers win.
+    if (offset > 0 && offset <= arrived &&
+        rename(paths.partial.c_str(), paths.written.c_str()) == 0) {
+      return absl::OkStatus();
+    }
+    return absl::OutOfRangeError(
+        absl::StrCat("offset = ", offset, ", not in [0, ", arrived,
+                     "], what has arrived of the blob"));
+  }
+
   BlobPaths PathsOf(absl::string_view digest) const {
     BlobPaths paths;
     paths.partial = absl::StrCat(folder_, "/partial/", digest);
@@ -163,15 +276,30 @@ class FileBlobStore : public BlobStore {
   std::atomic<int64_t> next_writer_{0};
 };
 
+// What an earlier process was writing when it died can be gone on with.
+absl::Status KeepPartials(const std::string& folder) {
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+    const std::string path = entry.path().string();
+    const std::string name = entry.path().filename().string();
+    const std::string digest = name.substr(0, 64);
+    if (IsSha256Hex(name)) continue;
+    const std::string partial = absl::StrCat(folder, "/", digest);
+    const bool is_kept = IsSha256Hex(digest) &&
+                         SizeOf(path) > SizeOf(partial) &&
+                         rename(path.c_str(), partial.c_str()) == 0;
+    if (!is_kept) std::filesystem::remove_all(entry.path(), error);
+  }
+  return error ? ErrnoToStatus(error.value(), folder) : absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<BlobStore>> BlobStore::Open(
     const std::string& folder, int64_t most_blob_bytes) {
   const std::string partial = absl::StrCat(folder, "/partial");
-  std::error_code error;
-  std::filesystem::remove_all(partial, error);
-  if (error) return ErrnoToStatus(error.value(), partial);
   LATHE_RETURN_IF_ERROR(MakeFolders(partial));
+  LATHE_RETURN_IF_ERROR(KeepPartials(partial));
   return std::unique_ptr<BlobStore>(
       std::make_unique<FileBlobStore>(folder, most_blob_bytes));
 }

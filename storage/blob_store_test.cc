@@ -4,6 +4,7 @@
 #include <fstream>
 #include <string>
 
+#include "absl/time/clock.h"
 #include "base/digest.h"
 #include "gtest/gtest.h"
 #include "storage/testing/store_fixture.h"
@@ -72,16 +73,76 @@ TEST(BlobStore, NothingIsVisibleBeforeCommit) {
   ASSERT_TRUE(writer->Append("a").ok());
   EXPECT_FALSE(blobs->Contains(Sha256Hex("ab")));
   writer.reset();
-  EXPECT_EQ(FileCount(folder), 0);
+  EXPECT_FALSE(blobs->Contains(Sha256Hex("ab")));
 }
 
-TEST(BlobStore, HalfWrittenFilesOfAnEarlierProcessGo) {
+TEST(BlobStore, AWriterGoesOnWhereAnEarlierOneBroke) {
+  auto blobs = BlobStore::Open(FreshFolder(), kMostBytes).value();
+  const std::string digest = Sha256Hex("abcdef");
+  EXPECT_EQ(blobs->PartialBytes(digest), 0);
+  ASSERT_TRUE(blobs->Write(digest).value()->Append("abXX").ok());
+  EXPECT_EQ(blobs->PartialBytes(digest), 4);
+  EXPECT_EQ(blobs->Write(digest, 5).status().code(), StatusCode::kOutOfRange);
+  EXPECT_EQ(blobs->Write(digest, -1).status().code(), StatusCode::kOutOfRange);
+  auto writer = blobs->Write(digest, 2).value();
+  // It is this writer's now.
+  EXPECT_EQ(blobs->PartialBytes(digest), 0);
+  ASSERT_TRUE(writer->Append("cdef").ok());
+  EXPECT_TRUE(writer->Commit().ok());
+  EXPECT_EQ(blobs->Read(digest, 0, 9).value(), "abcdef");
+}
+
+TEST(BlobStore, AShorterPartDoesNotReplaceALongerOne) {
+  auto blobs = BlobStore::Open(FreshFolder(), kMostBytes).value();
+  const std::string digest = Sha256Hex("abcdef");
+  ASSERT_TRUE(blobs->Write(digest).value()->Append("abcd").ok());
+  ASSERT_TRUE(blobs->Write(digest).value()->Append("ab").ok());
+  EXPECT_EQ(blobs->PartialBytes(digest), 4);
+}
+
+TEST(BlobStore, WhatAnEarlierProcessLeftIsGoneOnWithOrRemoved) {
   const std::string folder = FreshFolder();
   ASSERT_TRUE(Put(*BlobStore::Open(folder, kMostBytes).value(), "kept").ok());
   std::ofstream(folder + "/partial/left.0") << "half";
+  std::ofstream(folder + "/partial/" + Sha256Hex("half") + ".7") << "ha";
   auto blobs = BlobStore::Open(folder, kMostBytes).value();
-  EXPECT_EQ(FileCount(folder), 1);
+  EXPECT_EQ(FileCount(folder), 2);
   EXPECT_TRUE(blobs->Contains(Sha256Hex("kept")));
+  auto writer = blobs->Write(Sha256Hex("half"), 2).value();
+  ASSERT_TRUE(writer->Append("lf").ok());
+  EXPECT_TRUE(writer->Commit().ok());
+}
+
+TEST(BlobStore, GarbageIsWhatNobodyRefersToAndNobodyTouchedLately) {
+  auto blobs = BlobStore::Open(FreshFolder(), kMostBytes).value();
+  for (const char* bytes : {"wanted", "garbage"}) {
+    ASSERT_TRUE(Put(*blobs, bytes).ok());
+  }
+  ASSERT_TRUE(blobs->Write(Sha256Hex("begun")).value()->Append("be").ok());
+  GarbageRules rules;
+  rules.referenced = {Sha256Hex("wanted")};
+  rules.unused_since = absl::Now() - absl::Hours(1);
+  EXPECT_EQ(blobs->CollectGarbage(rules).blobs, 0);
+  rules.unused_since = absl::Now() + absl::Hours(1);
+  rules.is_dry_run = true;
+  EXPECT_EQ(blobs->CollectGarbage(rules).blobs, 2);
+  rules.is_dry_run = false;
+  EXPECT_EQ(blobs->CollectGarbage(rules).bytes, 7 + 2);
+  EXPECT_TRUE(blobs->Contains(Sha256Hex("wanted")));
+  EXPECT_FALSE(blobs->Contains(Sha256Hex("garbage")));
+  EXPECT_FALSE(blobs->Touch(Sha256Hex("garbage")));
+  EXPECT_EQ(blobs->PartialBytes(Sha256Hex("begun")), 0);
+}
+
+TEST(BlobStore, VerifyTellsAFlippedBit) {
+  const std::string folder = FreshFolder();
+  auto blobs = BlobStore::Open(folder, kMostBytes).value();
+  const std::string digest = Sha256Hex("bytes");
+  ASSERT_TRUE(Put(*blobs, "bytes").ok());
+  EXPECT_TRUE(blobs->Verify(digest).ok());
+  std::ofstream(folder + "/" + digest.substr(0, 2) + "/" + digest) << "bytEs";
+  EXPECT_EQ(blobs->Verify(digest).code(), StatusCode::kDataLoss);
+  EXPECT_EQ(blobs->Verify(Sha256Hex("none")).code(), StatusCode::kNotFound);
 }
 
 TEST(BlobStore, TwoWritersOfOneBlobDoNotMeet) {

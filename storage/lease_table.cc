@@ -55,14 +55,25 @@ absl::StatusOr<std::vector<int64_t>> LeasableJobs(
   return jobs;
 }
 
+// At most `most` of the job's, without those held back.
 absl::StatusOr<std::vector<int64_t>> PendingNumbers(Database& db, int64_t job,
-                                                    int64_t most) {
+                                                    int64_t most,
+                                                    const LeaseWish& wish) {
+  const bool has_held = wish.held_back != nullptr && !wish.held_back->empty();
+  const auto held =
+      has_held ? static_cast<int64_t>(wish.held_back->size()) : int64_t{0};
   Statement rows = db.Query(
       "SELECT number FROM trials INDEXED BY trials_pending "
       "WHERE job = ? AND state = 1 ORDER BY number LIMIT ?",
-      job, most);
+      job, most + held);
   std::vector<int64_t> numbers;
-  while (rows.Next()) numbers.push_back(rows.Int(0));
+  while (rows.Next() && static_cast<int64_t>(numbers.size()) < most) {
+    const int64_t number = rows.Int(0);
+    if (has_held && wish.held_back->count(TrialName({job, number})) > 0) {
+      continue;
+    }
+    numbers.push_back(number);
+  }
   LATHE_RETURN_IF_ERROR(rows.status());
   return numbers;
 }
@@ -149,7 +160,7 @@ absl::StatusOr<std::vector<GrantedLease>> StartAttempts(Database& db,
     const int64_t left = wish.count - static_cast<int64_t>(leases.size());
     if (left <= 0) break;
     LATHE_ASSIGN_OR_RETURN(std::vector<int64_t> numbers,
-                           PendingNumbers(db, job, left));
+                           PendingNumbers(db, job, left, wish));
     for (const int64_t number : numbers) {
       LATHE_ASSIGN_OR_RETURN(
           GrantedLease lease,
@@ -158,6 +169,21 @@ absl::StatusOr<std::vector<GrantedLease>> StartAttempts(Database& db,
     }
   }
   return leases;
+}
+
+absl::StatusOr<AttemptRecord> ReadAttempt(Database& db, int64_t fence) {
+  LATHE_ASSIGN_OR_RETURN(std::optional<Attempt> attempt,
+                         FindAttempt(db, fence));
+  if (!attempt.has_value()) {
+    return absl::NotFoundError(absl::StrCat("no attempt has fence ", fence));
+  }
+  AttemptRecord record;
+  record.fence = fence;
+  record.trial_name = TrialName(attempt->trial);
+  record.session = std::move(attempt->session);
+  record.is_active = attempt->is_active;
+  record.kind = attempt->outcome;
+  return record;
 }
 
 absl::StatusOr<std::vector<ActiveAttempt>> ReadActiveAttempts(Database& db) {

@@ -4,6 +4,8 @@
 #define LATHE_STORAGE_LEASE_TABLE_H_
 
 #include <cstdint>
+#include <set>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -23,11 +25,14 @@ struct LeaseWish {
   absl::string_view session;
   v1::HardwareProfile profile;
   int count = 0;
+  // Names of trials to pass over; null: none.
+  const std::set<std::string>* held_back = nullptr;
 };
 
 absl::StatusOr<std::vector<GrantedLease>> StartAttempts(Database& db,
                                                         const LeaseWish& wish,
                                                         absl::Time now);
+absl::StatusOr<AttemptRecord> ReadAttempt(Database& db, int64_t fence);
 absl::StatusOr<std::vector<ActiveAttempt>> ReadActiveAttempts(Database& db);
 absl::Status AbandonAttempts(Database& db, absl::Span<const int64_t> fences,
                              absl::string_view why, absl::Time now);

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/status.h"
 #include "storage/event_table.h"
+#include "storage/integrity.h"
 #include "storage/job_table.h"
 #include "storage/learning_table.h"
 #include "storage/lease_table.h"
@@ -136,9 +137,9 @@ class SqliteStore : public Store {
 
   absl::StatusOr<std::vector<GrantedLease>> GrantLeases(
       absl::string_view session, const v1::HardwareProfile& profile, int count,
-      absl::Time now) override {
+      absl::Time now, const std::set<std::string>& held_back) override {
     return Write<std::vector<GrantedLease>>([&](Database& db) {
-      return StartAttempts(db, {session, profile, count}, now);
+      return StartAttempts(db, {session, profile, count, &held_back}, now);
     });
   }
 
@@ -156,6 +157,11 @@ class SqliteStore : public Store {
                                                    absl::Time now) override {
     return Write<CompletionResult>(
         [&](Database& db) { return FinishAttempt(db, completion, now); });
+  }
+
+  absl::StatusOr<AttemptRecord> GetAttempt(int64_t fence) override {
+    return Read<AttemptRecord>(
+        [&](Database& db) { return ReadAttempt(db, fence); });
   }
 
   absl::StatusOr<int> FailedAttempts(absl::string_view name) override {
@@ -255,6 +261,10 @@ class SqliteStore : public Store {
     });
   }
 
+  absl::StatusOr<IntegrityReport> CheckIntegrity() override {
+    return Read<IntegrityReport>(CheckDatabase);
+  }
+
   int schema_version() const override { return NewestSchemaVersion(); }
 
  private:
@@ -292,7 +302,12 @@ absl::StatusOr<std::unique_ptr<Store>> Open(const StoreOptions& options) {
   LATHE_ASSIGN_OR_RETURN(std::unique_ptr<Database> writer,
                          Database::Open(path, Database::Mode::kCreate));
   // Before anything is written: a file of somebody else's stays as it is.
-  LATHE_RETURN_IF_ERROR(SchemaVersion(*writer).status());
+  LATHE_ASSIGN_OR_RETURN(const int version, SchemaVersion(*writer));
+  if (options.is_for_inspection && version != NewestSchemaVersion()) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        path, " has schema version ", version, ", not ", NewestSchemaVersion(),
+        "; start the server once to bring it up to date"));
+  }
   LATHE_RETURN_IF_ERROR(CheckIsSound(*writer));
   LATHE_RETURN_IF_ERROR(writer->RunScript(kWriterPragmas));
   LATHE_RETURN_IF_ERROR(Migrate(*writer, SchemaScripts()));
@@ -302,10 +317,38 @@ absl::StatusOr<std::unique_ptr<Store>> Open(const StoreOptions& options) {
       std::move(lock), std::move(writer), std::move(readers)));
 }
 
+absl::Status Restore(const std::string& backup_path,
+                     const std::string& folder) {
+  LATHE_RETURN_IF_ERROR(MakeFolders(folder));
+  LATHE_ASSIGN_OR_RETURN(const std::unique_ptr<StateLock> lock,
+                         StateLock::Acquire(folder));
+  const std::string path = absl::StrCat(folder, "/lathe.db");
+  if (FileExists(path)) {
+    return absl::AlreadyExistsError(absl::StrCat(
+        path, " exists; restore into an empty state folder, or move it away"));
+  }
+  LATHE_ASSIGN_OR_RETURN(
+      std::unique_ptr<Database> backup,
+      Database::Open(backup_path, Database::Mode::kReadOnly));
+  LATHE_ASSIGN_OR_RETURN(const int version, SchemaVersion(*backup));
+  if (version > NewestSchemaVersion()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(backup_path, " has schema version ", version,
+                     ", this program knows up to ", NewestSchemaVersion()));
+  }
+  LATHE_RETURN_IF_ERROR(CheckIsSound(*backup));
+  return backup->CopyTo(path);
+}
+
 }  // namespace
 }  // namespace lathe::storage
 
 namespace lathe {
+
+absl::Status RestoreStore(const std::string& backup_path,
+                          const std::string& folder) {
+  return storage::Restore(backup_path, folder);
+}
 
 absl::StatusOr<std::unique_ptr<Store>> OpenStore(const StoreOptions& options) {
   return storage::Open(options);

@@ -13,6 +13,8 @@ namespace lathe {
 struct StoreOptions {
   // Holds `lathe.db` and `lock`; made when missing. On a local disk.
   std::string folder;
+  // Neither makes a database nor changes its schema.
+  bool is_for_inspection = false;
 };
 
 // Opens or makes the database of a state folder, brings an older schema up to
@@ -31,6 +33,17 @@ struct StoreOptions {
 //   NotFound, PermissionDenied, ResourceExhausted, Unavailable - the folder
 //     cannot be made or written.
 absl::StatusOr<std::unique_ptr<Store>> OpenStore(const StoreOptions& options);
+
+// Copies a database made by Store::Backup into a state folder that has none, as
+// its database.
+//
+// Errors:
+//   AlreadyExists - the folder has a database.
+//   DataLoss - the copy is damaged; FailedPrecondition - it is another
+//     program's, or of a newer version, or the folder is in use.
+//   NotFound, ResourceExhausted.
+absl::Status RestoreStore(const std::string& backup_path,
+                          const std::string& folder);
 
 }  // namespace lathe
 

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -41,6 +42,24 @@ struct EndedAttempt {
   std::string session;
   v1::OutcomeKind kind = v1::OUTCOME_UNSPECIFIED;
   std::string reason;
+};
+
+// An attempt as the store has it, whether it runs or has ended.
+struct AttemptRecord {
+  int64_t fence = 0;
+  std::string trial_name;
+  std::string session;
+  bool is_active = false;
+  // UNSPECIFIED while it is active, and when it ended without an outcome.
+  v1::OutcomeKind kind = v1::OUTCOME_UNSPECIFIED;
+};
+
+// What a look at everything in the store found.
+struct IntegrityReport {
+  // One line each, at most 100; empty when all is well.
+  std::vector<std::string> problems;
+  int64_t jobs = 0;
+  int64_t trials = 0;
 };
 
 // A worker as the store remembers it across restarts.
@@ -154,10 +173,11 @@ class Store {
   // Takes up to `count` PENDING trials of RUNNING or PENDING jobs, oldest job
   // first, lowest number first, and starts an attempt under a new fence for
   // each. `profile` must equal the job's once that is set (trial 0 or the
-  // spec's target sets it), threads aside: those are the job's own.
+  // spec's target sets it), threads aside: those are the job's own. Trials
+  // named in `held_back` are passed over.
   virtual absl::StatusOr<std::vector<GrantedLease>> GrantLeases(
       absl::string_view session, const v1::HardwareProfile& profile, int count,
-      absl::Time now) = 0;
+      absl::Time now, const std::set<std::string>& held_back = {}) = 0;
   virtual absl::StatusOr<std::vector<ActiveAttempt>> ActiveAttempts() = 0;
   // Ends attempts without a result; their trials are PENDING again. A fence
   // that is not active is skipped. `why`: "expired", "released", ...
@@ -168,6 +188,8 @@ class Store {
   // Errors: Aborted - the fence is not active and did not complete the trial.
   virtual absl::StatusOr<CompletionResult> CompleteAttempt(
       const Completion& completion, absl::Time now) = 0;
+  // Errors: NotFound - never granted, or its job was deleted.
+  virtual absl::StatusOr<AttemptRecord> GetAttempt(int64_t fence) = 0;
   // Failed attempts of a trial so far (TRANSIENT, CRASH, ...).
   // Errors: NotFound.
   virtual absl::StatusOr<int> FailedAttempts(absl::string_view trial) = 0;
@@ -227,6 +249,10 @@ class Store {
   // on failure. Errors: AlreadyExists; NotFound - no such folder;
   // ResourceExhausted - disk full.
   virtual absl::StatusOr<int64_t> Backup(const std::string& path) = 0;
+  // Reads everything and checks what must hold whatever happened: SQLite's own
+  // checks, and that trials, attempts, measurements, counts, events, learn
+  // sequences and budgets agree (storage/integrity.h).
+  virtual absl::StatusOr<IntegrityReport> CheckIntegrity() = 0;
   virtual int schema_version() const = 0;
 };
 
