@@ -47,7 +47,10 @@ Standing Stand(const v1::Measurement& m, const v1::Measurement& baseline,
                   &standing);
   }
   if (bounds.has_max_latency_ratio()) {
-    RequireAtMost("latency_ratio", m.latency_ratio(),
+    RequireAtMost("latency_ratio",
+                  bounds.is_confident()
+                      ? std::max(m.latency_ratio(), m.latency_ratio_high())
+                      : m.latency_ratio(),
                   bounds.max_latency_ratio(), &standing);
   }
   if (bounds.has_max_size_bytes()) {
@@ -62,7 +65,11 @@ Standing Stand(const v1::Measurement& m, const v1::Measurement& baseline,
     const double least = bounds.min_accuracy() < 0
                              ? baseline.accuracy() + bounds.min_accuracy()
                              : bounds.min_accuracy();
-    RequireAtLeast("accuracy", m.accuracy(), least, &standing);
+    RequireAtLeast("accuracy",
+                   bounds.is_confident()
+                       ? std::min(m.accuracy(), m.accuracy_low())
+                       : m.accuracy(),
+                   least, &standing);
   }
   return standing;
 }

@@ -164,6 +164,22 @@ TEST(BestWithin, IsTheMostAccurateWithinAllBounds) {
   EXPECT_EQ(BestWithin(trials, Baseline(), bounds).trial().number(), 2);
 }
 
+TEST(BestWithin, WhenConfidentTheWorseEndsOfTheIntervalsCount) {
+  v1::Trial trial = MakeTrial(1, 0.8, 0.5, 10);
+  trial.mutable_measurement()->set_latency_ratio_high(0.55);
+  trial.mutable_measurement()->set_accuracy_low(0.75);
+  v1::GetBestConfigurationRequest bounds;
+  bounds.set_max_latency_ratio(0.52);
+  bounds.set_min_accuracy(0.74);
+  EXPECT_TRUE(BestWithin({trial}, Baseline(), bounds).has_trial());
+  bounds.set_is_confident(true);
+  EXPECT_FALSE(BestWithin({trial}, Baseline(), bounds).has_trial());
+  bounds.set_max_latency_ratio(0.55);
+  EXPECT_TRUE(BestWithin({trial}, Baseline(), bounds).has_trial());
+  bounds.set_min_accuracy(0.76);
+  EXPECT_FALSE(BestWithin({trial}, Baseline(), bounds).has_trial());
+}
+
 TEST(BestWithin, BreaksTiesByLatency) {
   const std::vector<v1::Trial> trials = {MakeTrial(1, 0.7, 0.5),
                                          MakeTrial(2, 0.7, 0.4)};

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/status.h"
 #include "client/status.h"
+#include "client/unary_call.h"
 #include "proto/artifact.grpc.pb.h"
 
 namespace lathe {
@@ -22,36 +23,65 @@ RetryOptions WithTimeFor(RetryOptions options, size_t bytes) {
   return options;
 }
 
-absl::StatusOr<bool> IsMissing(v1::Artifacts::Stub& stub,
-                               const std::string& digest,
-                               const RetryOptions& options) {
-  v1::FindMissingRequest request;
-  request.add_digests(digest);
-  v1::FindMissingResponse response;
-  LATHE_RETURN_IF_ERROR(
-      CallWithRetry(options, [&](grpc::ClientContext& context) {
-        return stub.FindMissing(&context, request, &response);
-      }));
-  return response.digests_size() > 0;
+absl::StatusOr<v1::WriteStatus> StatusOfWrite(v1::Artifacts::Stub& stub,
+                                              const std::string& digest,
+                                              const RetryOptions& options) {
+  v1::GetWriteStatusRequest request;
+  request.set_digest(digest);
+  return CallUnary(stub, &v1::Artifacts::Stub::GetWriteStatus, request,
+                   options);
 }
 
 grpc::Status WriteOnce(v1::Artifacts::Stub& stub, grpc::ClientContext& context,
-                       const std::string& digest, absl::string_view bytes) {
+                       const std::string& digest, absl::string_view bytes,
+                       size_t offset) {
   v1::WriteResponse response;
   const auto writer = stub.Write(&context, &response);
   v1::WriteRequest request;
   request.set_digest(digest);
+  request.set_offset(static_cast<int64_t>(offset));
   // The first message is sent even for an empty blob.
   bool is_open = true;
-  for (size_t begin = 0; is_open && (begin == 0 || begin < bytes.size());
+  for (size_t begin = offset;
+       is_open && (begin == offset || begin < bytes.size());
        begin += kChunkBytes) {
     request.set_data(std::string(bytes.substr(begin, kChunkBytes)));
     // False when the server ended the call early; Finish says why.
     is_open = writer->Write(request);
     request.clear_digest();
+    request.clear_offset();
   }
   writer->WritesDone();
   return writer->Finish();
+}
+
+// Writes a blob unless the server has it, going on where an earlier attempt
+// broke; a first part that is not this blob's is written again.
+absl::Status WriteRest(v1::Artifacts::Stub& stub, const std::string& digest,
+                       absl::string_view bytes, const RetryOptions& options) {
+  Backoff backoff(options);
+  const absl::Time give_up = absl::Now() + options.give_up_after;
+  bool may_resume = true;
+  while (true) {
+    LATHE_ASSIGN_OR_RETURN(const v1::WriteStatus arrived,
+                           StatusOfWrite(stub, digest, options));
+    if (arrived.is_complete()) return absl::OkStatus();
+    const auto had = static_cast<size_t>(std::clamp<int64_t>(
+        arrived.committed_bytes(), 0, static_cast<int64_t>(bytes.size())));
+    const size_t offset = may_resume ? had : 0;
+    grpc::ClientContext context;
+    context.set_deadline(absl::ToChronoTime(
+        absl::Now() + WithTimeFor(options, bytes.size()).call_timeout));
+    const absl::Status status =
+        FromGrpc(WriteOnce(stub, context, digest, bytes, offset));
+    if (offset > 0 &&
+        (absl::IsInvalidArgument(status) || absl::IsOutOfRange(status))) {
+      may_resume = false;
+      continue;
+    }
+    if (!absl::IsUnavailable(status) || absl::Now() >= give_up) return status;
+    absl::SleepFor(backoff.Next());
+  }
 }
 
 // Appends what the server sends from blob.size() on.
@@ -74,10 +104,8 @@ grpc::Status ReadRest(v1::Artifacts::Stub& stub, grpc::ClientContext& context,
 }
 
 // A transfer that moves on may take as many attempts as it needs.
-absl::StatusOr<std::string> DownloadOnce(v1::Artifacts::Stub& stub,
-                                         absl::string_view digest,
-                                         const RetryOptions& options) {
-  std::string blob;
+absl::Status DownloadRest(v1::Artifacts::Stub& stub, absl::string_view digest,
+                          const RetryOptions& options, std::string& blob) {
   while (true) {
     const size_t before = blob.size();
     // A read of 256 MiB must fit into one attempt's deadline.
@@ -85,7 +113,7 @@ absl::StatusOr<std::string> DownloadOnce(v1::Artifacts::Stub& stub,
         WithTimeFor(options, 256 << 20), [&](grpc::ClientContext& context) {
           return ReadRest(stub, context, digest, blob);
         });
-    if (status.ok()) return blob;
+    if (status.ok()) return absl::OkStatus();
     const bool may_go_on =
         absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status);
     if (!may_go_on || blob.size() == before) return status;
@@ -99,13 +127,7 @@ absl::StatusOr<std::string> UploadBlob(
     const RetryOptions& options) {
   const std::string digest = Sha256Hex(bytes);
   const auto stub = v1::Artifacts::NewStub(channel);
-  LATHE_ASSIGN_OR_RETURN(const bool is_missing,
-                         IsMissing(*stub, digest, options));
-  if (!is_missing) return digest;
-  const absl::Status status = CallWithRetry(
-      WithTimeFor(options, bytes.size()), [&](grpc::ClientContext& context) {
-        return WriteOnce(*stub, context, digest, bytes);
-      });
+  const absl::Status status = WriteRest(*stub, digest, bytes, options);
   if (!status.ok()) return Annotate(status, "uploading a blob");
   return digest;
 }
@@ -120,14 +142,27 @@ absl::StatusOr<std::string> UploadFile(
 absl::StatusOr<std::string> DownloadBlob(
     const std::shared_ptr<grpc::Channel>& channel, absl::string_view digest,
     const RetryOptions& options) {
+  std::string arrived;
+  return ContinueDownload(channel, digest, arrived, options);
+}
+
+absl::StatusOr<std::string> ContinueDownload(
+    const std::shared_ptr<grpc::Channel>& channel, absl::string_view digest,
+    std::string& arrived, const RetryOptions& options) {
   if (!IsSha256Hex(digest)) {
     return absl::InvalidArgumentError(
         absl::StrCat("blob '", digest, "': not 64 hexadecimal digits"));
   }
   const auto stub = v1::Artifacts::NewStub(channel);
   for (int attempt = 0; attempt < 2; ++attempt) {
-    LATHE_ASSIGN_OR_RETURN(std::string blob,
-                           DownloadOnce(*stub, digest, options));
+    const absl::Status status = DownloadRest(*stub, digest, options, arrived);
+    // Less is stored there than arrived: another blob's bytes.
+    if (absl::IsOutOfRange(status) && !arrived.empty()) {
+      arrived.clear();
+      continue;
+    }
+    LATHE_RETURN_IF_ERROR(status);
+    std::string blob = std::exchange(arrived, "");
     if (Sha256Hex(blob) == digest) return blob;
   }
   return absl::DataLossError(absl::StrCat(

@@ -15,7 +15,8 @@
 namespace lathe {
 
 // Stores `bytes` on the server unless it has them, and returns their digest.
-// Each attempt's deadline is options.call_timeout plus a second for every MiB.
+// A broken transfer goes on where it stopped. Each attempt's deadline is
+// options.call_timeout plus a second for every MiB.
 //
 // Errors:
 //   Unavailable, DeadlineExceeded - the server did not answer.
@@ -28,6 +29,12 @@ absl::StatusOr<std::string> UploadBlob(
 absl::StatusOr<std::string> UploadFile(
     const std::shared_ptr<grpc::Channel>& channel, const std::string& path,
     const RetryOptions& options = {});
+
+// DownloadBlob that goes on behind the bytes in `arrived`, and leaves there
+// what arrived when it fails, for the next time.
+absl::StatusOr<std::string> ContinueDownload(
+    const std::shared_ptr<grpc::Channel>& channel, absl::string_view digest,
+    std::string& arrived, const RetryOptions& options = {});
 
 // The bytes of a blob, verified. A broken transfer goes on where it stopped;
 // bytes that do not have the digest are fetched once more from the start.

@@ -141,6 +141,33 @@ absl::Status AdminClient::DrainWorker(absl::string_view name) const {
       .status();
 }
 
+absl::Status AdminClient::CordonWorker(absl::string_view name,
+                                       bool is_cordoned) const {
+  v1::CordonWorkerRequest request;
+  request.set_name(std::string(name));
+  request.set_is_cordoned(is_cordoned);
+  return CallUnary(*stub_, &v1::Admin::Stub::CordonWorker, request, options_)
+      .status();
+}
+
+absl::StatusOr<v1::CheckIntegrityResponse> AdminClient::CheckIntegrity(
+    bool reads_blobs) const {
+  v1::CheckIntegrityRequest request;
+  request.set_reads_blobs(reads_blobs);
+  RetryOptions patient = options_;
+  patient.call_timeout = kBackupTimeout;
+  return CallUnary(*stub_, &v1::Admin::Stub::CheckIntegrity, request, patient);
+}
+
+absl::StatusOr<v1::CollectGarbageResponse> AdminClient::CollectGarbage(
+    bool is_dry_run) const {
+  v1::CollectGarbageRequest request;
+  request.set_is_dry_run(is_dry_run);
+  RetryOptions patient = options_;
+  patient.call_timeout = kBackupTimeout;
+  return CallUnary(*stub_, &v1::Admin::Stub::CollectGarbage, request, patient);
+}
+
 absl::StatusOr<int64_t> AdminClient::Backup(absl::string_view path) const {
   v1::BackupRequest request;
   request.set_path(std::string(path));

@@ -63,6 +63,11 @@ class AdminClient {
   absl::StatusOr<std::vector<v1::WorkerInfo>> ListWorkers() const;
   // `name`: "workers/{worker}".
   absl::Status DrainWorker(absl::string_view name) const;
+  absl::Status CordonWorker(absl::string_view name, bool is_cordoned) const;
+  absl::StatusOr<v1::CheckIntegrityResponse> CheckIntegrity(
+      bool reads_blobs) const;
+  absl::StatusOr<v1::CollectGarbageResponse> CollectGarbage(
+      bool is_dry_run) const;
   // Returns the bytes written to `path`, a file on the server. Not repeated:
   // a second attempt would find the first one's file.
   absl::StatusOr<int64_t> Backup(absl::string_view path) const;

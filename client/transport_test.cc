@@ -22,12 +22,11 @@ namespace {
 // Holds blobs in memory and fails as told. Used by one call at a time.
 class FakeArtifacts final : public v1::Artifacts::Service {
  public:
-  grpc::Status FindMissing(grpc::ServerContext*,
-                           const v1::FindMissingRequest* request,
-                           v1::FindMissingResponse* response) override {
-    for (const std::string& digest : request->digests()) {
-      if (blobs.count(digest) == 0) response->add_digests(digest);
-    }
+  grpc::Status GetWriteStatus(grpc::ServerContext*,
+                              const v1::GetWriteStatusRequest* request,
+                              v1::WriteStatus* response) override {
+    response->set_is_complete(blobs.count(request->digest()) > 0);
+    response->set_committed_bytes(partial.size());
     return grpc::Status::OK;
   }
 
@@ -41,8 +40,20 @@ class FakeArtifacts final : public v1::Artifacts::Service {
     v1::WriteRequest request;
     std::string digest, bytes;
     while (reader->Read(&request)) {
-      if (digest.empty()) digest = request.digest();
+      if (digest.empty()) {
+        digest = request.digest();
+        write_offsets.push_back(request.offset());
+        bytes = partial.substr(0, request.offset());
+      }
       bytes += request.data();
+      if (writes <= breaking_writes) {
+        partial = bytes;
+        return grpc::Status(grpc::StatusCode::UNAVAILABLE, "broken");
+      }
+    }
+    if (Sha256Hex(bytes) != digest) {
+      partial.clear();
+      return grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "digest");
     }
     blobs[digest] = bytes;
     return grpc::Status::OK;
@@ -54,6 +65,9 @@ class FakeArtifacts final : public v1::Artifacts::Service {
     const auto it = blobs.find(request->digest());
     if (it == blobs.end()) {
       return grpc::Status(grpc::StatusCode::NOT_FOUND, "no such blob");
+    }
+    if (request->offset() > static_cast<int64_t>(it->second.size())) {
+      return grpc::Status(grpc::StatusCode::OUT_OF_RANGE, "offset");
     }
     v1::ReadResponse response;
     response.set_total_bytes(it->second.size());
@@ -67,8 +81,13 @@ class FakeArtifacts final : public v1::Artifacts::Service {
   }
 
   std::map<std::string, std::string> blobs;
+  // What arrived of the blob that is being written.
+  std::string partial;
   std::vector<int64_t> offsets;
+  std::vector<int64_t> write_offsets;
   int writes = 0;
+  // Writes that break after their first chunk.
+  int breaking_writes = 0;
   int failing_writes = 0;
   int breaking_reads = 0;
 };
@@ -108,6 +127,36 @@ TEST_F(Blobs, AreUploadedInChunksAndComeBackEqual) {
       artifacts_.blobs[*digest];
   const std::string small = Sha256Hex(artifacts_.blobs[*digest]);
   EXPECT_EQ(*DownloadBlob(channel_, small, Fast()), artifacts_.blobs[small]);
+}
+
+TEST_F(Blobs, ABrokenUploadGoesOnWhereItStopped) {
+  artifacts_.breaking_writes = 2;
+  const std::string bytes(2'500'000, 'x');
+  ASSERT_TRUE(UploadBlob(channel_, bytes, Fast()).ok());
+  EXPECT_THAT(artifacts_.write_offsets,
+              ::testing::ElementsAre(0, 1 << 20, 2 << 20));
+  EXPECT_TRUE(artifacts_.blobs[Sha256Hex(bytes)] == bytes);
+}
+
+TEST_F(Blobs, AnUploadStartsOverWhenWhatArrivedIsDamaged) {
+  artifacts_.partial = "XXX";
+  ASSERT_TRUE(UploadBlob(channel_, "abcdef", Fast()).ok());
+  EXPECT_THAT(artifacts_.write_offsets, ::testing::ElementsAre(3, 0));
+}
+
+TEST_F(Blobs, ADownloadGivenUpGoesOnLater) {
+  ASSERT_TRUE(UploadBlob(channel_, "0123456789abcdef", Fast()).ok());
+  const std::string digest = Sha256Hex("0123456789abcdef");
+  // What came before it broke; it breaks again.
+  std::string arrived = "01234";
+  artifacts_.breaking_reads = 1;
+  EXPECT_EQ(*ContinueDownload(channel_, digest, arrived, Fast()),
+            "0123456789abcdef");
+  EXPECT_THAT(artifacts_.offsets, ::testing::ElementsAre(5, 10));
+  // More than the blob has cannot be its beginning.
+  arrived = "not this blob's beginning";
+  EXPECT_EQ(*ContinueDownload(channel_, digest, arrived, Fast()),
+            "0123456789abcdef");
 }
 
 TEST_F(Blobs, EmptyOnesAreUploadedToo) {
@@ -174,6 +223,24 @@ TEST(Retry, EveryAttemptHasADeadline) {
                 EXPECT_LT(context.deadline(), now + std::chrono::seconds(40));
                 return grpc::Status::OK;
               }).ok());
+}
+
+TEST(OpenChannel, RefusesWhatWouldGiveSecretsAway) {
+  Credentials token;
+  token.token_file = "/dev/null";
+  EXPECT_TRUE(OpenChannel("127.0.0.1:1", token).ok());
+  EXPECT_TRUE(
+      absl::IsInvalidArgument(OpenChannel("10.0.0.7:1", token).status()));
+  Credentials certificate;
+  certificate.certificate_file = "/dev/null";
+  EXPECT_TRUE(absl::IsInvalidArgument(
+      OpenChannel("127.0.0.1:1", certificate).status()));
+  certificate.key_file = "/dev/null";
+  EXPECT_TRUE(absl::IsInvalidArgument(
+      OpenChannel("127.0.0.1:1", certificate).status()));
+  Credentials missing;
+  missing.ca_file = "/nowhere/ca.pem";
+  EXPECT_TRUE(absl::IsNotFound(OpenChannel("127.0.0.1:1", missing).status()));
 }
 
 TEST(Backoff, DoublesUpToTheMostWithinItsJitter) {

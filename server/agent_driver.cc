@@ -1,9 +1,11 @@
 #include "server/agent_driver.h"
 
 #include <algorithm>
+#include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "base/status.h"
 #include "proto/plan.h"
 
@@ -18,7 +20,9 @@ v1::Measurement WithoutReportSplit(v1::Measurement measurement) {
 }
 
 bool IsAgentsOwn(const v1::Trial& trial) {
-  return trial.number() > 0 && trial.proposal().source() != kUserSource;
+  const std::string& source = trial.proposal().source();
+  return trial.number() > 0 && source != kUserSource &&
+         !absl::StartsWith(source, kWarmStartPrefix);
 }
 
 // Learned trials in learn order.

@@ -15,6 +15,8 @@ namespace lathe {
 // Who proposed a trial that no agent did.
 constexpr char kBaselineSource[] = "baseline";
 constexpr char kUserSource[] = "user";
+// Before the name of the trial whose plan was taken over.
+constexpr char kWarmStartPrefix[] = "warm-start/";
 
 // What the agent of a job with a measured trial 0 may know.
 AgentContext MakeAgentContext(const v1::Job& job,

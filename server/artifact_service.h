@@ -5,22 +5,26 @@
 #include <grpcpp/support/server_callback.h>
 
 #include "proto/artifact.grpc.pb.h"
-#include "server/work_pool.h"
-#include "storage/blob_store.h"
+#include "server/blob_streams.h"
 
 namespace lathe {
+
+// What the service works with; all must outlive it.
+using ArtifactServiceParts = BlobStreamParts;
 
 // See proto/artifact.proto for what each call promises. Thread-safe.
 class ArtifactService final : public v1::Artifacts::CallbackService {
  public:
-  // Both must outlive this.
-  ArtifactService(BlobStore* blobs, WorkPool* pool)
-      : blobs_(*blobs), pool_(*pool) {}
+  explicit ArtifactService(const ArtifactServiceParts& parts) : parts_(parts) {}
 
   grpc::ServerUnaryReactor* FindMissing(
       grpc::CallbackServerContext* context,
       const v1::FindMissingRequest* request,
       v1::FindMissingResponse* response) override;
+  grpc::ServerUnaryReactor* GetWriteStatus(
+      grpc::CallbackServerContext* context,
+      const v1::GetWriteStatusRequest* request,
+      v1::WriteStatus* response) override;
   grpc::ServerReadReactor<v1::WriteRequest>* Write(
       grpc::CallbackServerContext* context,
       v1::WriteResponse* response) override;
@@ -29,8 +33,7 @@ class ArtifactService final : public v1::Artifacts::CallbackService {
       const v1::ReadRequest* request) override;
 
  private:
-  BlobStore& blobs_;
-  WorkPool& pool_;
+  const ArtifactServiceParts parts_;
 };
 
 }  // namespace lathe

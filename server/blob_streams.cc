@@ -1,5 +1,7 @@
 #include "server/blob_streams.h"
 
+#include <grpcpp/server_context.h>
+
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -20,19 +22,35 @@ constexpr CodeReason kReasons[] = {
 
 // ------------------------------------------------------------------- Write
 
-BlobWriteReactor::BlobWriteReactor(BlobStore* blobs, WorkPool* pool,
+BlobWriteReactor::BlobWriteReactor(const grpc::CallbackServerContext* context,
+                                   const BlobStreamParts& parts,
                                    v1::WriteResponse* response)
-    : blobs_(*blobs),
-      pool_(*pool),
-      open_call_(&pool->open_calls()),
+    : context_(*context),
+      parts_(parts),
+      open_call_(&parts.gate->pool().open_calls()),
+      place_(parts.gate),
       response_(*response) {
   StartRead(&request_);
 }
 
+absl::Status BlobWriteReactor::Admit() {
+  LATHE_ASSIGN_OR_RETURN(const Caller caller,
+                         parts_.gate->Admit(context_, "Artifacts.Write"));
+  LATHE_RETURN_IF_ERROR(place_.status());
+  const absl::Status status = parts_.access->CheckWrite(context_, caller);
+  if (!status.ok()) parts_.gate->Note(caller, "Artifacts.Write", "", status);
+  return status;
+}
+
 void BlobWriteReactor::OnReadDone(bool is_ok) {
-  pool_.Run([this, is_ok] {
+  parts_.gate->pool().Run([this, is_ok] {
     if (!is_ok) {
-      Commit();
+      // A stream that broke keeps what arrived; only its end commits.
+      if (context_.IsCancelled()) {
+        End(absl::CancelledError("the caller left"));
+      } else {
+        Commit();
+      }
     } else if (TakeChunk()) {
       StartRead(&request_);
     }
@@ -41,9 +59,14 @@ void BlobWriteReactor::OnReadDone(bool is_ok) {
 
 bool BlobWriteReactor::TakeChunk() {
   if (digest_.empty()) {
+    const absl::Status admitted = Admit();
+    if (!admitted.ok()) {
+      End(admitted);
+      return false;
+    }
     digest_ = request_.digest();
-    if (blobs_.Contains(digest_)) {
-      response_.set_bytes(blobs_.Size(digest_).value_or(0));
+    if (parts_.blobs->Touch(digest_)) {
+      response_.set_bytes(parts_.blobs->Size(digest_).value_or(0));
       End(absl::OkStatus());
       return false;
     }
@@ -59,11 +82,13 @@ absl::Status BlobWriteReactor::Append() {
                      "a later message names another digest than the first");
   }
   if (writer_ == nullptr) {
-    absl::StatusOr<std::unique_ptr<BlobWriter>> writer = blobs_.Write(digest_);
+    absl::StatusOr<std::unique_ptr<BlobWriter>> writer =
+        parts_.blobs->Write(digest_, request_.offset());
     if (absl::IsInvalidArgument(writer.status())) {
       return WithReason(writer.status(), "FIELD_INVALID");
     }
     LATHE_ASSIGN_OR_RETURN(writer_, std::move(writer));
+    bytes_ = request_.offset();
   }
   bytes_ += static_cast<int64_t>(request_.data().size());
   return writer_->Append(request_.data());
@@ -89,15 +114,35 @@ void BlobWriteReactor::End(const absl::Status& status) {
 
 // -------------------------------------------------------------------- Read
 
-BlobReadReactor::BlobReadReactor(BlobStore* blobs, WorkPool* pool,
+BlobReadReactor::BlobReadReactor(const grpc::CallbackServerContext* context,
+                                 const BlobStreamParts& parts,
                                  const v1::ReadRequest& request)
-    : blobs_(*blobs),
-      pool_(*pool),
-      open_call_(&pool->open_calls()),
+    : context_(*context),
+      parts_(parts),
+      open_call_(&parts.gate->pool().open_calls()),
+      place_(parts.gate),
       digest_(request.digest()),
       is_whole_(request.offset() == 0),
       offset_(request.offset()) {
-  pool_.Run([this] { SendChunk(); });
+  parts_.gate->pool().Run([this] { Begin(); });
+}
+
+void BlobReadReactor::Begin() {
+  const absl::StatusOr<Caller> caller =
+      parts_.gate->Admit(context_, "Artifacts.Read");
+  absl::Status status = caller.status();
+  if (status.ok()) status = place_.status();
+  if (status.ok()) {
+    status = parts_.access->CheckRead(context_, *caller, digest_);
+    if (!status.ok()) {
+      parts_.gate->Note(*caller, "Artifacts.Read", digest_, status);
+    }
+  }
+  if (status.ok()) {
+    SendChunk();
+  } else {
+    Finish(ToGrpc(status));
+  }
 }
 
 void BlobReadReactor::SendChunk() {
@@ -112,9 +157,10 @@ void BlobReadReactor::SendChunk() {
 }
 
 absl::Status BlobReadReactor::ReadChunk() {
-  LATHE_ASSIGN_OR_RETURN(const int64_t total_bytes, blobs_.Size(digest_));
+  LATHE_ASSIGN_OR_RETURN(const int64_t total_bytes,
+                         parts_.blobs->Size(digest_));
   LATHE_ASSIGN_OR_RETURN(std::string bytes,
-                         blobs_.Read(digest_, offset_, kChunkBytes));
+                         parts_.blobs->Read(digest_, offset_, kChunkBytes));
   if (is_whole_) builder_.Add(bytes);
   offset_ += static_cast<int64_t>(bytes.size());
   chunk_.set_data(std::move(bytes));
@@ -136,7 +182,7 @@ void BlobReadReactor::OnWriteDone(bool is_ok) {
     Finish(ToGrpc(absl::CancelledError("the caller left")));
     return;
   }
-  pool_.Run([this] { SendChunk(); });
+  parts_.gate->pool().Run([this] { SendChunk(); });
 }
 
 }  // namespace lathe

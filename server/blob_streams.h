@@ -12,32 +12,44 @@
 #include "absl/status/statusor.h"
 #include "base/digest.h"
 #include "proto/artifact.pb.h"
-#include "server/work_pool.h"
+#include "server/blob_access.h"
+#include "server/call_gate.h"
+#include "server/open_calls.h"
 #include "storage/blob_store.h"
 
 namespace lathe {
+
+// What the calls work with; all must outlive them.
+struct BlobStreamParts {
+  BlobStore* blobs = nullptr;
+  BlobAccess* access = nullptr;
+  CallGate* gate = nullptr;
+};
 
 // Stores the chunks of one blob; the disk is written in the pool. Deletes
 // itself when the call is over.
 class BlobWriteReactor : public grpc::ServerReadReactor<v1::WriteRequest> {
  public:
   // All must outlive the call.
-  BlobWriteReactor(BlobStore* blobs, WorkPool* pool,
-                   v1::WriteResponse* response);
+  BlobWriteReactor(const grpc::CallbackServerContext* context,
+                   const BlobStreamParts& parts, v1::WriteResponse* response);
 
   void OnReadDone(bool is_ok) override;
   void OnDone() override { delete this; }
 
  private:
+  // Whether the caller may; before the first chunk.
+  absl::Status Admit();
   // Takes in the chunk in `request_`. False when the call is over.
   bool TakeChunk();
   absl::Status Append();
   void Commit();
   void End(const absl::Status& status);
 
-  BlobStore& blobs_;
-  WorkPool& pool_;
+  const grpc::CallbackServerContext& context_;
+  const BlobStreamParts parts_;
   const OpenCall open_call_;
+  const StreamPlace place_;
   v1::WriteResponse& response_;
   v1::WriteRequest request_;
   std::string digest_;
@@ -49,21 +61,23 @@ class BlobWriteReactor : public grpc::ServerReadReactor<v1::WriteRequest> {
 // are verified on the way. Deletes itself when the call is over.
 class BlobReadReactor : public grpc::ServerWriteReactor<v1::ReadResponse> {
  public:
-  // Both must outlive the call.
-  BlobReadReactor(BlobStore* blobs, WorkPool* pool,
-                  const v1::ReadRequest& request);
+  // All must outlive the call.
+  BlobReadReactor(const grpc::CallbackServerContext* context,
+                  const BlobStreamParts& parts, const v1::ReadRequest& request);
 
   void OnWriteDone(bool is_ok) override;
   void OnDone() override { delete this; }
 
  private:
+  void Begin();
   void SendChunk();
   absl::Status ReadChunk();
   absl::Status Verify();
 
-  BlobStore& blobs_;
-  WorkPool& pool_;
+  const grpc::CallbackServerContext& context_;
+  const BlobStreamParts parts_;
   const OpenCall open_call_;
+  const StreamPlace place_;
   const std::string digest_;
   const bool is_whole_;
   int64_t offset_;

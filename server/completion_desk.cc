@@ -101,7 +101,7 @@ absl::Status CompletionDesk::CheckAgainstTrial(
                      "registered with");
   }
   const std::string& digest = outcome.baseline().activation_stats_digest();
-  if (IsBaseline(trial) && !digest.empty() && !parts_.blobs->Contains(digest)) {
+  if (IsBaseline(trial) && !digest.empty() && !parts_.blobs->Touch(digest)) {
     return MissingBlob("baseline.activation_stats_digest", digest);
   }
   return absl::OkStatus();
@@ -147,6 +147,9 @@ absl::Status CompletionDesk::Follow(const v1::CompleteTrialRequest& request,
     LATHE_LOG(kInfo) << trial.name() << ": "
                      << v1::OutcomeKind_Name(request.outcome().kind())
                      << ", tried again: " << request.outcome().reason();
+    parts_.holds->Add({trial.name(), request.session(),
+                       request.outcome().kind(), trial.attempts()},
+                      SteadyNow());
     parts_.signals->trials_pending();
   }
   if (trial.state() != v1::TRIAL_MEASURED &&
@@ -194,7 +197,14 @@ absl::Status CompletionDesk::Attach(const v1::AttachArtifactRequest& request) {
   checks.Require(IsSha256Hex(request.digest()), "digest",
                  "not 64 lower-case hexadecimal digits");
   LATHE_RETURN_IF_ERROR(checks.ToStatus());
-  if (!parts_.blobs->Contains(request.digest())) {
+  const absl::StatusOr<AttemptRecord> attempt =
+      parts_.store->GetAttempt(request.fence());
+  if (attempt.ok() && attempt->session != request.session()) {
+    return MakeError(absl::StatusCode::kAborted, "LEASE_FENCED",
+                     absl::StrCat("fence ", request.fence(),
+                                  " was granted to another session"));
+  }
+  if (!parts_.blobs->Touch(request.digest())) {
     return MissingBlob("digest", request.digest());
   }
   absl::Status attached =

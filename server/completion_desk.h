@@ -10,6 +10,7 @@
 #include "proto/worker.pb.h"
 #include "server/frontier_tracker.h"
 #include "server/lease_table.h"
+#include "server/retry_holds.h"
 #include "server/signals.h"
 #include "server/worker_registry.h"
 #include "storage/blob_store.h"
@@ -24,6 +25,7 @@ struct CompletionParts {
   LeaseTable* leases = nullptr;
   WorkerRegistry* workers = nullptr;
   FrontierTracker* frontiers = nullptr;
+  RetryHolds* holds = nullptr;
   const Signals* signals = nullptr;
 };
 

@@ -60,6 +60,9 @@ absl::StatusOr<v1::Job> CreateJobFrom(const v1::CreateJobRequest& request,
     LATHE_RETURN_IF_ERROR(CheckRequestId(request.request_id()));
   }
   LATHE_RETURN_IF_ERROR(CheckJobBlobs(request.spec(), blobs));
+  for (const std::string& job : request.spec().warm_start_jobs()) {
+    LATHE_RETURN_IF_ERROR(FindJob(store, job).status());
+  }
   const v1::JobSpec spec = WithDefaults(request.spec());
   if (request.validate_only()) {
     v1::Job job;

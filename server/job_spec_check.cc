@@ -16,6 +16,7 @@ namespace {
 constexpr int64_t kMostTrials = 1'000'000;
 constexpr int kMostThreads = 256;
 constexpr int kMostBatch = 4096;
+constexpr int kMostWarmStartJobs = 16;
 constexpr size_t kMostNameBytes = 200;
 constexpr int kMostChannels = 4096;
 // A budget above ten times the baseline asks for nothing.
@@ -174,12 +175,16 @@ absl::Status CheckJobSpec(const v1::JobSpec& spec,
   CheckBudget(spec.budget(), checks);
   RequireObjectives(ObjectivesOf(spec), "spec.objectives", checks);
   CheckProfile(spec, checks);
+  checks.Require(spec.warm_start_jobs_size() <= kMostWarmStartJobs,
+                 "spec.warm_start_jobs",
+                 absl::StrCat(spec.warm_start_jobs_size(), " jobs, more than ",
+                              kMostWarmStartJobs));
   return checks.ToStatus();
 }
 
 absl::Status CheckJobBlobs(const v1::JobSpec& spec, const BlobStore& blobs) {
   for (const BlobField& blob : BlobFields(spec)) {
-    if (blob.digest->empty() || blobs.Contains(*blob.digest)) continue;
+    if (blob.digest->empty() || blobs.Touch(*blob.digest)) continue;
     return MakeError(absl::StatusCode::kFailedPrecondition, "BLOB_MISSING",
                      absl::StrCat(blob.field, ": no blob ", *blob.digest,
                                   " is stored; upload it first"));

@@ -36,12 +36,13 @@ std::string ProfileKey(const v1::HardwareProfile& profile) {
 }  // namespace
 
 LeaseDesk::LeaseDesk(Store* store, LeaseTable* leases, WorkerRegistry* workers,
-                     JobControl* control, const Signals* signals,
-                     const LeaseTimes& times)
+                     JobControl* control, RetryHolds* holds,
+                     const Signals* signals, const LeaseTimes& times)
     : store_(*store),
       leases_(*leases),
       workers_(*workers),
       control_(*control),
+      holds_(*holds),
       signals_(*signals),
       times_(times),
       thread_([this] { ServeParked(); }) {}
@@ -110,11 +111,17 @@ bool LeaseDesk::Park(LeaseCall& call, int64_t generation) {
   return true;
 }
 
+std::set<std::string> LeaseDesk::HeldFrom(absl::string_view session) {
+  const absl::Time now = SteadyNow();
+  return holds_.HeldFrom(session, workers_.CountActive(now), now);
+}
+
 absl::StatusOr<std::vector<GrantedLease>> LeaseDesk::Grant(
     const LeaseCall& call, const v1::HardwareProfile& profile) {
   absl::ReaderMutexLock gate(&control_.grant_gate());
   return store_.GrantLeases(call.request.session(), profile,
-                            call.request.slots(), absl::Now());
+                            call.request.slots(), absl::Now(),
+                            HeldFrom(call.request.session()));
 }
 
 absl::StatusOr<v1::LeaseTrialsResponse> LeaseDesk::TryGrant(
@@ -231,7 +238,8 @@ bool LeaseDesk::AnswerIfGranted(LeaseCall& call,
     call.answer(std::move(response));
     return true;
   }
-  if (!worker->is_closed && HasTimeFor(call.request, *worker)) {
+  if (!worker->is_closed && HasTimeFor(call.request, *worker) &&
+      HeldFrom(call.request.session()).empty()) {
     dry_profiles.insert(profile);
   }
   return false;
@@ -268,6 +276,7 @@ absl::Status LeaseDesk::Restore() {
 }
 
 void LeaseDesk::Sweep(absl::Time now) {
+  if (holds_.TakeEnded(now)) signals_.trials_pending();
   const std::vector<HeldLease> expired = leases_.TakeExpired(now);
   if (expired.empty()) return;
   std::vector<int64_t> fences;

@@ -12,12 +12,14 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "proto/worker.pb.h"
 #include "server/job_control.h"
 #include "server/lease_table.h"
+#include "server/retry_holds.h"
 #include "server/signals.h"
 #include "server/steady.h"
 #include "server/worker_registry.h"
@@ -44,7 +46,7 @@ class LeaseDesk {
  public:
   // All must outlive this.
   LeaseDesk(Store* store, LeaseTable* leases, WorkerRegistry* workers,
-            JobControl* control, const Signals* signals,
+            JobControl* control, RetryHolds* holds, const Signals* signals,
             const LeaseTimes& times);
   ~LeaseDesk();
   LeaseDesk(const LeaseDesk&) = delete;
@@ -60,7 +62,8 @@ class LeaseDesk {
 
   // Takes the store's active attempts into the table, with a long lease.
   absl::Status Restore();
-  // Ends leases that expired at `now`; their trials are pending again.
+  // Ends leases that expired at `now`; their trials are pending again. Failed
+  // trials that rested long enough are offered again.
   void Sweep(absl::Time now);
   // Ends leases without a result.
   absl::Status Release(absl::Span<const int64_t> fences, absl::string_view why);
@@ -69,6 +72,8 @@ class LeaseDesk {
   void Close() ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
+  // Trials that failed lately and are not for this session now.
+  std::set<std::string> HeldFrom(absl::string_view session);
   absl::StatusOr<std::vector<GrantedLease>> Grant(
       const LeaseCall& call, const v1::HardwareProfile& profile);
   // The leases that the call can have now; none is not an error.
@@ -96,6 +101,7 @@ class LeaseDesk {
   LeaseTable& leases_;
   WorkerRegistry& workers_;
   JobControl& control_;
+  RetryHolds& holds_;
   const Signals& signals_;
   const LeaseTimes times_;
   Wakeup wakeup_;

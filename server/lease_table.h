@@ -13,6 +13,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "proto/worker.pb.h"
+#include "server/retry_holds.h"
 
 namespace lathe {
 
@@ -27,6 +28,8 @@ struct LeaseTimes {
   absl::Duration give_up = absl::Seconds(20);
   // How often ended leases are looked for.
   absl::Duration sweep_interval = absl::Seconds(1);
+  // How failed trials rest.
+  RetryTimes retry;
   // What active leases get when the server starts: workers need time to find
   // it again.
   absl::Duration restart_ttl = absl::Seconds(60);

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -15,9 +16,15 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "base/log.h"
+#include "server/integrity_check.h"
 #include "server/local_workers.h"
+#include "server/roles.h"
 #include "server/server.h"
+#include "server/token_table.h"
+#include "storage/sqlite_store.h"
 
 namespace lathe {
 namespace {
@@ -29,13 +36,36 @@ struct Flags {
   ServerOptions server;
   int workers = 0;
   bool exits_with_parent = false;
+  double lease_seconds = absl::ToDoubleSeconds(LeaseTimes().ttl);
+  double keep_jobs_days = 0;
+  double keep_blobs_hours = 24;
+  bool is_check = false;
+  bool reads_blobs = false;
 };
+
+void AddAccessFlags(CLI::App& app, ServerOptions& server) {
+  app.add_option("--tls-cert", server.tls.certificate,
+                 "Certificate chain of this server (PEM); read again when it "
+                 "changes")
+      ->type_name("FILE");
+  app.add_option("--tls-key", server.tls.key, "Its private key (PEM)")
+      ->type_name("FILE");
+  app.add_option("--client-ca", server.tls.client_ca,
+                 "Authorities of clients' certificates (PEM); workers and "
+                 "administrators then need one")
+      ->type_name("FILE");
+  app.add_option("--tokens", server.tokens_file,
+                 "Tokens of callers (see `lathe-server token`); read again "
+                 "when it changes")
+      ->type_name("FILE");
+  app.add_flag("--insecure", server.is_insecure_allowed,
+               "Beyond this machine: serve unencrypted, or to everybody");
+}
 
 void AddFlags(CLI::App& app, Flags& flags) {
   app.set_version_flag("--version", LATHE_VERSION);
   app.add_option("--state", flags.server.state_folder,
                  "Folder with the database and the blobs; made when missing")
-      ->required()
       ->type_name("DIR");
   app.add_option("--listen", flags.server.listen,
                  "Address to serve on; port 0 is any free one")
@@ -45,8 +75,23 @@ void AddFlags(CLI::App& app, Flags& flags) {
                  "Number of lathe-worker processes to keep running here")
       ->check(CLI::Range(0, 256))
       ->capture_default_str();
-  app.add_flag("--insecure", flags.server.is_insecure_allowed,
-               "Serve unencrypted and to everybody beyond this machine");
+  AddAccessFlags(app, flags.server);
+  app.add_option("--lease-seconds", flags.lease_seconds,
+                 "How long a silent worker keeps its trial")
+      ->check(CLI::Range(0.5, 3600.0))
+      ->capture_default_str();
+  app.add_option("--keep-jobs-days", flags.keep_jobs_days,
+                 "Delete jobs that ended longer ago; 0: never")
+      ->check(CLI::Range(0.0, 36500.0))
+      ->capture_default_str();
+  app.add_option("--keep-blobs-hours", flags.keep_blobs_hours,
+                 "How long a blob that no job refers to stays")
+      ->check(CLI::Range(0.0, 876000.0))
+      ->capture_default_str();
+  app.add_flag("--check", flags.is_check,
+               "Check the state folder, which no server may use, and end");
+  app.add_flag("--check-blobs", flags.reads_blobs,
+               "As --check; reads every blob, too");
   // For programs that start a server of their own.
   app.add_flag("--exit-with-parent", flags.exits_with_parent)->group("");
 }
@@ -97,13 +142,15 @@ std::vector<std::string> WorkerCommand(const Flags& flags,
           "--cache", absl::StrCat(flags.server.state_folder, "/worker-cache")};
 }
 
+int Fail(const absl::Status& status) {
+  std::fprintf(stderr, "lathe-server: %s\n",
+               std::string(status.message()).c_str());
+  return ExitCodeOf(status);
+}
+
 int Serve(const Flags& flags, const sigset_t& end_signals) {
   absl::StatusOr<std::unique_ptr<Server>> server = Server::Start(flags.server);
-  if (!server.ok()) {
-    std::fprintf(stderr, "lathe-server: %s\n",
-                 std::string(server.status().message()).c_str());
-    return ExitCodeOf(server.status());
-  }
+  if (!server.ok()) return Fail(server.status());
   std::optional<LocalWorkers> workers;
   if (flags.workers > 0) {
     workers.emplace(WorkerCommand(flags, (*server)->address()), flags.workers);
@@ -119,22 +166,137 @@ int Serve(const Flags& flags, const sigset_t& end_signals) {
   return 0;
 }
 
+// One line for each problem, and a last one that sums up.
+int Check(const Flags& flags) {
+  const absl::StatusOr<v1::CheckIntegrityResponse> found =
+      CheckStateFolder(flags.server.state_folder, flags.reads_blobs);
+  if (!found.ok()) return Fail(found.status());
+  for (const std::string& problem : found->problems()) {
+    std::printf("problem: %s\n", problem.c_str());
+  }
+  std::printf("%lld jobs, %lld trials, %lld blobs: %d problems\n",
+              static_cast<long long>(found->jobs()),
+              static_cast<long long>(found->trials()),
+              static_cast<long long>(found->blobs()), found->problems_size());
+  return found->problems().empty() ? 0 : 6;
+}
+
+struct TokenFlags {
+  std::string file;
+  std::string name;
+  std::string role;
+  double days = 90;
+};
+
+// Prints the token, which is nowhere else, alone on standard output.
+int MakeToken(const TokenFlags& flags) {
+  TokenEntry entry;
+  entry.name = flags.name;
+  entry.role = ParseRole(flags.role).value_or(Role::kViewer);
+  entry.expires_at = absl::Now() + flags.days * absl::Hours(24);
+  const absl::StatusOr<std::string> token = AddToken(flags.file, entry);
+  if (!token.ok()) return Fail(token.status());
+  std::printf("%s\n", token->c_str());
+  return 0;
+}
+
+CLI::App* AddTokenCommand(CLI::App& app, TokenFlags& flags) {
+  CLI::App* const command = app.add_subcommand(
+      "token", "Make a token, add its hash to a file, and print it once");
+  command->add_option("--tokens", flags.file, "File for --tokens")
+      ->required()
+      ->type_name("FILE");
+  command->add_option("--name", flags.name, "Whose it is")->required();
+  command->add_option("--role", flags.role, "viewer, user, worker or admin")
+      ->required()
+      ->check(CLI::IsMember({"viewer", "user", "worker", "admin"}));
+  command->add_option("--days", flags.days, "Until it expires")
+      ->check(CLI::Range(0.0, 3650.0))
+      ->capture_default_str();
+  return command;
+}
+
+struct RestoreFlags {
+  std::string backup;
+  std::string state;
+};
+
+int RunRestore(const RestoreFlags& flags) {
+  const absl::Status restored = RestoreStore(flags.backup, flags.state);
+  return restored.ok() ? 0 : Fail(restored);
+}
+
+CLI::App* AddRestoreCommand(CLI::App& app, RestoreFlags& flags) {
+  CLI::App* const command = app.add_subcommand(
+      "restore", "Make a state folder's database from a backup");
+  command->add_option("--from", flags.backup, "File that `lathe backup` made")
+      ->required()
+      ->type_name("FILE");
+  command->add_option("--state", flags.state, "State folder without database")
+      ->required()
+      ->type_name("DIR");
+  return command;
+}
+
+// What the flags say in other units. The lease's other times follow its length
+// as in LeaseTimes.
+void Apply(Flags& flags) {
+  LeaseTimes& times = flags.server.lease_times;
+  const LeaseTimes defaults;
+  const double scale =
+      flags.lease_seconds / absl::ToDoubleSeconds(defaults.ttl);
+  times.ttl = absl::Seconds(flags.lease_seconds);
+  times.renew_interval = defaults.renew_interval * scale;
+  times.give_up = defaults.give_up * scale;
+  times.sweep_interval = defaults.sweep_interval * std::min(scale, 1.0);
+  times.restart_ttl = std::max(defaults.restart_ttl * scale, times.ttl);
+  RetentionRules& retention = flags.server.retention;
+  if (flags.keep_jobs_days > 0) {
+    retention.ended_jobs = flags.keep_jobs_days * absl::Hours(24);
+  }
+  retention.unused_blobs = flags.keep_blobs_hours * absl::Hours(1);
+}
+
+int RunServer(Flags& flags, pid_t parent) {
+  if (flags.server.state_folder.empty()) {
+    std::fprintf(stderr, "lathe-server: --state is required\n");
+    return 2;
+  }
+  if (flags.is_check || flags.reads_blobs) return Check(flags);
+  const ServerOptions& server = flags.server;
+  if (flags.workers > 0 &&
+      (server.tls.is_on() || !server.tokens_file.empty())) {
+    std::fprintf(stderr,
+                 "lathe-server: --workers is for a server without TLS and "
+                 "tokens; start lathe-worker with credentials of its own\n");
+    return 2;
+  }
+  Apply(flags);
+  const sigset_t end_signals = BlockEndSignals();
+  if (flags.exits_with_parent && !ExitWithParent(parent)) return 0;
+  return Serve(flags, end_signals);
+}
+
 int Main(int argc, char** argv) {
   // gRPC's own lines say nothing that the errors here do not; the environment
   // can ask for them.
   setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);
   const pid_t parent = getppid();
   Flags flags;
+  TokenFlags token_flags;
+  RestoreFlags restore_flags;
   CLI::App app("Lathe's server: jobs, agents, leases and results.");
   AddFlags(app, flags);
+  const CLI::App* const token = AddTokenCommand(app, token_flags);
+  const CLI::App* const restore = AddRestoreCommand(app, restore_flags);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }
-  const sigset_t end_signals = BlockEndSignals();
-  if (flags.exits_with_parent && !ExitWithParent(parent)) return 0;
-  return Serve(flags, end_signals);
+  if (token->parsed()) return MakeToken(token_flags);
+  if (restore->parsed()) return RunRestore(restore_flags);
+  return RunServer(flags, parent);
 }
 
 }  // namespace

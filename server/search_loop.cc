@@ -1,6 +1,8 @@
 #include "server/search_loop.h"
 
 #include <algorithm>
+#include <set>
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -21,6 +23,8 @@ constexpr absl::Duration kWaitAfterError = absl::Seconds(1);
 // proposals are not stale.
 constexpr int kPendingPerWorker = 2;
 constexpr int kLeastPending = 2;
+// One trial in so many may come from earlier jobs.
+constexpr int64_t kWarmStartShare = 4;
 
 int64_t CountAll(const v1::TrialCounts& counts) {
   return counts.pending() + counts.leased() + counts.measured() +
@@ -150,7 +154,49 @@ absl::StatusOr<bool> SearchLoop::MakeDriver(const v1::Job& job) {
     if (trial.learn_sequence() > 0) AddToFrontier(job, trial);
   }
   driver_ = std::move(driver);
+  if (trials.size() == 1) LATHE_RETURN_IF_ERROR(AddWarmStart(job));
   return true;
+}
+
+absl::StatusOr<std::vector<v1::Proposal>> SearchLoop::WarmStartProposals(
+    const v1::Job& job) {
+  std::vector<v1::Proposal> proposals;
+  std::set<std::string> seen;
+  for (const std::string& source : job.spec().warm_start_jobs()) {
+    const absl::StatusOr<std::vector<int64_t>> numbers =
+        parts_.store->FrontierNumbers(source);
+    // Deleted since the job was made.
+    if (absl::IsNotFound(numbers.status())) continue;
+    LATHE_RETURN_IF_ERROR(numbers.status());
+    for (const int64_t number : *numbers) {
+      const std::string name = absl::StrCat(source, "/trials/", number);
+      LATHE_ASSIGN_OR_RETURN(const v1::Trial trial,
+                             parts_.store->GetTrial(name));
+      const v1::CompressionPlan& plan = trial.proposal().plan();
+      // Trial 0 is here already; another network's plans are not legal.
+      if (number == 0 || !ValidatePlan(job.baseline().space(), plan).ok() ||
+          !seen.insert(PlanDigest(plan)).second) {
+        continue;
+      }
+      v1::Proposal& proposal = proposals.emplace_back();
+      *proposal.mutable_plan() = plan;
+      proposal.set_source(absl::StrCat(kWarmStartPrefix, name));
+    }
+  }
+  return proposals;
+}
+
+absl::Status SearchLoop::AddWarmStart(const v1::Job& job) {
+  LATHE_ASSIGN_OR_RETURN(const std::vector<v1::Proposal> proposals,
+                         WarmStartProposals(job));
+  const auto most = static_cast<size_t>(job.spec().trials() / kWarmStartShare);
+  // Spread over the frontiers, which are ordered.
+  const size_t count = std::min(most, proposals.size());
+  for (size_t i = 0; i < count; ++i) {
+    LATHE_RETURN_IF_ERROR(
+        AddProposal(job, proposals[i * proposals.size() / count]));
+  }
+  return absl::OkStatus();
 }
 
 void SearchLoop::AddToFrontier(const v1::Job& job, const v1::Trial& trial) {

@@ -75,6 +75,10 @@ class SearchLoop {
   void AddToFrontier(const v1::Job& job, const v1::Trial& trial);
   absl::StatusOr<Next> ProposeOrEnd(const v1::Job& job);
   absl::StatusOr<Next> ProposeOne(const v1::Job& job);
+  // Takes over plans of earlier jobs' frontiers.
+  absl::Status AddWarmStart(const v1::Job& job);
+  absl::StatusOr<std::vector<v1::Proposal>> WarmStartProposals(
+      const v1::Job& job);
   absl::Status AddProposal(const v1::Job& job, const v1::Proposal& proposal);
   absl::StatusOr<std::optional<v1::Trial>> FindReusable(
       const v1::Job& job, const v1::Proposal& proposal);

@@ -18,122 +18,146 @@ using grpc::ServerUnaryReactor;
 ServerUnaryReactor* SearchService::CreateJob(
     CallbackServerContext* context, const v1::CreateJobRequest* request,
     v1::Job* response) {
-  return RunUnary(context, *parts_.pool, [this, request, response] {
-    LATHE_RETURN_IF_ERROR(Answer(
-        CreateJobFrom(*request, *parts_.store, *parts_.blobs), response));
-    if (!request->validate_only()) parts_.loops->Start(response->name());
-    return absl::OkStatus();
-  });
+  return RunUnary(
+      context, *parts_.gate, "Search.CreateJob", request,
+      [this, request, response] {
+        LATHE_RETURN_IF_ERROR(Answer(
+            CreateJobFrom(*request, *parts_.store, *parts_.blobs), response));
+        if (!request->validate_only()) parts_.loops->Start(response->name());
+        return absl::OkStatus();
+      });
 }
 
 ServerUnaryReactor* SearchService::GetJob(CallbackServerContext* context,
                                           const v1::GetJobRequest* request,
                                           v1::Job* response) {
-  return RunUnary(context, *parts_.pool, [this, request, response] {
-    return Answer(FindJob(*parts_.store, request->name()), response);
-  });
+  return RunUnary(context, *parts_.gate, "Search.GetJob", request,
+                  [this, request, response] {
+                    return Answer(FindJob(*parts_.store, request->name()),
+                                  response);
+                  });
 }
 
 ServerUnaryReactor* SearchService::ListJobs(CallbackServerContext* context,
                                             const v1::ListJobsRequest* request,
                                             v1::ListJobsResponse* response) {
-  return RunUnary(context, *parts_.pool, [this, request, response] {
-    return Answer(ListJobsPage(*request, *parts_.store), response);
-  });
+  return RunUnary(context, *parts_.gate, "Search.ListJobs", request,
+                  [this, request, response] {
+                    return Answer(ListJobsPage(*request, *parts_.store),
+                                  response);
+                  });
 }
 
 ServerUnaryReactor* SearchService::PauseJob(CallbackServerContext* context,
                                             const v1::GetJobRequest* request,
                                             v1::Job* response) {
-  return RunUnary(context, *parts_.pool, [this, request, response] {
-    return Answer(parts_.control->Pause(request->name()), response);
-  });
+  return RunUnary(context, *parts_.gate, "Search.PauseJob", request,
+                  [this, request, response] {
+                    return Answer(parts_.control->Pause(request->name()),
+                                  response);
+                  });
 }
 
 ServerUnaryReactor* SearchService::ResumeJob(CallbackServerContext* context,
                                              const v1::GetJobRequest* request,
                                              v1::Job* response) {
-  return RunUnary(context, *parts_.pool, [this, request, response] {
-    return Answer(parts_.control->Resume(request->name()), response);
-  });
+  return RunUnary(context, *parts_.gate, "Search.ResumeJob", request,
+                  [this, request, response] {
+                    return Answer(parts_.control->Resume(request->name()),
+                                  response);
+                  });
 }
 
 ServerUnaryReactor* SearchService::CancelJob(CallbackServerContext* context,
                                              const v1::GetJobRequest* request,
                                              v1::Job* response) {
-  return RunUnary(context, *parts_.pool, [this, request, response] {
-    return Answer(parts_.control->Cancel(request->name()), response);
-  });
+  return RunUnary(context, *parts_.gate, "Search.CancelJob", request,
+                  [this, request, response] {
+                    return Answer(parts_.control->Cancel(request->name()),
+                                  response);
+                  });
 }
 
 ServerUnaryReactor* SearchService::DeleteJob(CallbackServerContext* context,
                                              const v1::GetJobRequest* request,
                                              google::protobuf::Empty*) {
-  return RunUnary(context, *parts_.pool, [this, request] {
-    LATHE_RETURN_IF_ERROR(WithReasons(
-        parts_.store->DeleteJob(request->name()),
-        {{absl::StatusCode::kNotFound, "JOB_NOT_FOUND"},
-         {absl::StatusCode::kFailedPrecondition, "JOB_NOT_ENDED"}}));
-    parts_.frontiers->Forget(request->name());
-    parts_.signals->job_changed(request->name());
-    return absl::OkStatus();
-  });
+  return RunUnary(
+      context, *parts_.gate, "Search.DeleteJob", request, [this, request] {
+        LATHE_RETURN_IF_ERROR(WithReasons(
+            parts_.store->DeleteJob(request->name()),
+            {{absl::StatusCode::kNotFound, "JOB_NOT_FOUND"},
+             {absl::StatusCode::kFailedPrecondition, "JOB_NOT_ENDED"}}));
+        parts_.frontiers->Forget(request->name());
+        parts_.signals->job_changed(request->name());
+        return absl::OkStatus();
+      });
 }
 
 grpc::ServerWriteReactor<v1::Event>* SearchService::WatchJob(
-    CallbackServerContext*, const v1::WatchJobRequest* request) {
+    CallbackServerContext* context, const v1::WatchJobRequest* request) {
   WatchReactor::Parts parts;
   parts.store = parts_.store;
   parts.hub = parts_.watchers;
-  parts.pool = parts_.pool;
+  parts.gate = parts_.gate;
   // Deletes itself.
-  return new WatchReactor(*request, parts);
+  return new WatchReactor(context, *request, parts);
 }
 
 ServerUnaryReactor* SearchService::ListTrials(
     CallbackServerContext* context, const v1::ListTrialsRequest* request,
     v1::ListTrialsResponse* response) {
-  return RunUnary(context, *parts_.pool, [this, request, response] {
-    return Answer(ListTrialsPage(*request, *parts_.store), response);
-  });
+  return RunUnary(context, *parts_.gate, "Search.ListTrials", request,
+                  [this, request, response] {
+                    return Answer(ListTrialsPage(*request, *parts_.store),
+                                  response);
+                  });
 }
 
 ServerUnaryReactor* SearchService::GetTrial(CallbackServerContext* context,
                                             const v1::GetTrialRequest* request,
                                             v1::Trial* response) {
-  return RunUnary(context, *parts_.pool, [this, request, response] {
-    return WithReasons(
-        Answer(parts_.store->GetTrial(request->name()), response),
-        {{absl::StatusCode::kNotFound, "TRIAL_NOT_FOUND"}});
-  });
+  return RunUnary(
+      context, *parts_.gate, "Search.GetTrial", request,
+      [this, request, response] {
+        return WithReasons(
+            Answer(parts_.store->GetTrial(request->name()), response),
+            {{absl::StatusCode::kNotFound, "TRIAL_NOT_FOUND"}});
+      });
 }
 
 ServerUnaryReactor* SearchService::CreateTrial(
     CallbackServerContext* context, const v1::CreateTrialRequest* request,
     v1::Trial* response) {
-  return RunUnary(context, *parts_.pool, [this, request, response] {
-    LATHE_RETURN_IF_ERROR(Answer(
-        CreateTrialFrom(*request, *parts_.store, *parts_.control), response));
-    parts_.signals->trials_pending();
-    return absl::OkStatus();
-  });
+  return RunUnary(
+      context, *parts_.gate, "Search.CreateTrial", request,
+      [this, request, response] {
+        LATHE_RETURN_IF_ERROR(
+            Answer(CreateTrialFrom(*request, *parts_.store, *parts_.control),
+                   response));
+        parts_.signals->trials_pending();
+        return absl::OkStatus();
+      });
 }
 
 ServerUnaryReactor* SearchService::GetFrontier(
     CallbackServerContext* context, const v1::GetFrontierRequest* request,
     v1::Frontier* response) {
-  return RunUnary(context, *parts_.pool, [this, request, response] {
-    return Answer(ReadFrontier(*request, *parts_.store), response);
-  });
+  return RunUnary(context, *parts_.gate, "Search.GetFrontier", request,
+                  [this, request, response] {
+                    return Answer(ReadFrontier(*request, *parts_.store),
+                                  response);
+                  });
 }
 
 ServerUnaryReactor* SearchService::GetBestConfiguration(
     CallbackServerContext* context,
     const v1::GetBestConfigurationRequest* request,
     v1::BestConfiguration* response) {
-  return RunUnary(context, *parts_.pool, [this, request, response] {
-    return Answer(FindBestConfiguration(*request, *parts_.store), response);
-  });
+  return RunUnary(
+      context, *parts_.gate, "Search.GetBestConfiguration", request,
+      [this, request, response] {
+        return Answer(FindBestConfiguration(*request, *parts_.store), response);
+      });
 }
 
 }  // namespace lathe

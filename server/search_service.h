@@ -5,12 +5,12 @@
 #include <grpcpp/support/server_callback.h>
 
 #include "proto/search.grpc.pb.h"
+#include "server/call_gate.h"
 #include "server/frontier_tracker.h"
 #include "server/job_control.h"
 #include "server/search_loops.h"
 #include "server/signals.h"
 #include "server/watch_hub.h"
-#include "server/work_pool.h"
 #include "storage/blob_store.h"
 #include "storage/store.h"
 
@@ -24,7 +24,7 @@ struct SearchServiceParts {
   SearchLoops* loops = nullptr;
   FrontierTracker* frontiers = nullptr;
   WatchHub* watchers = nullptr;
-  WorkPool* pool = nullptr;
+  CallGate* gate = nullptr;
   const Signals* signals = nullptr;
 };
 

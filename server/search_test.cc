@@ -178,6 +178,36 @@ TEST_F(Search, APlanThatWasMeasuredInAnotherJobIsNotMeasuredAgain) {
   EXPECT_EQ(reused, GetJob(first).counts().measured() - 1);
 }
 
+TEST_F(Search, AJobBeginsWithTheFrontierOfAnEarlierOne) {
+  StartServer();
+  ScriptedWorker worker = NewWorker();
+  const std::string first = CreateJob(Spec(/*trials=*/40));
+  RunToEnd(worker, first);
+  v1::JobSpec spec = Spec(/*trials=*/12);
+  spec.set_seed(8);
+  spec.add_warm_start_jobs(first);
+  const std::string second = CreateJob(spec);
+  const v1::Job done = RunToEnd(worker, second);
+  EXPECT_EQ(done.state(), v1::DONE);
+  int warm = 0;
+  for (const v1::Trial& trial : Trials(second)) {
+    const std::string& source = trial.proposal().source();
+    if (source.rfind("warm-start/" + first, 0) != 0) continue;
+    ++warm;
+    EXPECT_EQ(trial.number(), warm);
+    v1::GetTrialRequest request;
+    request.set_name(source.substr(11));
+    v1::Trial origin;
+    ASSERT_TRUE(search_->GetTrial(NewContext().get(), request, &origin).ok());
+    EXPECT_EQ(trial.plan_digest(), origin.plan_digest());
+    EXPECT_EQ(trial.state(), v1::TRIAL_MEASURED);
+  }
+  EXPECT_EQ(warm, 3);
+  spec.add_warm_start_jobs("jobs/99");
+  v1::Job job;
+  EXPECT_EQ(ErrorOf(TryCreateJob(spec, "other", &job)).reason, "JOB_NOT_FOUND");
+}
+
 TEST_F(Search, AUsersPlanJoinsTheSearchOnce) {
   StartServer();
   const std::string job = CreateJob(Spec(/*trials=*/4));

@@ -2,33 +2,45 @@
 
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/resource_quota.h>
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
+#include <memory>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/clock.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "server/admin_service.h"
 #include "server/artifact_service.h"
+#include "server/audit_log.h"
+#include "server/blob_access.h"
+#include "server/call_gate.h"
 #include "server/completion_desk.h"
 #include "server/frontier_tracker.h"
+#include "server/housekeeper.h"
 #include "server/job_control.h"
 #include "server/lease_desk.h"
 #include "server/listen_address.h"
+#include "server/retry_holds.h"
 #include "server/search_loops.h"
 #include "server/search_service.h"
 #include "server/signals.h"
 #include "server/steady.h"
 #include "server/sweeper.h"
+#include "server/tls.h"
+#include "server/token_table.h"
 #include "server/watch_hub.h"
 #include "server/work_pool.h"
 #include "server/worker_registry.h"
@@ -45,6 +57,10 @@ constexpr int kLeastPingIntervalMs = 5'000;
 // How soon the server notices that a silent client is gone.
 constexpr int kKeepaliveMs = 30'000;
 constexpr int kKeepaliveTimeoutMs = 10'000;
+// Of all connections together: messages that are being received.
+constexpr size_t kMostBufferBytes = size_t{1} << 30;
+constexpr int kMostStreamsPerConnection = 200;
+constexpr absl::Duration kTidyInterval = absl::Hours(1);
 constexpr absl::Duration kLastAnswers = absl::Milliseconds(500);
 
 }  // namespace
@@ -53,11 +69,13 @@ constexpr absl::Duration kLastAnswers = absl::Milliseconds(500);
 // serves from.
 struct Server::Parts {
   Parts(const ServerOptions& server_options, std::unique_ptr<Store> open_store,
-        std::unique_ptr<BlobStore> open_blobs);
+        std::unique_ptr<BlobStore> open_blobs, AccessRules rules);
 
   void ConnectSignals();
-  absl::Status Listen(const ListenAddress& listen);
+  absl::Status Listen(const ListenAddress& listen,
+                      const std::shared_ptr<grpc::ServerCredentials>& from);
   void Configure(grpc::ServerBuilder& builder);
+  void StartSweepers();
 
   const ServerOptions options;
   const std::unique_ptr<Store> store;
@@ -67,17 +85,22 @@ struct Server::Parts {
   WorkerRegistry workers;
   WatchHub watchers;
   FrontierTracker frontiers;
+  Housekeeper housekeeper;
+  RetryHolds holds;
   JobControl control;
   LeaseDesk lease_desk;
   CompletionDesk completion_desk;
   SearchLoops loops;
   WorkPool pool;
+  CallGate gate;
+  BlobAccess blob_access;
   SearchService search;
   WorkerService worker_calls;
   ArtifactService artifacts;
   AdminService admin;
   std::unique_ptr<grpc::Server> grpc;
   std::optional<Sweeper> sweeper;
+  std::optional<Sweeper> tidier;
   std::string address;
   int port = 0;
 
@@ -87,24 +110,29 @@ struct Server::Parts {
 
 Server::Parts::Parts(const ServerOptions& server_options,
                      std::unique_ptr<Store> open_store,
-                     std::unique_ptr<BlobStore> open_blobs)
+                     std::unique_ptr<BlobStore> open_blobs, AccessRules rules)
     : options(server_options),
       store(std::move(open_store)),
       blobs(std::move(open_blobs)),
       frontiers(store.get()),
+      housekeeper(store.get(), blobs.get(), &frontiers, options.retention),
+      holds(options.lease_times.retry),
       control(store.get(), &leases, &signals),
-      lease_desk(store.get(), &leases, &workers, &control, &signals,
+      lease_desk(store.get(), &leases, &workers, &control, &holds, &signals,
                  options.lease_times),
-      completion_desk(
-          {store.get(), blobs.get(), &leases, &workers, &frontiers, &signals}),
+      completion_desk({store.get(), blobs.get(), &leases, &workers, &frontiers,
+                       &holds, &signals}),
       loops({store.get(), &control, &frontiers, &workers, &signals}),
       pool(options.work_threads),
+      gate(std::move(rules), &pool),
+      blob_access(store.get(), &workers),
       search({store.get(), blobs.get(), &control, &loops, &frontiers, &watchers,
-              &pool, &signals}),
+              &gate, &signals}),
       worker_calls({store.get(), &leases, &lease_desk, &completion_desk,
-                    &workers, &pool, &signals, options.lease_times}),
-      artifacts(blobs.get(), &pool),
-      admin({store.get(), &leases, &workers, &pool, &signals}) {
+                    &workers, &gate, &signals, options.lease_times}),
+      artifacts({blobs.get(), &blob_access, &gate}),
+      admin({store.get(), blobs.get(), &housekeeper, &leases, &workers, &gate,
+             &signals, options.tls.is_on()}) {
   ConnectSignals();
 }
 
@@ -122,6 +150,12 @@ void Server::Parts::ConnectSignals() {
 
 void Server::Parts::Configure(grpc::ServerBuilder& builder) {
   builder.SetMaxReceiveMessageSize(options.most_request_bytes);
+  // What strangers can make the server hold before it knows who they are.
+  grpc::ResourceQuota quota("lathe");
+  quota.Resize(kMostBufferBytes);
+  builder.SetResourceQuota(quota);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS,
+                             kMostStreamsPerConnection);
   // Two servers on one port would each get half of the calls.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.AddChannelArgument(
@@ -140,13 +174,15 @@ void Server::Parts::Configure(grpc::ServerBuilder& builder) {
   builder.RegisterService(&admin);
 }
 
-absl::Status Server::Parts::Listen(const ListenAddress& listen) {
+absl::Status Server::Parts::Listen(
+    const ListenAddress& listen,
+    const std::shared_ptr<grpc::ServerCredentials>& from) {
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
   Configure(builder);
-  builder.AddListeningPort(FormatAddress(listen.host, listen.port),
-                           grpc::InsecureServerCredentials(), &port);
+  builder.AddListeningPort(FormatAddress(listen.host, listen.port), from,
+                           &port);
   grpc = builder.BuildAndStart();
   if (grpc == nullptr || port == 0) {
     return absl::UnavailableError(
@@ -157,16 +193,59 @@ absl::Status Server::Parts::Listen(const ListenAddress& listen) {
   return absl::OkStatus();
 }
 
+namespace {
+
+absl::Status CheckExposure(const ServerOptions& options,
+                           const ListenAddress& listen) {
+  if (listen.is_loopback || options.is_insecure_allowed) {
+    return absl::OkStatus();
+  }
+  if (!options.tls.is_on()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "listen address ", options.listen,
+        " can be reached from other machines, without encryption; give "
+        "--tls-cert and --tls-key, listen on 127.0.0.1, or allow it with "
+        "--insecure"));
+  }
+  if (options.tokens_file.empty() && options.tls.client_ca.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "listen address ", options.listen,
+        " can be reached from other machines, and nobody would be asked who "
+        "they are; give --tokens or --client-ca, listen on 127.0.0.1, or allow "
+        "it with --insecure"));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<AccessRules> MakeAccessRules(const ServerOptions& options) {
+  AccessRules rules;
+  if (!options.tokens_file.empty()) {
+    LATHE_ASSIGN_OR_RETURN(rules.tokens, TokenTable::Open(options.tokens_file));
+  }
+  rules.has_client_ca = options.tls.is_on() && !options.tls.client_ca.empty();
+  rules.most_streams = options.most_streams;
+  LATHE_ASSIGN_OR_RETURN(rules.audit, AuditLog::Open(absl::StrCat(
+                                          options.state_folder, "/audit.log")));
+  return rules;
+}
+
+absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> MakeCredentials(
+    const ServerOptions& options) {
+  const TlsFiles& tls = options.tls;
+  if (tls.certificate.empty() && tls.key.empty() && tls.client_ca.empty()) {
+    return grpc::InsecureServerCredentials();
+  }
+  return MakeServerCredentials(tls, absl::Now());
+}
+
+}  // namespace
+
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(
     const ServerOptions& options) {
   LATHE_ASSIGN_OR_RETURN(const ListenAddress listen,
                          ParseListenAddress(options.listen));
-  if (!listen.is_loopback && !options.is_insecure_allowed) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "listen address ", options.listen,
-        " can be reached from other machines, without encryption or "
-        "authentication; listen on 127.0.0.1, or allow it with --insecure"));
-  }
+  LATHE_RETURN_IF_ERROR(CheckExposure(options, listen));
+  LATHE_ASSIGN_OR_RETURN(const auto credentials, MakeCredentials(options));
   StoreOptions store_options;
   store_options.folder = options.state_folder;
   LATHE_ASSIGN_OR_RETURN(std::unique_ptr<Store> store,
@@ -175,20 +254,31 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
       std::unique_ptr<BlobStore> blobs,
       BlobStore::Open(absl::StrCat(options.state_folder, "/blobs"),
                       options.most_blob_bytes));
-  auto parts =
-      std::make_unique<Parts>(options, std::move(store), std::move(blobs));
+  LATHE_ASSIGN_OR_RETURN(AccessRules rules, MakeAccessRules(options));
+  auto parts = std::make_unique<Parts>(options, std::move(store),
+                                       std::move(blobs), std::move(rules));
   Parts& p = *parts;
   std::unique_ptr<Server> server(new Server(std::move(parts)));
   LATHE_RETURN_IF_ERROR(p.lease_desk.Restore());
   LATHE_RETURN_IF_ERROR(p.loops.StartAll());
-  LATHE_RETURN_IF_ERROR(p.Listen(listen));
-  p.sweeper.emplace(options.lease_times.sweep_interval, [&p] {
-    p.lease_desk.Sweep(SteadyNow());
-    p.workers.Forget(SteadyNow());
-  });
+  LATHE_RETURN_IF_ERROR(p.Listen(listen, credentials));
+  p.StartSweepers();
   LATHE_RETURN_IF_ERROR(WriteFileAtomically(
       absl::StrCat(options.state_folder, "/address"), p.address));
   return server;
+}
+
+void Server::Parts::StartSweepers() {
+  sweeper.emplace(options.lease_times.sweep_interval, [this] {
+    lease_desk.Sweep(SteadyNow());
+    workers.Forget(SteadyNow());
+  });
+  tidier.emplace(kTidyInterval, [this] {
+    const absl::Status tidied = housekeeper.Tidy(absl::Now());
+    if (!tidied.ok()) {
+      LATHE_LOG(kWarning) << "tidying: " << tidied;
+    }
+  });
 }
 
 Server::Server(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
@@ -213,6 +303,7 @@ void Server::Shutdown(absl::Duration grace) {
                            absl::ToChronoMilliseconds(rest));
   }
   parts_->sweeper.reset();
+  parts_->tidier.reset();
   parts_->loops.Stop();
 }
 

@@ -9,7 +9,9 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "server/housekeeper.h"
 #include "server/lease_table.h"
+#include "server/tls.h"
 
 namespace lathe {
 
@@ -19,15 +21,23 @@ struct ServerOptions {
   std::string state_folder;
   // "HOST:PORT"; port 0 is any free one.
   std::string listen = "127.0.0.1:0";
-  // Serve plaintext also where other machines can reach it.
+  // Where other machines can reach it: serve without encryption, or without
+  // asking for credentials.
   bool is_insecure_allowed = false;
+  // Unset: plaintext.
+  TlsFiles tls;
+  // File of tokens (server/token_table.h); empty: none are asked for.
+  std::string tokens_file;
   LeaseTimes lease_times;
+  RetentionRules retention;
   // Largest request taken. A completion of a network with thousands of layers
   // has about a megabyte.
   int most_request_bytes = 64 << 20;
   int64_t most_blob_bytes = int64_t{64} << 30;
   // Threads for calls that wait for the disk; many share one commit.
   int work_threads = 32;
+  // Watches and transfers of blobs open at once.
+  int most_streams = 2000;
 };
 
 // Serves from Start until Shutdown. Jobs that had not ended go on where they
@@ -36,9 +46,11 @@ struct ServerOptions {
 class Server {
  public:
   // Errors:
-  //   InvalidArgument - `listen` is malformed, or not loopback without
-  //     is_insecure_allowed.
-  //   FailedPrecondition - the state folder is used by another server.
+  //   InvalidArgument - `listen` is malformed, or not loopback without TLS and
+  //     credentials or is_insecure_allowed; the tokens or TLS files make no
+  //     sense.
+  //   FailedPrecondition - the state folder is used by another server; the
+  //     certificate expired, or everybody may read its key.
   //   Unavailable - the address is taken.
   //   Others of OpenStore.
   static absl::StatusOr<std::unique_ptr<Server>> Start(

@@ -4,26 +4,40 @@
 
 #include <grpcpp/support/server_callback.h>
 
+#include <type_traits>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "server/call_gate.h"
 #include "server/errors.h"
-#include "server/work_pool.h"
+#include "server/roles.h"
 
 namespace lathe {
 
 // Answers a call with what `work` returns, an absl::Status, which fills in the
-// response itself. `work` may wait for the disk.
-template <typename Work>
+// response itself; `work` takes the Caller where it needs to know. It is not
+// done for a caller who may not call `method`, a literal as "Search.GetJob".
+// It may wait for the disk.
+template <typename Request, typename Work>
 grpc::ServerUnaryReactor* RunUnary(grpc::CallbackServerContext* context,
-                                   WorkPool& pool, Work work) {
+                                   CallGate& gate, absl::string_view method,
+                                   const Request* request, Work work) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  pool.open_calls().Begin();
-  pool.Run([reactor, &pool, work = std::move(work)] {
-    reactor->Finish(ToGrpc(work()));
-    pool.open_calls().End();
-  });
+  gate.pool().open_calls().Begin();
+  gate.pool().Run(
+      [context, reactor, &gate, method, request, work = std::move(work)] {
+        reactor->Finish(ToGrpc(
+            gate.Serve(*context, method, *request, [&](const Caller& caller) {
+              if constexpr (std::is_invocable_v<Work, const Caller&>) {
+                return work(caller);
+              } else {
+                return work();
+              }
+            })));
+        gate.pool().open_calls().End();
+      });
   return reactor;
 }
 

@@ -13,14 +13,29 @@ constexpr int kEventsPerPage = 64;
 
 }  // namespace
 
-WatchReactor::WatchReactor(const v1::WatchJobRequest& request,
+WatchReactor::WatchReactor(const grpc::CallbackServerContext* context,
+                           const v1::WatchJobRequest& request,
                            const Parts& parts)
-    : parts_(parts),
-      open_call_(&parts.pool->open_calls()),
+    : context_(context),
+      parts_(parts),
+      open_call_(&parts.gate->pool().open_calls()),
+      place_(parts.gate),
       job_(request.name()),
+      is_busy_(true),
       sequence_(request.resume_sequence()) {
   parts_.hub->Add(this, job_, [this] { Wake(); });
-  Wake();
+  parts_.gate->pool().Run([this] { Begin(); });
+}
+
+void WatchReactor::Begin() {
+  const absl::StatusOr<Caller> caller =
+      parts_.gate->Admit(*context_, "Search.WatchJob");
+  const absl::Status status = caller.ok() ? place_.status() : caller.status();
+  if (status.ok()) {
+    Pump();
+  } else {
+    Finish(ToGrpc(status));
+  }
 }
 
 void WatchReactor::Wake() {
@@ -30,7 +45,7 @@ void WatchReactor::Wake() {
     if (is_busy_) return;
     is_busy_ = true;
   }
-  parts_.pool->Run([this] { Pump(); });
+  parts_.gate->pool().Run([this] { Pump(); });
 }
 
 void WatchReactor::Pump() {
@@ -91,7 +106,7 @@ void WatchReactor::OnWriteDone(bool is_ok) {
   } else {
     sequence_ = page_[next_++].sequence();
   }
-  parts_.pool->Run([this] { Pump(); });
+  parts_.gate->pool().Run([this] { Pump(); });
 }
 
 void WatchReactor::OnCancel() {

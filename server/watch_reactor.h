@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "proto/search.pb.h"
+#include "server/call_gate.h"
 #include "server/watch_hub.h"
 #include "server/work_pool.h"
 #include "storage/store.h"
@@ -27,10 +28,12 @@ class WatchReactor : public grpc::ServerWriteReactor<v1::Event> {
   struct Parts {
     Store* store = nullptr;
     WatchHub* hub = nullptr;
-    WorkPool* pool = nullptr;
+    CallGate* gate = nullptr;
   };
 
-  WatchReactor(const v1::WatchJobRequest& request, const Parts& parts);
+  // `context` lives as long as the call.
+  WatchReactor(const grpc::CallbackServerContext* context,
+               const v1::WatchJobRequest& request, const Parts& parts);
 
   void OnWriteDone(bool is_ok) override;
   void OnCancel() override;
@@ -47,8 +50,13 @@ class WatchReactor : public grpc::ServerWriteReactor<v1::Event> {
   Look LookForEvents();
   Look End(const absl::Status& status);
 
+  // Ends the call unless its caller may watch.
+  void Begin();
+
+  const grpc::CallbackServerContext* const context_;
   const Parts parts_;
   const OpenCall open_call_;
+  const StreamPlace place_;
   const std::string job_;
 
   absl::Mutex mu_;

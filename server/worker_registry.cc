@@ -16,13 +16,25 @@ constexpr int kMostPassedElsewhere = 3;
 void WorkerRegistry::Register(absl::string_view session,
                               const WorkerRecord& record,
                               const v1::Capabilities& capabilities,
-                              absl::Time now) {
+                              absl::Time now, absl::string_view caller) {
   absl::MutexLock lock(&mu_);
   Entry& entry = entries_[std::string(session)];
   entry.name = record.name;
+  entry.caller = std::string(caller);
   entry.is_cordoned = record.is_cordoned;
   entry.capabilities = capabilities;
   entry.heard = now;
+}
+
+absl::Status WorkerRegistry::CheckOwner(absl::string_view session,
+                                        absl::string_view caller) const {
+  absl::MutexLock lock(&mu_);
+  const auto it = entries_.find(session);
+  if (it == entries_.end() || it->second.caller == caller) {
+    return absl::OkStatus();
+  }
+  return MakeError(absl::StatusCode::kPermissionDenied, "SESSION_NOT_YOURS",
+                   "the session was opened with other credentials");
 }
 
 absl::StatusOr<WorkerRegistry::Session> WorkerRegistry::Hear(
@@ -60,6 +72,16 @@ absl::Status WorkerRegistry::Drain(absl::string_view worker) {
   }
   return MakeError(absl::StatusCode::kNotFound, "WORKER_NOT_FOUND",
                    absl::StrCat("no worker \"", worker.substr(0, 80), "\""));
+}
+
+void WorkerRegistry::SetCordoned(absl::string_view worker, bool is_cordoned) {
+  absl::MutexLock lock(&mu_);
+  for (auto& [session, entry] : entries_) {
+    if (entry.name != worker) continue;
+    entry.is_cordoned = is_cordoned;
+    // It starts with a clean record.
+    if (!is_cordoned) entry.passed_elsewhere = 0;
+  }
 }
 
 std::optional<std::string> WorkerRegistry::NotePassedElsewhere(
@@ -101,6 +123,7 @@ std::vector<v1::WorkerInfo> WorkerRegistry::List(
       info.set_memory_bytes(entry.capabilities.memory_bytes());
       info.set_host(entry.capabilities.host());
       info.set_pid(entry.capabilities.pid());
+      info.set_caller(entry.caller);
       info.set_completed_trials(entry.completed_trials);
       info.set_silent_seconds(absl::ToDoubleSeconds(now - entry.heard));
       info.set_state(now - entry.heard > kLostAfter ? "lost"

@@ -40,9 +40,15 @@ class WorkerRegistry {
     double longest_evaluation_seconds = 0;
   };
 
-  // Opens or renews a session.
+  // Opens or renews a session, which is then `caller`'s.
   void Register(absl::string_view session, const WorkerRecord& record,
-                const v1::Capabilities& capabilities, absl::Time now)
+                const v1::Capabilities& capabilities, absl::Time now,
+                absl::string_view caller = "") ABSL_LOCKS_EXCLUDED(mu_);
+
+  // OK for a session that is not known, too.
+  // Errors: PermissionDenied (SESSION_NOT_YOURS) - others opened it.
+  absl::Status CheckOwner(absl::string_view session,
+                          absl::string_view caller) const
       ABSL_LOCKS_EXCLUDED(mu_);
 
   // Notes a sign of life.
@@ -56,6 +62,11 @@ class WorkerRegistry {
 
   // Errors: NotFound (WORKER_NOT_FOUND).
   absl::Status Drain(absl::string_view worker) ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Lets no more leases go to the worker, or lets them again. Nothing happens
+  // when it is not known.
+  void SetCordoned(absl::string_view worker, bool is_cordoned)
+      ABSL_LOCKS_EXCLUDED(mu_);
 
   // Notes that a trial which the session failed passed elsewhere. The third
   // since the session's last completed trial cordons its worker: no new
@@ -79,6 +90,7 @@ class WorkerRegistry {
  private:
   struct Entry {
     std::string name;
+    std::string caller;
     v1::Capabilities capabilities;
     absl::Time heard;
     bool is_draining = false;

@@ -12,7 +12,9 @@
 #include "absl/time/clock.h"
 #include "base/log.h"
 #include "base/status.h"
+#include "server/call_gate.h"
 #include "server/errors.h"
+#include "server/roles.h"
 #include "server/steady.h"
 #include "server/unary_call.h"
 
@@ -23,6 +25,8 @@ using grpc::CallbackServerContext;
 using grpc::ServerUnaryReactor;
 
 constexpr int kMostSlots = 64;
+// Of one renewal; far above what one worker may hold.
+constexpr int kMostFences = 10'000;
 constexpr double kMostWaitSeconds = 30;
 
 void RequireSession(const std::string& session, FieldChecks& checks) {
@@ -50,6 +54,14 @@ absl::Status CheckLease(const v1::LeaseTrialsRequest& request) {
       "wait_seconds",
       absl::StrCat(request.wait_seconds(), ", not in [0, ", kMostWaitSeconds,
                    "]"));
+  return checks.ToStatus();
+}
+
+absl::Status CheckRenew(const v1::RenewLeasesRequest& request) {
+  FieldChecks checks;
+  checks.Require(
+      request.fences_size() <= kMostFences, "fences",
+      absl::StrCat(request.fences_size(), " fences, more than ", kMostFences));
   return checks.ToStatus();
 }
 
@@ -87,21 +99,24 @@ absl::string_view ReasonName(v1::ReleaseLeasesRequest::Reason reason) {
 ServerUnaryReactor* WorkerService::RegisterWorker(
     CallbackServerContext* context, const v1::RegisterWorkerRequest* request,
     v1::RegisterWorkerResponse* response) {
-  return RunUnary(context, *parts_.pool, [this, request, response] {
-    return Answer(Register(*request), response);
-  });
+  return RunUnary(context, *parts_.gate, "Workers.RegisterWorker", request,
+                  [this, request, response](const Caller& caller) {
+                    return Answer(Register(*request, caller), response);
+                  });
 }
 
 absl::StatusOr<v1::RegisterWorkerResponse> WorkerService::Register(
-    const v1::RegisterWorkerRequest& request) {
+    const v1::RegisterWorkerRequest& request, const Caller& caller) {
   LATHE_RETURN_IF_ERROR(CheckRegister(request));
+  LATHE_RETURN_IF_ERROR(
+      parts_.workers->CheckOwner(request.session(), caller.name));
   LATHE_ASSIGN_OR_RETURN(
       const WorkerRecord record,
       parts_.store->RecordWorker(request.session(), request.capabilities(),
                                  absl::Now()));
   const absl::Time now = SteadyNow();
   parts_.workers->Register(request.session(), record, request.capabilities(),
-                           now);
+                           now, caller.name);
   LATHE_RETURN_IF_ERROR(ReconcileLeases(request));
   LATHE_LOG(kInfo) << record.name << " registered from "
                    << absl::CHexEscape(
@@ -137,9 +152,10 @@ ServerUnaryReactor* WorkerService::LeaseTrials(
     CallbackServerContext* context, const v1::LeaseTrialsRequest* request,
     v1::LeaseTrialsResponse* response) {
   // Until Finish the reactor, the context and the messages live.
-  auto* reactor = new LeaseReactor(parts_.lease_desk, parts_.pool);
-  parts_.pool->Run([this, context, reactor, request, response] {
-    const absl::Status check = CheckLease(*request);
+  WorkPool& pool = parts_.gate->pool();
+  auto* reactor = new LeaseReactor(parts_.lease_desk, &pool);
+  pool.Run([this, context, reactor, request, response] {
+    const absl::Status check = CheckLeaseCall(*context, *request);
     if (!check.ok()) {
       reactor->Finish(ToGrpc(check));
       return;
@@ -157,13 +173,32 @@ ServerUnaryReactor* WorkerService::LeaseTrials(
   return reactor;
 }
 
+absl::Status WorkerService::CheckLeaseCall(
+    const CallbackServerContext& context,
+    const v1::LeaseTrialsRequest& request) {
+  return parts_.gate->Serve(context, "Workers.LeaseTrials", request,
+                            [&](const Caller& caller) -> absl::Status {
+                              LATHE_RETURN_IF_ERROR(CheckLease(request));
+                              return parts_.workers->CheckOwner(
+                                  request.session(), caller.name);
+                            });
+}
+
 ServerUnaryReactor* WorkerService::RenewLeases(
     CallbackServerContext* context, const v1::RenewLeasesRequest* request,
     v1::RenewLeasesResponse* response) {
   // Waits for nothing, so that a full disk or a full pool ends no lease.
-  *response = Renew(*request);
+  const absl::Status status =
+      parts_.gate->Serve(*context, "Workers.RenewLeases", *request,
+                         [&](const Caller& caller) -> absl::Status {
+                           LATHE_RETURN_IF_ERROR(CheckRenew(*request));
+                           LATHE_RETURN_IF_ERROR(parts_.workers->CheckOwner(
+                               request->session(), caller.name));
+                           *response = Renew(*request);
+                           return absl::OkStatus();
+                         });
   ServerUnaryReactor* reactor = context->DefaultReactor();
-  reactor->Finish(grpc::Status::OK);
+  reactor->Finish(ToGrpc(status));
   return reactor;
 }
 
@@ -184,17 +219,25 @@ v1::RenewLeasesResponse WorkerService::Renew(
 ServerUnaryReactor* WorkerService::CompleteTrial(
     CallbackServerContext* context, const v1::CompleteTrialRequest* request,
     v1::CompleteTrialResponse* response) {
-  return RunUnary(context, *parts_.pool, [this, request, response] {
-    parts_.workers->Hear(request->session(), SteadyNow()).IgnoreError();
-    return Answer(parts_.completion_desk->Complete(*request), response);
-  });
+  return RunUnary(
+      context, *parts_.gate, "Workers.CompleteTrial", request,
+      [this, request, response](const Caller& caller) {
+        LATHE_RETURN_IF_ERROR(
+            parts_.workers->CheckOwner(request->session(), caller.name));
+        parts_.workers->Hear(request->session(), SteadyNow()).IgnoreError();
+        return Answer(parts_.completion_desk->Complete(*request), response);
+      });
 }
 
 ServerUnaryReactor* WorkerService::ReleaseLeases(
     CallbackServerContext* context, const v1::ReleaseLeasesRequest* request,
     google::protobuf::Empty*) {
-  return RunUnary(context, *parts_.pool,
-                  [this, request] { return Release(*request); });
+  return RunUnary(context, *parts_.gate, "Workers.ReleaseLeases", request,
+                  [this, request](const Caller& caller) {
+                    LATHE_RETURN_IF_ERROR(parts_.workers->CheckOwner(
+                        request->session(), caller.name));
+                    return Release(*request);
+                  });
 }
 
 absl::Status WorkerService::Release(const v1::ReleaseLeasesRequest& request) {
@@ -212,9 +255,12 @@ absl::Status WorkerService::Release(const v1::ReleaseLeasesRequest& request) {
 ServerUnaryReactor* WorkerService::AttachArtifact(
     CallbackServerContext* context, const v1::AttachArtifactRequest* request,
     google::protobuf::Empty*) {
-  return RunUnary(context, *parts_.pool, [this, request] {
-    return parts_.completion_desk->Attach(*request);
-  });
+  return RunUnary(context, *parts_.gate, "Workers.AttachArtifact", request,
+                  [this, request](const Caller& caller) {
+                    LATHE_RETURN_IF_ERROR(parts_.workers->CheckOwner(
+                        request->session(), caller.name));
+                    return parts_.completion_desk->Attach(*request);
+                  });
 }
 
 }  // namespace lathe

@@ -7,11 +7,12 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "proto/worker.grpc.pb.h"
+#include "server/call_gate.h"
 #include "server/completion_desk.h"
 #include "server/lease_desk.h"
 #include "server/lease_table.h"
+#include "server/roles.h"
 #include "server/signals.h"
-#include "server/work_pool.h"
 #include "server/worker_registry.h"
 #include "storage/store.h"
 
@@ -24,7 +25,7 @@ struct WorkerServiceParts {
   LeaseDesk* lease_desk = nullptr;
   CompletionDesk* completion_desk = nullptr;
   WorkerRegistry* workers = nullptr;
-  WorkPool* pool = nullptr;
+  CallGate* gate = nullptr;
   const Signals* signals = nullptr;
   LeaseTimes times;
 };
@@ -61,7 +62,10 @@ class WorkerService final : public v1::Workers::CallbackService {
 
  private:
   absl::StatusOr<v1::RegisterWorkerResponse> Register(
-      const v1::RegisterWorkerRequest& request);
+      const v1::RegisterWorkerRequest& request, const Caller& caller);
+  // Whether the caller may, and the request makes sense.
+  absl::Status CheckLeaseCall(const grpc::CallbackServerContext& context,
+                              const v1::LeaseTrialsRequest& request);
   // Renews the leases that the worker works on; ends those of its session that
   // it does not list: the answer that granted them was lost.
   absl::Status ReconcileLeases(const v1::RegisterWorkerRequest& request);

@@ -1,4 +1,5 @@
-// `lathe workers`, `drain`, `backup`, `version`.
+// `lathe workers`, `drain`, `cordon`, `uncordon`, `check`, `gc`, `backup`,
+// `version`.
 #include <CLI/CLI.hpp>
 #include <cstdint>
 #include <memory>
@@ -11,6 +12,7 @@
 #include "absl/strings/str_format.h"
 #include "base/status.h"
 #include "client/cli/command.h"
+#include "client/cli/exit_code.h"
 #include "client/cli/job_json.h"
 #include "client/cli/quantity.h"
 #include "client/cli/text_table.h"
@@ -37,13 +39,76 @@ absl::Status Workers(const Cli& cli) {
   return absl::OkStatus();
 }
 
+std::string WorkerName(const std::string& text) {
+  return absl::StartsWith(text, "workers/") ? text
+                                            : absl::StrCat("workers/", text);
+}
+
 absl::Status Drain(const Cli& cli, const std::string& text) {
   LATHE_ASSIGN_OR_RETURN(const auto channel, cli.Connect());
-  const std::string name = absl::StartsWith(text, "workers/")
-                               ? text
-                               : absl::StrCat("workers/", text);
+  const std::string name = WorkerName(text);
   LATHE_RETURN_IF_ERROR(AdminClient(channel).DrainWorker(name));
   if (cli.is_json()) PrintJson({{"worker", name}});
+  return absl::OkStatus();
+}
+
+absl::Status SetCordoned(const Cli& cli, const std::string& text,
+                         bool is_cordoned) {
+  LATHE_ASSIGN_OR_RETURN(const auto channel, cli.Connect());
+  const std::string name = WorkerName(text);
+  LATHE_RETURN_IF_ERROR(AdminClient(channel).CordonWorker(name, is_cordoned));
+  if (cli.is_json()) {
+    PrintJson({{"worker", name}, {"cordoned", is_cordoned}});
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Cordon(const Cli& cli, const std::string& text) {
+  return SetCordoned(cli, text, /*is_cordoned=*/true);
+}
+
+absl::Status Uncordon(const Cli& cli, const std::string& text) {
+  return SetCordoned(cli, text, /*is_cordoned=*/false);
+}
+
+// What must hold in the server's state; what does not is the error.
+absl::Status Check(const Cli& cli) {
+  LATHE_ASSIGN_OR_RETURN(const auto channel, cli.Connect());
+  LATHE_ASSIGN_OR_RETURN(
+      const v1::CheckIntegrityResponse found,
+      AdminClient(channel).CheckIntegrity(/*reads_blobs=*/true));
+  nlohmann::json problems = nlohmann::json::array();
+  std::string text;
+  for (const std::string& problem : found.problems()) {
+    problems.push_back(problem);
+    absl::StrAppend(&text, "problem: ", Printable(problem), "\n");
+  }
+  if (cli.is_json()) {
+    PrintJson({{"problems", problems},
+               {"jobs", found.jobs()},
+               {"trials", found.trials()},
+               {"blobs", found.blobs()}});
+  } else {
+    PrintText(absl::StrCat(text, found.jobs(), " jobs, ", found.trials(),
+                           " trials, ", found.blobs(),
+                           " blobs: ", found.problems_size(), " problems\n"));
+  }
+  if (found.problems().empty()) return absl::OkStatus();
+  return WithExitCode(absl::DataLossError("the server's state has problems"),
+                      kExitFailed);
+}
+
+absl::Status CollectGarbage(const Cli& cli) {
+  LATHE_ASSIGN_OR_RETURN(const auto channel, cli.Connect());
+  LATHE_ASSIGN_OR_RETURN(
+      const v1::CollectGarbageResponse removed,
+      AdminClient(channel).CollectGarbage(/*is_dry_run=*/false));
+  if (cli.is_json()) {
+    PrintJson({{"blobs", removed.blobs()}, {"bytes", removed.bytes()}});
+  } else {
+    PrintText(absl::StrCat(removed.blobs(), " blobs, ",
+                           FormatBytes(removed.bytes()), " removed\n"));
+  }
   return absl::OkStatus();
 }
 
@@ -104,6 +169,15 @@ void AddAdminCommands(CLI::App& app, Cli& cli) {
   });
   AddWithArgument(app, cli, "drain", "Let a worker end after what it runs",
                   "WORKER", "workers/N or N", &Drain);
+  AddWithArgument(app, cli, "cordon", "Give a worker no more trials", "WORKER",
+                  "workers/N or N", &Cordon);
+  AddWithArgument(app, cli, "uncordon", "Give a worker trials again", "WORKER",
+                  "workers/N or N", &Uncordon);
+  app.add_subcommand("check", "Check the server's database and blobs")
+      ->callback([&cli] { cli.action = [&cli] { return Check(cli); }; });
+  app.add_subcommand("gc", "Remove blobs that no job needs")->callback([&cli] {
+    cli.action = [&cli] { return CollectGarbage(cli); };
+  });
   AddWithArgument(app, cli, "backup", "Copy the server's database, online",
                   "PATH", "new file on the server's machine", &Backup);
   app.add_subcommand("version", "Versions of client and server")

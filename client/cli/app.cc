@@ -6,6 +6,7 @@
 
 #include "client/cli/command.h"
 #include "client/cli/exit_code.h"
+#include "client/credential_flags.h"
 #include "client/status.h"
 
 namespace lathe {
@@ -45,6 +46,7 @@ void SetUpApp(CLI::App& app, Cli& cli) {
   app.require_subcommand(1);
   app.add_option("--server", cli.server, "HOST:PORT of lathe-server")
       ->envname("LATHE_SERVER");
+  AddCredentialFlags(app, cli.credentials);
   app.add_option("-o,--output", cli.output, "text or json")
       ->check(CLI::IsMember({"text", "json"}));
   AddSearch(app, cli);

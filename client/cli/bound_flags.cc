@@ -59,12 +59,15 @@ void AddBoundFlags(CLI::App& command, BoundFlags& flags) {
                      "100KB, 1.5MB, or 0.3x of the original's");
   command.add_option("--min-accuracy", flags.min_accuracy,
                      "0.9, or -0.01 against the original's");
+  command.add_flag("--confident", flags.is_confident,
+                   "the worse ends of the 95 % intervals must do, too");
 }
 
 absl::StatusOr<v1::GetBestConfigurationRequest> MakeBestRequest(
     const std::string& job_name, const BoundFlags& flags) {
   v1::GetBestConfigurationRequest request;
   request.set_name(job_name);
+  request.set_is_confident(flags.is_confident);
   LATHE_RETURN_IF_ERROR(
       Annotate(SetLatency(flags.max_latency, request), "--max-latency"));
   LATHE_RETURN_IF_ERROR(

@@ -19,14 +19,15 @@ struct BoundFlags {
   std::string max_latency;
   std::string max_size;
   std::string min_accuracy;
+  bool is_confident = false;
 
   bool is_any_given() const {
     return !max_latency.empty() || !max_size.empty() || !min_accuracy.empty();
   }
 };
 
-// Adds --max-latency, --max-size and --min-accuracy; `flags` must outlive the
-// parse.
+// Adds --max-latency, --max-size, --min-accuracy and --confident; `flags` must
+// outlive the parse.
 void AddBoundFlags(CLI::App& command, BoundFlags& flags);
 
 // Errors: InvalidArgument - a flag that is not of its form; names it.

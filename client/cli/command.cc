@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "base/status.h"
 #include "client/channel.h"
 #include "client/json_text.h"
 
@@ -21,7 +22,7 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> Cli::Connect() const {
     return absl::InvalidArgumentError(
         "no server named: give --server HOST:PORT or set LATHE_SERVER");
   }
-  auto channel = MakeChannel(server);
+  LATHE_ASSIGN_OR_RETURN(auto channel, OpenChannel(server, credentials));
   // Calls would wait for a server that restarts; a person who mistyped the
   // address is told sooner.
   const absl::Time deadline = absl::Now() + kConnectPatience;

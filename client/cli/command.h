@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "client/channel.h"
 
 namespace CLI {
 class App;
@@ -23,6 +24,7 @@ namespace lathe {
 struct Cli {
   // HOST:PORT; from --server or $LATHE_SERVER.
   std::string server;
+  Credentials credentials;
   // "text" or "json".
   std::string output = "text";
   // Set by the command that the arguments name.

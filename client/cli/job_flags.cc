@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <variant>
 
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "client/cli/quantity.h"
 
@@ -99,6 +101,11 @@ void AddJobFlags(CLI::App& command, JobFlags& flags) {
       ->check(CLI::Range(1, 4096))
       ->capture_default_str()
       ->group(group);
+  command
+      .add_option("--warm-start", flags.warm_start_jobs,
+                  "begin with the frontiers of these earlier jobs")
+      ->delimiter(',')
+      ->type_name("JOB");
   command.add_option("--seed", flags.seed, "of the agent")
       ->capture_default_str()
       ->group(group);
@@ -110,6 +117,10 @@ absl::StatusOr<v1::JobSpec> MakeSpec(const JobFlags& flags) {
   v1::JobSpec spec;
   spec.set_display_name(flags.display_name);
   spec.set_agent(flags.agent);
+  for (const std::string& job : flags.warm_start_jobs) {
+    spec.add_warm_start_jobs(
+        absl::StartsWith(job, "jobs/") ? job : absl::StrCat("jobs/", job));
+  }
   spec.set_seed(flags.seed);
   spec.set_trials(flags.trials);
   spec.set_threads(flags.threads);

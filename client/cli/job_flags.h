@@ -30,6 +30,7 @@ struct JobFlags {
   int32_t batch = 1;
   int64_t seed = 0;
   std::string display_name;
+  std::vector<std::string> warm_start_jobs;
 };
 
 // Adds --model, the data flags and the rest; `flags` must outlive the parse.

@@ -31,17 +31,31 @@ constexpr size_t kMostOpenJobs = 3;
 // Code, libraries and thread stacks beyond what evaluations use.
 constexpr int64_t kAddressSpaceSlack = int64_t{2} << 30;
 
+constexpr rlim_t kMostOpenFiles = 1024;
+constexpr rlim_t kMostFileBytes = rlim_t{64} << 30;
+
 // ------------------------------------------------------- the child's set-up
 
-void LimitMemory() {
+// What an evaluation may do is bounded: the model may come from anybody.
+void LimitResources() {
+  // Nothing that it might execute gets more rights than it has.
+  prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   // Sanitizers reserve terabytes of address space.
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
   const rlim_t most = MachineMemoryBytes() + kAddressSpaceSlack;
   const rlimit limit{most, most};
   setrlimit(RLIMIT_AS, &limit);
 #endif
+  // A dump would hold the model and the data.
   const rlimit no_core{0, 0};
   setrlimit(RLIMIT_CORE, &no_core);
+  // Far above what an evaluation opens, or writes into one file.
+  const rlimit files{kMostOpenFiles, kMostOpenFiles};
+  setrlimit(RLIMIT_NOFILE, &files);
+  const rlimit file_bytes{kMostFileBytes, kMostFileBytes};
+  setrlimit(RLIMIT_FSIZE, &file_bytes);
+  // A write beyond is an error of that write.
+  signal(SIGXFSZ, SIG_IGN);
   // Should memory run out all the same, this process goes and not the worker.
   if (FILE* file = std::fopen("/proc/self/oom_score_adj", "w")) {
     std::fputs("1000", file);
@@ -219,7 +233,7 @@ int RunEvaluateChild(const OpenEvaluator& open) {
                  "socket\n");
     return 2;
   }
-  LimitMemory();
+  LimitResources();
   EvaluateServer server(open);
   MessageReader reader;
   for (;;) {

@@ -5,6 +5,7 @@
 
 #include <csignal>
 #include <filesystem>
+#include <fstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -167,6 +168,28 @@ TEST_F(EvaluatorProcessTest, AChildKilledWhileIdleIsReplacedUnnoticed) {
   ASSERT_EQ(waitid(P_PID, first, &info, WEXITED | WNOWAIT), 0);
   EXPECT_EQ(Evaluate(process, Request("", 8)).kind(), v1::MEASURED);
   EXPECT_NE(process.pid(), first);
+}
+
+// The first line of a /proc file that starts with `key`, without the key.
+std::string ProcLine(pid_t pid, const std::string& file,
+                     const std::string& key) {
+  std::ifstream lines(absl::StrCat("/proc/", pid, "/", file));
+  for (std::string line; std::getline(lines, line);) {
+    if (absl::StartsWith(line, key)) return line.substr(key.size());
+  }
+  return "";
+}
+
+TEST_F(EvaluatorProcessTest, TheChildCannotGainRightsOrFillTheMachine) {
+  EvaluatorProcess process(Options());
+  Evaluate(process, Request("", /*bits=*/8));
+  EXPECT_EQ(ProcLine(process.pid(), "status", "NoNewPrivs:"), "\t1");
+  for (const std::string limit :
+       {"Max core file size", "Max open files", "Max file size"}) {
+    const std::string line = ProcLine(process.pid(), "limits", limit);
+    EXPECT_NE(line, "");
+    EXPECT_FALSE(absl::StrContains(line, "unlimited")) << limit << line;
+  }
 }
 
 TEST_F(EvaluatorProcessTest, StopKillsWhatRuns) {

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "client/credential_flags.h"
 #include "client/worker/command.h"
 #include "client/worker/evaluate_command.h"
 #include "client/worker/worker_loop.h"
@@ -27,6 +28,7 @@ std::string DefaultCacheFolder() {
 
 void AddWorkerFlags(CLI::App& app, lathe::WorkerOptions& options) {
   app.add_option("--server", options.server, "HOST:PORT of the server");
+  lathe::AddCredentialFlags(app, options.credentials);
   app.add_option("--threads", options.threads, "threads of evaluations")
       ->check(CLI::Range(1, 1024));
   app.add_option("--cache", options.cache_folder,

@@ -24,25 +24,26 @@ void SetTimeout(grpc::ClientContext* context, absl::Duration timeout) {
   context->set_deadline(absl::ToChronoTime(absl::Now() + timeout));
 }
 
-std::string RandomSession() {
+}  // namespace
+
+std::string NewSession() {
   std::random_device device;
   std::string session;
   for (int i = 0; i < 4; ++i) absl::StrAppendFormat(&session, "%08x", device());
   return session;
 }
 
-}  // namespace
-
 ServerLink::ServerLink(std::shared_ptr<grpc::Channel> channel,
+                       std::shared_ptr<LeaseIdentity> identity,
                        v1::Capabilities capabilities)
     : channel_(std::move(channel)),
       stub_(v1::Workers::NewStub(channel_)),
-      session_(RandomSession()),
+      identity_(std::move(identity)),
       capabilities_(std::move(capabilities)) {}
 
 absl::Status ServerLink::Register() {
   v1::RegisterWorkerRequest request;
-  request.set_session(session_);
+  request.set_session(identity_->session());
   *request.mutable_capabilities() = capabilities_;
   {
     absl::MutexLock lock(&mu_);
@@ -68,7 +69,7 @@ absl::Status ServerLink::Register() {
 absl::StatusOr<std::optional<v1::Lease>> ServerLink::WaitForLease(
     WorkerControl* control) {
   v1::LeaseTrialsRequest request;
-  request.set_session(session_);
+  request.set_session(identity_->session());
   request.set_slots(1);
   request.set_wait_seconds(absl::ToDoubleSeconds(kLeaseWait));
   grpc::ClientContext context;
@@ -83,6 +84,8 @@ absl::StatusOr<std::optional<v1::Lease>> ServerLink::WaitForLease(
   if (response.leases().empty()) return std::nullopt;
   absl::MutexLock lock(&mu_);
   fence_ = response.leases(0).fence();
+  // Stays after Drop: the artifact is uploaded under it.
+  identity_->SetFence(*fence_);
   return response.leases(0);
 }
 
@@ -93,7 +96,7 @@ void ServerLink::Drop() {
 
 absl::StatusOr<v1::RenewLeasesResponse> ServerLink::Renew() {
   v1::RenewLeasesRequest request;
-  request.set_session(session_);
+  request.set_session(identity_->session());
   {
     absl::MutexLock lock(&mu_);
     if (fence_.has_value()) request.add_fences(*fence_);
@@ -109,7 +112,7 @@ absl::StatusOr<v1::RenewLeasesResponse> ServerLink::Renew() {
 absl::StatusOr<v1::CompleteTrialResponse> ServerLink::Complete(
     int64_t fence, const v1::Outcome& outcome) {
   v1::CompleteTrialRequest request;
-  request.set_session(session_);
+  request.set_session(identity_->session());
   request.set_fence(fence);
   *request.mutable_outcome() = outcome;
   grpc::ClientContext context;
@@ -123,7 +126,7 @@ absl::StatusOr<v1::CompleteTrialResponse> ServerLink::Complete(
 absl::Status ServerLink::Release(int64_t fence,
                                  v1::ReleaseLeasesRequest::Reason reason) {
   v1::ReleaseLeasesRequest request;
-  request.set_session(session_);
+  request.set_session(identity_->session());
   request.add_fences(fence);
   request.set_reason(reason);
   grpc::ClientContext context;
@@ -135,7 +138,7 @@ absl::Status ServerLink::Release(int64_t fence,
 absl::Status ServerLink::AttachArtifact(int64_t fence,
                                         const std::string& digest) {
   v1::AttachArtifactRequest request;
-  request.set_session(session_);
+  request.set_session(identity_->session());
   request.set_fence(fence);
   request.set_digest(digest);
   grpc::ClientContext context;

@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "client/channel.h"
 #include "client/worker/worker_control.h"
 #include "proto/worker.grpc.pb.h"
 
@@ -24,10 +25,16 @@ struct RenewTimes {
   absl::Duration give_up = absl::Seconds(20);
 };
 
+// A session id that nobody guesses. Random: after a lost node the old process
+// may live on beside its replacement.
+std::string NewSession();
+
 // Every method makes one attempt with a deadline. Thread-safe.
 class ServerLink {
  public:
+  // `identity` goes along with the channel's calls; this sets its fence.
   ServerLink(std::shared_ptr<grpc::Channel> channel,
+             std::shared_ptr<LeaseIdentity> identity,
              v1::Capabilities capabilities);
 
   // Opens the session, or opens it again after the server forgot it, with the
@@ -54,9 +61,8 @@ class ServerLink {
  private:
   const std::shared_ptr<grpc::Channel> channel_;
   const std::unique_ptr<v1::Workers::Stub> stub_;
-  // Random: after a lost node the old process may live on beside its
-  // replacement.
-  const std::string session_;
+  // Shared with the channel.
+  const std::shared_ptr<LeaseIdentity> identity_;
   const v1::Capabilities capabilities_;
   mutable absl::Mutex mu_;
   std::optional<int64_t> fence_ ABSL_GUARDED_BY(mu_);

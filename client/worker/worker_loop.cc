@@ -6,7 +6,9 @@
 #include <cerrno>
 #include <csignal>
 #include <filesystem>
+#include <map>
 #include <memory>
+#include <string>
 #include <system_error>
 #include <utility>
 
@@ -51,6 +53,21 @@ absl::Status CheckOptions(const WorkerOptions& options) {
     return absl::InvalidArgumentError("no cache folder is given");
   }
   return absl::OkStatus();
+}
+
+// Parts of blobs by digest, so that a transfer that broke for long goes on.
+using ArrivedBlobs = std::map<std::string, std::string>;
+
+// One short round of retries, so that a stop is soon seen.
+absl::StatusOr<std::string> FetchBlob(const ServerLink& link,
+                                      const std::string& digest,
+                                      ArrivedBlobs& arrived) {
+  RetryOptions retry;
+  retry.give_up_after = absl::Seconds(5);
+  absl::StatusOr<std::string> blob =
+      ContinueDownload(link.channel(), digest, arrived[digest], retry);
+  if (blob.ok() || !absl::IsUnavailable(blob.status())) arrived.erase(digest);
+  return blob;
 }
 
 std::string HostName() {
@@ -118,15 +135,19 @@ absl::Status RunWorkerAs(const WorkerOptions& options,
   // Before any other thread starts, so that all of them have the signals
   // blocked.
   WorkerControl control;
-  ServerLink link(MakeChannel(options.server), std::move(capabilities));
+  const auto identity = std::make_shared<LeaseIdentity>(NewSession());
+  LATHE_ASSIGN_OR_RETURN(
+      std::shared_ptr<grpc::Channel> channel,
+      OpenChannel(options.server, options.credentials, identity));
+  ServerLink link(std::move(channel), identity, std::move(capabilities));
   LATHE_ASSIGN_OR_RETURN(
       std::unique_ptr<BlobCache> blobs,
-      BlobCache::Open(absl::StrCat(options.cache_folder, "/blobs"),
-                      options.most_cache_bytes, [&](const std::string& digest) {
-                        RetryOptions retry;
-                        retry.give_up_after = absl::Seconds(5);
-                        return DownloadBlob(link.channel(), digest, retry);
-                      }));
+      BlobCache::Open(
+          absl::StrCat(options.cache_folder, "/blobs"),
+          options.most_cache_bytes,
+          [&link, arrived = ArrivedBlobs()](const std::string& digest) mutable {
+            return FetchBlob(link, digest, arrived);
+          }));
   EvaluatorProcess evaluator(EvaluatorOptionsOf(options));
   WorkPlace place;
   place.link = &link;

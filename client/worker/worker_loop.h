@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "client/channel.h"
 #include "proto/worker.pb.h"
 
 namespace lathe {
@@ -16,6 +17,7 @@ namespace lathe {
 struct WorkerOptions {
   // "HOST:PORT".
   std::string server;
+  Credentials credentials;
   // Threads that this worker may use; part of what it tells the server.
   int threads = 1;
   // Holds blobs by digest, and the files of evaluations; made when missing.

@@ -99,10 +99,11 @@ grpc::Status ScriptedServer::AttachArtifact(
   return grpc::Status::OK;
 }
 
-grpc::Status ScriptedServer::FindMissing(grpc::ServerContext*,
-                                         const v1::FindMissingRequest* request,
-                                         v1::FindMissingResponse*) {
-  Record(absl::StrCat("find ", absl::StrJoin(request->digests(), " ")));
+grpc::Status ScriptedServer::GetWriteStatus(
+    grpc::ServerContext*, const v1::GetWriteStatusRequest* request,
+    v1::WriteStatus* response) {
+  Record(absl::StrCat("find ", request->digest()));
+  response->set_is_complete(true);
   return grpc::Status::OK;
 }
 

@@ -65,9 +65,9 @@ class ScriptedServer : public v1::Workers::Service,
   grpc::Status AttachArtifact(grpc::ServerContext*,
                               const v1::AttachArtifactRequest* request,
                               google::protobuf::Empty*) override;
-  grpc::Status FindMissing(grpc::ServerContext*,
-                           const v1::FindMissingRequest* request,
-                           v1::FindMissingResponse*) override;
+  grpc::Status GetWriteStatus(grpc::ServerContext*,
+                              const v1::GetWriteStatusRequest* request,
+                              v1::WriteStatus* response) override;
 
   mutable absl::Mutex mu_;
   Script script_ ABSL_GUARDED_BY(mu_);

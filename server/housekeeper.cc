@@ -1,0 +1,58 @@
+#include "server/housekeeper.h"
+
+#include <string>
+#include <vector>
+
+#include "base/log.h"
+#include "base/status.h"
+#include "proto/names.h"
+
+namespace lathe {
+
+absl::Status Housekeeper::Tidy(absl::Time now) {
+  LATHE_RETURN_IF_ERROR(DeleteOldJobs(now));
+  return CollectGarbage(now, /*is_dry_run=*/false).status();
+}
+
+absl::Status Housekeeper::DeleteOldJobs(absl::Time now) {
+  if (!rules_.ended_jobs.has_value()) return absl::OkStatus();
+  const absl::Time before = now - *rules_.ended_jobs;
+  std::vector<std::string> old;
+  std::string page_token;
+  do {
+    LATHE_ASSIGN_OR_RETURN(const Page<v1::Job> page,
+                           store_.ListJobs(/*page_size=*/100, page_token));
+    for (const v1::Job& job : page.rows) {
+      if (IsFinal(job.state()) &&
+          absl::FromUnixSeconds(job.end_time().seconds()) < before) {
+        old.push_back(job.name());
+      }
+    }
+    page_token = page.next_page_token;
+  } while (!page_token.empty());
+  for (const std::string& job : old) {
+    LATHE_LOG(kInfo) << job << " is deleted: it ended more than "
+                     << *rules_.ended_jobs << " ago";
+    LATHE_RETURN_IF_ERROR(store_.DeleteJob(job));
+    frontiers_.Forget(job);
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<RemovedBlobs> Housekeeper::CollectGarbage(absl::Time now,
+                                                         bool is_dry_run) {
+  LATHE_ASSIGN_OR_RETURN(const std::vector<std::string> referenced,
+                         store_.ReferencedBlobs());
+  GarbageRules rules;
+  rules.referenced = {referenced.begin(), referenced.end()};
+  rules.unused_since = now - rules_.unused_blobs;
+  rules.is_dry_run = is_dry_run;
+  const RemovedBlobs removed = blobs_.CollectGarbage(rules);
+  if (removed.blobs > 0 && !is_dry_run) {
+    LATHE_LOG(kInfo) << "garbage: " << removed.blobs << " blobs, "
+                     << removed.bytes << " bytes";
+  }
+  return removed;
+}
+
+}  // namespace lathe
