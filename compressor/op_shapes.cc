@@ -48,6 +48,46 @@ absl::StatusOr<std::vector<int64_t>> NormalizeAxes(
   return normalized;
 }
 
+absl::Status CheckIndexType(const OpCall& call) {
+  const DataType type = call.TypeOf(1);
+  if (type == DataType::kInt64 || type == DataType::kInt32) {
+    return absl::OkStatus();
+  }
+  return call.Invalid(
+      absl::StrCat("indices are ", DataTypeName(type), ", not int64 or int32"));
+}
+
+absl::StatusOr<int64_t> ResolveIndex(const OpCall& call, int64_t index,
+                                     int64_t size) {
+  if (index < -size || index >= size) {
+    return call.Invalid(
+        absl::StrCat("index ", index, ", not in [", -size, ", ", size, ")"));
+  }
+  return index < 0 ? index + size : index;
+}
+
+absl::StatusOr<std::vector<int64_t>> ResolveIndices(const OpCall& call,
+                                                    int64_t size) {
+  LATHE_ASSIGN_OR_RETURN(std::vector<int64_t> indices,
+                         call.IntsOf(1, "indices"));
+  for (int64_t& index : indices) {
+    LATHE_ASSIGN_OR_RETURN(index, ResolveIndex(call, index, size));
+  }
+  return indices;
+}
+
+absl::Status CheckElementIndices(const OpCall& call, int64_t axis) {
+  const Shape& in = call.ShapeOf(0);
+  const Shape& indices = call.ShapeOf(1);
+  bool fits = in.size() == indices.size();
+  for (size_t d = 0; fits && d < in.size(); ++d) {
+    fits = static_cast<int64_t>(d) == axis || indices[d] <= in[d];
+  }
+  if (fits) return absl::OkStatus();
+  return call.Invalid(absl::StrCat("indices of shape ", ShapeToString(indices),
+                                   " do not fit ", ShapeToString(in)));
+}
+
 std::vector<int64_t> Strides(absl::Span<const int64_t> shape) {
   std::vector<int64_t> strides(shape.size());
   int64_t stride = 1;

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "compressor/operator_def.h"
@@ -31,6 +32,23 @@ absl::StatusOr<int64_t> NormalizeAxis(const OpCall& call, int64_t axis,
 // Errors: InvalidArgument - one stands twice, too.
 absl::StatusOr<std::vector<int64_t>> NormalizeAxes(
     const OpCall& call, absl::Span<const int64_t> axes, int64_t rank);
+
+// Errors: InvalidArgument - input 1, the indices, is neither int64 nor int32.
+absl::Status CheckIndexType(const OpCall& call);
+
+// `index` counted from the front.
+// Errors: InvalidArgument - not in [-size, size).
+absl::StatusOr<int64_t> ResolveIndex(const OpCall& call, int64_t index,
+                                     int64_t size);
+
+// All of input 1, counted from the front.
+absl::StatusOr<std::vector<int64_t>> ResolveIndices(const OpCall& call,
+                                                    int64_t size);
+
+// Whether input 1 can name one place along `axis` for each of its elements, as
+// GatherElements and ScatterElements want.
+// Errors: InvalidArgument - it is larger than input 0 along another axis.
+absl::Status CheckElementIndices(const OpCall& call, int64_t axis);
 
 // Elements between neighbours in each dimension, row-major.
 std::vector<int64_t> Strides(absl::Span<const int64_t> shape);

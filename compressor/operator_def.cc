@@ -16,13 +16,13 @@ const Operators& AllOperators() {
   static const Operators* const operators = [] {
     auto* all = new Operators;
     for (const auto family :
-         {ConvOperators(), PoolOperators(), UnaryOperators(),
-          ConvertOperators(), BinaryOperators(), MovementOperators(),
-          PadOperators(), IndexOperators(), ReshapeOperators(),
-          ShapeOperators(), MatMulOperators(), ReduceOperators(),
-          NormOperators(), ResizeOperators(), QuantizeOperators(),
+         {ConvOperators(),      PoolOperators(),      UnaryOperators(),
+          ConvertOperators(),   BinaryOperators(),    MovementOperators(),
+          PadOperators(),       IndexOperators(),     ReshapeOperators(),
+          ShapeOperators(),     MatMulOperators(),    ReduceOperators(),
+          NormOperators(),      ResizeOperators(),    QuantizeOperators(),
           RecurrentOperators(), AttentionOperators(), IntegerOperators(),
-          SequenceOperators()}) {
+          SequenceOperators(),  ScatterOperators()}) {
       for (const OperatorDef& def : family) all->emplace(def.op_type, &def);
     }
     return all;

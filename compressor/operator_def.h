@@ -149,6 +149,7 @@ absl::Span<const OperatorDef> RecurrentOperators();
 absl::Span<const OperatorDef> AttentionOperators();
 absl::Span<const OperatorDef> IntegerOperators();
 absl::Span<const OperatorDef> SequenceOperators();
+absl::Span<const OperatorDef> ScatterOperators();
 
 }  // namespace lathe
 

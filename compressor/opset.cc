@@ -120,6 +120,15 @@ void UpgradeSlice(Draft& draft, int index) {
   IntsToInput(draft, index, "axes", 3);
 }
 
+// The number of elements becomes an input.
+void UpgradeTopK(Draft& draft, int index) {
+  const Node& node = draft.node(index);
+  if (node.attributes.count("k") == 0) return;
+  const int64_t k = node.IntOr("k", 0);
+  draft.node(index).attributes.erase("k");
+  SetInput(draft, index, 1, "k", IntTensor({k}));
+}
+
 void UpgradeNode(Draft& draft, const Probes& probes, int index, int64_t opset) {
   const std::string op = draft.node(index).op_type;
   auto& attributes = draft.node(index).attributes;
@@ -139,6 +148,10 @@ void UpgradeNode(Draft& draft, const Probes& probes, int index, int64_t opset) {
     UpgradeSlice(draft, index);
   } else if (op == "Upsample" || (op == "Resize" && opset < 11)) {
     UpgradeResize(draft, index);
+  } else if (op == "TopK") {
+    UpgradeTopK(draft, index);
+  } else if (op == "Scatter") {
+    draft.node(index).op_type = "ScatterElements";
   } else if (op == "Dropout") {
     attributes.erase("ratio");
   } else if (op == "BatchNormalization") {
@@ -172,6 +185,10 @@ bool IsExpressible(const Draft& draft, const Node& node) {
   }
   if (op == "Pad") {
     return !HasInput(node, 3) && node.StringOr("mode", "") != "wrap";
+  }
+  if (op == "ScatterElements" || op == "ScatterND") {
+    const std::string reduction = node.StringOr("reduction", "none");
+    return reduction != "max" && reduction != "min";
   }
   if (op == "AveragePool") return node.attributes.count("dilations") == 0;
   if (op == "QuantizeLinear" || op == "DequantizeLinear") {

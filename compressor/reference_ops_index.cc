@@ -14,30 +14,6 @@ namespace {
 using Values = std::vector<OpValue>;
 using Tensors = std::vector<Tensor>;
 
-absl::Status CheckIndexType(const OpCall& call) {
-  const DataType type = call.TypeOf(1);
-  if (type == DataType::kInt64 || type == DataType::kInt32) {
-    return absl::OkStatus();
-  }
-  return call.Invalid(
-      absl::StrCat("indices are ", DataTypeName(type), ", not int64 or int32"));
-}
-
-// The indices counted from the front.
-absl::StatusOr<std::vector<int64_t>> ResolveIndices(const OpCall& call,
-                                                    int64_t size) {
-  LATHE_ASSIGN_OR_RETURN(std::vector<int64_t> indices,
-                         call.IntsOf(1, "indices"));
-  for (int64_t& index : indices) {
-    if (index < -size || index >= size) {
-      return call.Invalid(
-          absl::StrCat("index ", index, ", not in [", -size, ", ", size, ")"));
-    }
-    if (index < 0) index += size;
-  }
-  return indices;
-}
-
 absl::StatusOr<int64_t> AxisOf(const OpCall& call) {
   return NormalizeAxis(call, call.node().IntOr("axis", 0), call.Rank(0));
 }
@@ -75,18 +51,8 @@ absl::StatusOr<Tensors> GatherKernel(const OpCall& call,
 absl::StatusOr<Values> GatherElementsRule(const OpCall& call) {
   LATHE_RETURN_IF_ERROR(CheckIndexType(call));
   LATHE_ASSIGN_OR_RETURN(const int64_t axis, AxisOf(call));
-  const Shape& in = call.ShapeOf(0);
-  const Shape& indices = call.ShapeOf(1);
-  bool fits = in.size() == indices.size();
-  for (size_t d = 0; fits && d < in.size(); ++d) {
-    fits = static_cast<int64_t>(d) == axis || indices[d] <= in[d];
-  }
-  if (!fits) {
-    return call.Invalid(absl::StrCat("indices of shape ",
-                                     ShapeToString(indices), " do not fit ",
-                                     ShapeToString(in)));
-  }
-  return Values{{call.TypeOf(0), indices}};
+  LATHE_RETURN_IF_ERROR(CheckElementIndices(call, axis));
+  return Values{{call.TypeOf(0), call.ShapeOf(1)}};
 }
 
 absl::StatusOr<Tensors> GatherElementsKernel(const OpCall& call,

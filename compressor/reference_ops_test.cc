@@ -309,6 +309,53 @@ TEST(ApplyGrid, AgreesWithQuantizeAndDequantize) {
   }
 }
 
+TEST(TopK, PutsTheLargestFirstAndEqualOnesInOrder) {
+  Node node = MakeNode("TopK", 2, {}, 2);
+  const Tensor x = F({2, 4}, {1, 3, 3, 2, -1, -4, NAN, 0});
+  const auto top = EvaluateNode(node, 17, {x, I({1}, {2})});
+  ASSERT_TRUE(top.ok()) << top.status();
+  ExpectIs(F({1}, {(*top)[0].values<float>()[0]}), {1}, {3});
+  EXPECT_THAT((*top)[1].values<int64_t>(), ElementsAre(1, 2, 2, 3));
+  node.attributes["largest"] = int64_t{0};
+  const auto least = EvaluateNode(node, 17, {x, I({1}, {2})});
+  ASSERT_TRUE(least.ok()) << least.status();
+  EXPECT_THAT((*least)[1].values<int64_t>(), ElementsAre(0, 3, 1, 0));
+  for (const int64_t k : {-1, 5}) {
+    EXPECT_FALSE(EvaluateNode(node, 17, {x, I({1}, {k})}).ok());
+  }
+}
+
+TEST(Scatter, WritesWhereIndicesSayAndRefusesOthers) {
+  const Tensor x = Counting({2, 3});
+  ExpectIs(
+      Compute("ScatterElements", {x, I({1, 2}, {-1, 0}), F({1, 2}, {7, 8})},
+              {{"axis", int64_t{1}}, {"reduction", std::string("add")}}),
+      {2, 3}, {9, 2, 10, 4, 5, 6});
+  ExpectIs(Compute("ScatterND", {x, I({1, 1}, {-1}), F({1, 3}, {7, 8, 9})}),
+           {2, 3}, {1, 2, 3, 7, 8, 9});
+  ExpectIs(Compute("GatherND", {x, I({2, 2}, {0, -1, 1, 0})}), {2}, {3, 4});
+  for (const int64_t index : {int64_t{-3}, int64_t{2}, INT64_MIN, INT64_MAX}) {
+    EXPECT_FALSE(Try("GatherND", {x, I({1, 1}, {index})}).ok());
+    EXPECT_FALSE(
+        Try("ScatterND", {x, I({1, 1}, {index}), F({1, 3}, {7, 8, 9})}).ok());
+  }
+  EXPECT_FALSE(Try("ScatterND", {x, I({1, 3}, {0, 0, 0}), F({1}, {7})}).ok());
+}
+
+TEST(OneHot, MarksAnIndexAndNoneOutside) {
+  ExpectIs(Compute("OneHot", {I({3}, {1, -1, 5}), I({}, {2}), F({2}, {0, 4})}),
+           {3, 2}, {0, 4, 0, 4, 0, 0});
+  EXPECT_FALSE(
+      Try("OneHot", {I({1}, {0}), I({}, {int64_t{1} << 40}), F({2}, {0, 4})})
+          .ok());
+}
+
+TEST(ReverseSequence, TurnsTheFirstStepsOfEachSample) {
+  ExpectIs(Compute("ReverseSequence", {Counting({3, 2}), I({2}, {2, 3})}),
+           {3, 2}, {3, 6, 1, 4, 5, 2});
+  EXPECT_FALSE(Try("ReverseSequence", {Counting({3, 2}), I({2}, {2, 4})}).ok());
+}
+
 TEST(SupportedOperators, AreListedInTheDocumentation) {
   const auto page =
       ReadFile(std::string(LATHE_SOURCE_DIR) + "/docs/operators.md");

@@ -151,17 +151,12 @@ struct ErfOf {
   }
 };
 
-struct SinOf {
+// A function of the C library, in its own precision.
+template <double (*function)(double)>
+struct LibraryOf {
   template <typename T>
   T operator()(T x) const {
-    return std::sin(x);
-  }
-};
-
-struct CosOf {
-  template <typename T>
-  T operator()(T x) const {
-    return std::cos(x);
+    return static_cast<T>(function(x));
   }
 };
 
@@ -232,6 +227,16 @@ absl::StatusOr<Tensors> SeluKernel(const OpCall& call, const Values& outputs) {
   return MapFloats(call, outputs, [=](auto x) {
     return static_cast<decltype(x)>(
         x < 0 ? gamma * (alpha * std::exp(x) - alpha) : gamma * x);
+  });
+}
+
+absl::StatusOr<Tensors> ShrinkKernel(const OpCall& call,
+                                     const Values& outputs) {
+  const float bias = call.node().FloatOr("bias", 0.0f);
+  const float lambd = call.node().FloatOr("lambd", 0.5f);
+  return MapFloats(call, outputs, [=](auto x) {
+    using T = decltype(x);
+    return x < -lambd ? x + T(bias) : x > lambd ? x - T(bias) : T(0);
   });
 }
 
@@ -342,8 +347,18 @@ const OperatorDef kOperators[] = {
     {"Exp", 1, 1, kAny, FloatRule, FloatKernel<ExpOf>},
     {"Log", 1, 1, kAny, FloatRule, FloatKernel<LogOf>},
     {"Erf", 1, 1, kAny, FloatRule, FloatKernel<ErfOf>},
-    {"Sin", 1, 1, kAny, FloatRule, FloatKernel<SinOf>},
-    {"Cos", 1, 1, kAny, FloatRule, FloatKernel<CosOf>},
+    {"Sin", 1, 1, kAny, FloatRule, FloatKernel<LibraryOf<std::sin>>},
+    {"Cos", 1, 1, kAny, FloatRule, FloatKernel<LibraryOf<std::cos>>},
+    {"Tan", 1, 1, kAny, FloatRule, FloatKernel<LibraryOf<std::tan>>},
+    {"Asin", 1, 1, kAny, FloatRule, FloatKernel<LibraryOf<std::asin>>},
+    {"Acos", 1, 1, kAny, FloatRule, FloatKernel<LibraryOf<std::acos>>},
+    {"Atan", 1, 1, kAny, FloatRule, FloatKernel<LibraryOf<std::atan>>},
+    {"Sinh", 1, 1, kAny, FloatRule, FloatKernel<LibraryOf<std::sinh>>},
+    {"Cosh", 1, 1, kAny, FloatRule, FloatKernel<LibraryOf<std::cosh>>},
+    {"Asinh", 1, 1, kAny, FloatRule, FloatKernel<LibraryOf<std::asinh>>},
+    {"Acosh", 1, 1, kAny, FloatRule, FloatKernel<LibraryOf<std::acosh>>},
+    {"Atanh", 1, 1, kAny, FloatRule, FloatKernel<LibraryOf<std::atanh>>},
+    {"Shrink", 1, 1, kAny, FloatRule, ShrinkKernel},
     {"Floor", 1, 1, kAny, FloatRule, FloatKernel<FloorOf>},
     {"Ceil", 1, 1, kAny, FloatRule, FloatKernel<CeilOf>},
     {"Round", 1, 1, kAny, FloatRule, FloatKernel<RoundOf>},

@@ -14,6 +14,7 @@ import onnx
 from onnx import numpy_helper
 
 import lathe_system as lathe
+import onnx_package_cases
 
 CASES = lathe.DATA / "onnx_node_tests"
 HALVES = {onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16}
@@ -74,18 +75,22 @@ def run_data_set(model_path, data, folder):
     return "passed", ""
 
 
-def run_case(case):
+def run_case(path):
     with lathe.scratch_folder() as folder:
-        for data in sorted((CASES / "node" / case).glob("test_data_set_*")):
-            verdict, detail = run_data_set(CASES / "node" / case / "model.onnx", data, folder)
+        for data in sorted(path.glob("test_data_set_*")):
+            verdict, detail = run_data_set(path / "model.onnx", data, folder)
             if verdict != "passed":
-                return Outcome(case, verdict, detail)
-    return Outcome(case, "passed", "")
+                return Outcome(path.name, verdict, detail)
+    return Outcome(path.name, "passed", "")
 
 
-def run_cases(names):
+def run_cases(paths):
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(run_case, names))
+        return list(pool.map(run_case, paths))
+
+
+def run_stored_cases(names):
+    return run_cases([CASES / "node" / name for name in names])
 
 
 def report(outcomes):
@@ -101,7 +106,7 @@ def report(outcomes):
 class NodeCasesTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.outcomes = run_cases(case_names())
+        cls.outcomes = run_stored_cases(case_names())
         report(cls.outcomes)
 
     def test_no_case_crashes_or_comes_out_wrong(self):
@@ -120,8 +125,22 @@ class NodeCasesTest(unittest.TestCase):
                                     outcome.detail)
 
 
+class PackageCasesTest(unittest.TestCase):
+    def test_operators_of_which_none_is_stored_compute_what_onnx_says(self):
+        with lathe.scratch_folder() as folder:
+            cases = onnx_package_cases.make_cases(onnx_package_cases.OPERATORS)
+            for case in cases:
+                onnx_package_cases.write_case(case, folder / case.name)
+            outcomes = run_cases([folder / case.name for case in cases])
+        report(outcomes)
+        self.assertGreater(len(outcomes), 50)
+        self.assertEqual([o for o in outcomes if o.verdict == "failed"], [])
+        passed = sum(o.verdict == "passed" for o in outcomes)
+        self.assertGreaterEqual(passed, 0.9 * len(outcomes))
+
+
 if __name__ == "__main__":
     if len(sys.argv) > 1 and not sys.argv[1].startswith("-"):
-        report(run_cases(sys.argv[1:]))
+        report(run_stored_cases(sys.argv[1:]))
     else:
         unittest.main()
