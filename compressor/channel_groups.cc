@@ -20,7 +20,7 @@ absl::StatusOr<std::vector<ValueInfo>> InferBatchedShapes(const Graph& graph) {
     if (infos.ok()) return infos;
   }
   LATHE_ASSIGN_OR_RETURN(const std::vector<Shape> single,
-                         InputShapes(graph, 1));
+                         InputShapes(graph, FixedBatch(graph).value_or(1)));
   return InferShapes(graph, single);
 }
 

@@ -59,13 +59,15 @@ int64_t NodeMacs(const Node& node, absl::Span<const ValueInfo> infos) {
 }  // namespace
 
 absl::StatusOr<ModelCost> ComputeCost(const Graph& graph) {
+  const int64_t batch = FixedBatch(graph).value_or(1);
   LATHE_ASSIGN_OR_RETURN(const std::vector<Shape> shapes,
-                         InputShapes(graph, 1));
+                         InputShapes(graph, batch));
   LATHE_ASSIGN_OR_RETURN(const std::vector<ValueInfo> infos,
                          InferShapes(graph, shapes));
   ModelCost cost;
   AddConstants(graph, &cost);
   for (const Node& node : graph.nodes()) cost.macs += NodeMacs(node, infos);
+  cost.macs /= batch;
   return cost;
 }
 

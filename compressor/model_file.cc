@@ -20,4 +20,11 @@ absl::StatusOr<Graph> OpenModel(absl::string_view bytes) {
   return Canonicalize(parsed);
 }
 
+absl::StatusOr<Graph> OpenModel(absl::string_view bytes,
+                                const InputShapeSource& shape_of) {
+  LATHE_ASSIGN_OR_RETURN(const Graph parsed, ParseModel(bytes));
+  LATHE_ASSIGN_OR_RETURN(const Graph fixed, FixInputShapes(parsed, shape_of));
+  return Canonicalize(fixed);
+}
+
 }  // namespace lathe

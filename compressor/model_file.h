@@ -5,6 +5,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "compressor/graph.h"
+#include "compressor/input_shapes.h"
 
 namespace lathe {
 
@@ -17,6 +18,12 @@ absl::StatusOr<Graph> ParseModel(absl::string_view bytes);
 //
 // Errors: those of ParseModel and Canonicalize.
 absl::StatusOr<Graph> OpenModel(absl::string_view bytes);
+
+// The same of a model that may leave sizes besides the batch open.
+//
+// Errors: also those of FixInputShapes.
+absl::StatusOr<Graph> OpenModel(absl::string_view bytes,
+                                const InputShapeSource& shape_of);
 
 }  // namespace lathe
 

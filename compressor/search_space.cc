@@ -36,7 +36,7 @@ void FillConv(absl::Span<const ValueInfo> infos, const Node& node,
 }
 
 void FillLinear(absl::Span<const ValueInfo> infos, const Node& node,
-                int weight_axis, v1::Layer* layer) {
+                int weight_axis, int64_t batch, v1::Layer* layer) {
   const Shape& weights = infos[node.inputs[1]].shape;
   const Shape& out = infos[node.outputs[0]].shape;
   layer->set_in_channels(weights[1 - weight_axis]);
@@ -45,8 +45,9 @@ void FillLinear(absl::Span<const ValueInfo> infos, const Node& node,
   layer->set_kernel_width(1);
   layer->set_stride(1);
   // A sequence's positions all go through the layer.
-  const int64_t rows = std::max<int64_t>(
-      1, ElementCount(out) / std::max<int64_t>(1, weights[weight_axis]));
+  const int64_t rows =
+      std::max<int64_t>(1, ElementCount(out) / batch /
+                               std::max<int64_t>(1, weights[weight_axis]));
   layer->set_in_pixels(rows);
   layer->set_out_pixels(rows);
 }
@@ -114,8 +115,9 @@ std::vector<double> KeepRatios(const ChannelGroups& groups,
 
 absl::StatusOr<v1::SearchSpace> MakeSearchSpace(const Graph& graph,
                                                 const SpaceOptions& options) {
+  const int64_t batch = FixedBatch(graph).value_or(1);
   LATHE_ASSIGN_OR_RETURN(const std::vector<Shape> shapes,
-                         InputShapes(graph, 1));
+                         InputShapes(graph, batch));
   LATHE_ASSIGN_OR_RETURN(const std::vector<ValueInfo> infos,
                          InferShapes(graph, shapes));
   LATHE_ASSIGN_OR_RETURN(const ChannelGroups groups, FindChannelGroups(graph));
@@ -134,7 +136,7 @@ absl::StatusOr<v1::SearchSpace> MakeSearchSpace(const Graph& graph,
     if (node.op_type == "Conv") {
       FillConv(infos, node, layer);
     } else {
-      FillLinear(infos, node, channels.weight_axis, layer);
+      FillLinear(infos, node, channels.weight_axis, batch, layer);
     }
     layer->set_parameters(ElementCount(infos[node.inputs[1]].shape));
     layer->set_macs(layer->parameters() * layer->out_pixels());

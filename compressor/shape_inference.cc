@@ -5,6 +5,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "compressor/input_shapes.h"
 #include "compressor/limits.h"
 #include "compressor/operator_def.h"
 
@@ -80,14 +81,11 @@ bool TakesBatch(const Graph& graph, int64_t batch) {
 }  // namespace
 
 absl::Status CheckFixedSizes(const Value& input) {
-  for (size_t d = 1; d < input.shape.size(); ++d) {
-    if (input.shape[d] != kDynamic) continue;
-    return absl::InvalidArgumentError(absl::StrCat(
-        "input \"", input.name, "\" of shape ", ShapeToString(input.shape),
-        " has a dynamic dimension besides the batch; export the model with "
-        "fixed sizes"));
-  }
-  return absl::OkStatus();
+  if (!IsOpen(input)) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "input \"", input.name, "\" of shape ", ShapeToString(input.shape),
+      " has a dynamic dimension besides the batch; export the model with "
+      "fixed sizes"));
 }
 
 int64_t FoldableBytes(const Graph& graph) {

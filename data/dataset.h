@@ -95,6 +95,25 @@ absl::StatusOr<std::vector<float>> MakeInput(
     const Array& array, absl::Span<const int64_t> samples,
     absl::Span<const int64_t> model_shape, const v1::DatasetSpec& spec);
 
+// The whole shape that samples of `array` give an input declared as
+// `model_shape`, whose open sizes are negative; the first size is 1. What
+// MakeInput would take, it has no say in where the declared sizes fit nothing.
+//
+// Errors:
+//   InvalidArgument - the sample's sizes do not fit the declared ones.
+absl::StatusOr<std::vector<int64_t>> FitShape(
+    const Array& array, absl::Span<const int64_t> model_shape,
+    const v1::DatasetSpec& spec);
+
+// The array for a model's input: that of its name; for a sole input also "x",
+// or the only one there is.
+//
+// Errors:
+//   InvalidArgument - there is none; names what there is.
+absl::StatusOr<const Array*> FindArray(const Dataset& dataset,
+                                       const std::string& input,
+                                       bool is_sole_input);
+
 // Errors:
 //   InvalidArgument - a label outside [0, classes); names the sample.
 absl::Status CheckLabels(const Dataset& dataset, int64_t classes);

@@ -101,6 +101,43 @@ absl::StatusOr<Geometry> FindGeometry(const Array& array,
       ShapeText(model_shape), " with the samples counted)"));
 }
 
+// Whether `sizes` are those of `model`, apart from its open ones.
+bool FitsDeclared(absl::Span<const int64_t> sizes,
+                  absl::Span<const int64_t> model) {
+  return std::equal(sizes.begin(), sizes.end(), model.begin(), model.end(),
+                    [](int64_t size, int64_t wanted) {
+                      return wanted < 0 || size == wanted;
+                    });
+}
+
+// The ways in which the model may want a stored sample, the likeliest first.
+std::vector<std::vector<int64_t>> Arrangements(absl::Span<const int64_t> stored,
+                                               absl::Span<const int64_t> model,
+                                               const v1::DatasetSpec& spec) {
+  const std::vector<int64_t> as_stored(stored.begin(), stored.end());
+  if (stored.size() != model.size()) {
+    // Sizes of 1 come and go.
+    std::vector<int64_t> wide = WithoutOnes(stored);
+    std::vector<int64_t> sizes(model.begin(), model.end());
+    for (int64_t& size : sizes) {
+      if (size == 1 || wide.empty()) continue;
+      size = wide[0];
+      wide.erase(wide.begin());
+    }
+    if (wide.empty()) return {sizes};
+    return {};
+  }
+  if (stored.size() != 3) return {as_stored};
+  const bool is_last = spec.layout() == "nhwc";
+  const std::vector<int64_t> first =
+      is_last ? std::vector<int64_t>{stored[2], stored[0], stored[1]}
+              : as_stored;
+  const std::vector<int64_t> last =
+      is_last ? as_stored
+              : std::vector<int64_t>{stored[1], stored[2], stored[0]};
+  return {first, last};
+}
+
 // One number for each of `channels`.
 absl::StatusOr<std::vector<double>> PerChannel(
     const google::protobuf::RepeatedField<double>& numbers, double fallback,
@@ -208,6 +245,41 @@ void CopyBytes(const Array& array, absl::Span<const int64_t> samples,
 }
 
 }  // namespace
+
+absl::StatusOr<std::vector<int64_t>> FitShape(
+    const Array& array, absl::Span<const int64_t> model_shape,
+    const v1::DatasetSpec& spec) {
+  const auto stored =
+      absl::MakeConstSpan(array.shape).subspan(array.shape.empty() ? 0 : 1);
+  const auto model =
+      model_shape.subspan(std::min<size_t>(1, model_shape.size()));
+  for (std::vector<int64_t>& sizes : Arrangements(stored, model, spec)) {
+    if (!FitsDeclared(sizes, model)) continue;
+    sizes.insert(sizes.begin(), 1);
+    return sizes;
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      "samples of shape ", ShapeText(stored), " do not fit the model's input ",
+      ShapeText(model), ", whose sizes of -1 may be any"));
+}
+
+absl::StatusOr<const Array*> FindArray(const Dataset& dataset,
+                                       const std::string& input,
+                                       bool is_sole_input) {
+  const auto by_name = dataset.inputs.find(input);
+  if (by_name != dataset.inputs.end()) return &by_name->second;
+  if (is_sole_input && dataset.inputs.count("x") != 0) {
+    return &dataset.inputs.at("x");
+  }
+  if (is_sole_input && dataset.inputs.size() == 1) {
+    return &dataset.inputs.begin()->second;
+  }
+  std::vector<std::string> names;
+  for (const auto& [array, unused] : dataset.inputs) names.push_back(array);
+  return absl::InvalidArgumentError(absl::StrCat(
+      "the data have no array for the model's input \"", input, "\", only \"",
+      absl::StrJoin(names, "\", \""), "\"; give the array the input's name"));
+}
 
 absl::StatusOr<std::vector<float>> MakeInput(
     const Array& array, absl::Span<const int64_t> samples,

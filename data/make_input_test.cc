@@ -57,6 +57,21 @@ TEST(MakeInput, ReversesChannelsBeforeTheMeanIsSubtracted) {
               ElementsAre(0, 1, 0, 1, 0, 1));
 }
 
+TEST(FitShape, FillsTheSizesThatAModelLeavesOpen) {
+  const Array images = ByteArray({1, 3, 2, 4}, std::vector<uint8_t>(24));
+  v1::DatasetSpec spec;
+  EXPECT_EQ(*FitShape(images, Dims{-1, 3, -1, -1}, spec), (Dims{1, 3, 2, 4}));
+  EXPECT_EQ(*FitShape(images, Dims{1, -1, -1, 3}, spec), (Dims{1, 2, 4, 3}));
+  spec.set_layout("nhwc");
+  EXPECT_EQ(*FitShape(images, Dims{1, 4, -1, -1}, spec), (Dims{1, 4, 3, 2}));
+  const Array steps = ByteArray({2, 5, 1}, std::vector<uint8_t>(10));
+  EXPECT_EQ(*FitShape(steps, Dims{-1, -1}, {}), (Dims{1, 5}));
+  EXPECT_EQ(*FitShape(steps, Dims{-1, 1, -1, 1}, {}), (Dims{1, 1, 5, 1}));
+  EXPECT_THAT(FitShape(images, Dims{-1, 5, -1, -1}, {}).status().message(),
+              HasSubstr("[3, 2, 4] do not fit"));
+  EXPECT_FALSE(FitShape(steps, Dims{-1, 4, -1}, {}).ok());
+}
+
 TEST(MakeInput, TurnsTheLayoutToThatOfTheModel) {
   const Array channels_last = ByteArray({1, 1, 2, 3}, {0, 10, 20, 1, 11, 21});
   const Array channels_first = ByteArray({1, 3, 1, 2}, {0, 1, 10, 11, 20, 21});

@@ -6,30 +6,11 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "base/status.h"
 #include "compressor/shape_inference.h"
 
 namespace lathe {
 namespace {
-
-absl::StatusOr<const Array*> FindArray(const Dataset& dataset,
-                                       const std::string& name,
-                                       bool is_sole_input) {
-  const auto by_name = dataset.inputs.find(name);
-  if (by_name != dataset.inputs.end()) return &by_name->second;
-  if (is_sole_input && dataset.inputs.count("x") != 0) {
-    return &dataset.inputs.at("x");
-  }
-  if (is_sole_input && dataset.inputs.size() == 1) {
-    return &dataset.inputs.begin()->second;
-  }
-  std::vector<std::string> names;
-  for (const auto& [array, unused] : dataset.inputs) names.push_back(array);
-  return absl::InvalidArgumentError(absl::StrCat(
-      "the data have no array for the model's input \"", name, "\", only \"",
-      absl::StrJoin(names, "\", \""), "\"; give the array the input's name"));
-}
 
 // `values` with the element type `type`.
 absl::StatusOr<std::string> ToType(const std::vector<float>& values,
@@ -52,6 +33,17 @@ absl::StatusOr<std::string> ToType(const std::vector<float>& values,
 }
 
 }  // namespace
+
+InputShapeSource ShapesOfData(const Dataset* dataset,
+                              const v1::DatasetSpec& spec) {
+  return [dataset, spec](const Graph& graph,
+                         const Value& input) -> absl::StatusOr<Shape> {
+    LATHE_ASSIGN_OR_RETURN(
+        const Array* array,
+        FindArray(*dataset, input.name, graph.inputs().size() == 1));
+    return FitShape(*array, input.shape, spec);
+  };
+}
 
 absl::StatusOr<ModelInputs> ModelInputs::Bind(const Graph& graph,
                                               const Dataset* dataset,

@@ -10,12 +10,18 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "compressor/graph.h"
+#include "compressor/input_shapes.h"
 #include "compressor/tensor.h"
 #include "data/dataset.h"
 #include "evaluator/executor.h"
 #include "proto/types.pb.h"
 
 namespace lathe {
+
+// The shapes that `dataset`, which must outlive the result, gives inputs that
+// leave sizes open.
+InputShapeSource ShapesOfData(const Dataset* dataset,
+                              const v1::DatasetSpec& spec);
 
 // Binds each input of a model to an array of a dataset. Immutable.
 class ModelInputs {

@@ -316,9 +316,18 @@ absl::StatusOr<v1::SearchSpace> OpenSpace(const Graph& graph) {
   return MakeSearchSpace(graph, options);
 }
 
-absl::StatusOr<Graph> OpenForBatch(absl::string_view bytes, int64_t batch) {
-  LATHE_ASSIGN_OR_RETURN(Graph graph, OpenModel(bytes));
-  LATHE_RETURN_IF_ERROR(CheckBatch(graph, batch));
+// The job's model: its batch, and the sizes of its samples where the model
+// leaves them open.
+absl::StatusOr<Graph> OpenForJob(absl::string_view bytes,
+                                 const std::map<std::string, Dataset>& datasets,
+                                 const v1::JobSpec& spec) {
+  const auto whole = datasets.find(spec.dataset().digest());
+  auto graph =
+      whole == datasets.end()
+          ? OpenModel(bytes)
+          : OpenModel(bytes, ShapesOfData(&whole->second, spec.dataset()));
+  if (!graph.ok()) return graph;
+  LATHE_RETURN_IF_ERROR(CheckBatch(*graph, std::max(1, spec.batch())));
   return graph;
 }
 
@@ -328,7 +337,7 @@ absl::StatusOr<std::unique_ptr<Evaluator>> OpenOneDnnEvaluator(
     absl::string_view model, std::map<std::string, Dataset> datasets,
     const v1::JobSpec& spec, absl::string_view activation_stats,
     const EvaluatorOptions& options) {
-  auto graph = OpenForBatch(model, std::max(1, spec.batch()));
+  auto graph = OpenForJob(model, datasets, spec);
   if (!graph.ok()) return ModelFault(graph.status());
   auto space = OpenSpace(*graph);
   if (!space.ok()) return ModelFault(space.status());

@@ -6,6 +6,7 @@
 
 #include "base/digest.h"
 #include "compressor/canonical.h"
+#include "compressor/cost.h"
 #include "compressor/onnx.h"
 #include "evaluator/accuracy.h"
 #include "evaluator/evaluator.h"
@@ -180,17 +181,33 @@ TEST(OneDnnEvaluator, MeasuresAgreementWithoutLabels) {
   EXPECT_EQ(baseline->evaluation.measurement.accuracy(), 1);
 }
 
-TEST(OneDnnEvaluator, RunsModelsOfAFixedBatch) {
-  const std::string model = *SerializeOnnx(SmallNetwork(/*batch=*/1));
-  const auto evaluator =
-      OpenOneDnnEvaluator(model, {{"data", SmallDataset(kSamples)}},
-                          SmallSpec(), "", QuickOptions());
+// The baseline and one trial of `model` at a batch.
+void ExpectSearchable(const std::string& model, int batch) {
+  v1::JobSpec spec = SmallSpec();
+  spec.set_batch(batch);
+  const auto evaluator = OpenOneDnnEvaluator(
+      model, {{"data", SmallDataset(kSamples)}}, spec, "", QuickOptions());
   ASSERT_TRUE(evaluator.ok()) << evaluator.status();
   const auto baseline = (*evaluator)->EvaluateBaseline();
   ASSERT_TRUE(baseline.ok()) << baseline.status();
+  // What a sample costs does not depend on how many come at a time.
+  const auto cost = ComputeCost(SmallNetwork());
+  ASSERT_TRUE(cost.ok()) << cost.status();
+  EXPECT_EQ(baseline->evaluation.measurement.macs(), cost->macs);
   const auto plan = Uniform(baseline->report.space(), v1::INT8, 8, 0.5);
   const auto evaluation = (*evaluator)->Evaluate(plan);
-  EXPECT_TRUE(evaluation.ok()) << evaluation.status();
+  ASSERT_TRUE(evaluation.ok()) << evaluation.status();
+  EXPECT_LT(evaluation->measurement.macs(), cost->macs);
+}
+
+TEST(OneDnnEvaluator, RunsModelsOfAFixedBatch) {
+  for (const int batch : {1, 4}) {
+    ExpectSearchable(*SerializeOnnx(SmallNetwork(batch)), batch);
+  }
+}
+
+TEST(OneDnnEvaluator, TakesSizesThatAModelLeavesOpenFromTheData) {
+  ExpectSearchable(SmallNetworkOfAnySize(), 1);
 }
 
 TEST(OneDnnEvaluator, RefusesAnIllegalPlan) {

@@ -4,12 +4,11 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "base/digest.h"
-#include "base/file.h"
 #include "base/status.h"
 #include "client/blobs.h"
 #include "client/cli/exit_code.h"
+#include "compressor/external_data.h"
 #include "compressor/model_file.h"
 #include "compressor/shape_inference.h"
 #include "data/split.h"
@@ -29,9 +28,18 @@ struct ModelForm {
   int64_t classes = 0;
 };
 
+// The sizes that the model leaves open are those of the data.
 absl::StatusOr<ModelForm> ReadForm(const std::string& model_bytes,
-                                   int64_t batch) {
-  LATHE_ASSIGN_OR_RETURN(const Graph graph, OpenModel(model_bytes));
+                                   const LoadedData& data, int64_t batch) {
+  const Dataset& whole = data.datasets.at(data.spec.digest());
+  const auto shape_of = [&](const Graph& graph,
+                            const Value& input) -> absl::StatusOr<Shape> {
+    LATHE_ASSIGN_OR_RETURN(
+        const Array* array,
+        FindArray(whole, input.name, graph.inputs().size() == 1));
+    return FitShape(*array, input.shape, data.spec);
+  };
+  LATHE_ASSIGN_OR_RETURN(const Graph graph, OpenModel(model_bytes, shape_of));
   LATHE_ASSIGN_OR_RETURN(const std::vector<Shape> shapes,
                          InputShapes(graph, batch));
   LATHE_ASSIGN_OR_RETURN(const std::vector<ValueInfo> values,
@@ -47,33 +55,15 @@ absl::StatusOr<ModelForm> ReadForm(const std::string& model_bytes,
   return form;
 }
 
-// The array for an input; "x" serves a sole input of any name.
-absl::StatusOr<const Array*> FindArray(const Dataset& dataset,
-                                       const ModelForm& form,
-                                       const std::string& input) {
-  auto it = dataset.inputs.find(input);
-  if (it == dataset.inputs.end() && form.inputs.size() == 1 &&
-      dataset.inputs.size() == 1) {
-    it = dataset.inputs.begin();
-  }
-  if (it != dataset.inputs.end()) return &it->second;
-  const std::string names = absl::StrJoin(
-      dataset.inputs, ", ", [](std::string* out, const auto& named) {
-        absl::StrAppend(out, named.first);
-      });
-  return absl::InvalidArgumentError(absl::StrCat("the model's input '", input,
-                                                 "' has no array; the data ",
-                                                 "have: ", names));
-}
-
 absl::Status CheckData(const Dataset& dataset, const ModelForm& form,
                        const v1::DatasetSpec& spec) {
   if (dataset.SampleCount() == 0) {
     return absl::InvalidArgumentError("the data have no samples");
   }
   for (const ModelForm::Input& input : form.inputs) {
-    LATHE_ASSIGN_OR_RETURN(const Array* array,
-                           FindArray(dataset, form, input.name));
+    LATHE_ASSIGN_OR_RETURN(
+        const Array* array,
+        FindArray(dataset, input.name, form.inputs.size() == 1));
     const int64_t first[] = {0};
     LATHE_RETURN_IF_ERROR(
         Annotate(MakeInput(*array, first, input.shape, spec).status(),
@@ -85,9 +75,7 @@ absl::Status CheckData(const Dataset& dataset, const ModelForm& form,
   return absl::OkStatus();
 }
 
-absl::StatusOr<LoadedData> ReadData(const DataFlags& flags,
-                                    const ModelForm& form) {
-  LATHE_ASSIGN_OR_RETURN(LoadedData data, LoadData(flags));
+absl::Status CheckAllData(const LoadedData& data, const ModelForm& form) {
   const Dataset& whole = data.datasets.at(data.spec.digest());
   LATHE_RETURN_IF_ERROR(Annotate(
       SplitDataset(whole.SampleCount(), whole.labels, data.spec).status(),
@@ -96,7 +84,7 @@ absl::StatusOr<LoadedData> ReadData(const DataFlags& flags,
     LATHE_RETURN_IF_ERROR(
         Annotate(CheckData(dataset, form, data.spec), "--data"));
   }
-  return data;
+  return absl::OkStatus();
 }
 
 // A file that is there but no good has failed; one that is missing, or may not
@@ -113,16 +101,20 @@ absl::Status Blamed(const absl::Status& status) {
 absl::StatusOr<JobInputs> ReadJobInputs(const JobFlags& flags) {
   JobInputs inputs;
   LATHE_ASSIGN_OR_RETURN(inputs.spec, MakeSpec(flags));
-  LATHE_ASSIGN_OR_RETURN(inputs.model_bytes, ReadFile(flags.model_path));
+  auto model = ReadModelFile(flags.model_path);
+  if (!model.ok()) return Blamed(model.status());
+  inputs.model_bytes = *std::move(model);
+  LATHE_RETURN_IF_ERROR(CheckDataFlags(flags.data));
+  absl::StatusOr<LoadedData> data = LoadData(flags.data);
+  if (!data.ok()) return Blamed(data.status());
+  inputs.data = *std::move(data);
   const absl::StatusOr<ModelForm> form =
-      ReadForm(inputs.model_bytes, flags.batch);
+      ReadForm(inputs.model_bytes, inputs.data, flags.batch);
   if (!form.ok()) {
     return WithExitCode(Annotate(form.status(), flags.model_path), kExitFailed);
   }
-  LATHE_RETURN_IF_ERROR(CheckDataFlags(flags.data));
-  absl::StatusOr<LoadedData> data = ReadData(flags.data, *form);
-  if (!data.ok()) return Blamed(data.status());
-  inputs.data = *std::move(data);
+  const absl::Status checked = CheckAllData(inputs.data, *form);
+  if (!checked.ok()) return Blamed(checked);
   inputs.spec.set_model_digest(Sha256Hex(inputs.model_bytes));
   *inputs.spec.mutable_dataset() = inputs.data.spec;
   return inputs;

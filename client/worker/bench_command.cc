@@ -22,6 +22,7 @@ namespace {
 
 struct BenchFlags {
   std::string model;
+  std::vector<std::string> sizes;
   std::string precision = "as-is";
   std::string output = "text";
   int threads = 1;
@@ -116,7 +117,8 @@ absl::Status FillInputs(const Graph& graph, int64_t batch, Executor* executor) {
 }
 
 absl::StatusOr<nlohmann::json> Bench(const BenchFlags& flags) {
-  LATHE_ASSIGN_OR_RETURN(const Graph opened, OpenGraph(flags.model));
+  LATHE_ASSIGN_OR_RETURN(const Graph opened,
+                         OpenGraph(flags.model, ShapesOfFlags(flags.sizes)));
   SetThreads(flags.threads);
   const auto graph = AtPrecision(opened, flags.precision);
   if (!graph.ok()) return ModelFailed(graph.status(), flags.model);
@@ -172,6 +174,7 @@ void AddBench(CLI::App& app, ChosenCommand& chosen) {
   auto flags = std::make_shared<BenchFlags>();
   CLI::App* command = app.add_subcommand("bench", "Time a model and its steps");
   AddModelArgument(*command, flags->model);
+  AddSizesFlag(*command, flags->sizes);
   AddOutputFlag(*command, flags->output);
   AddThreadsFlag(*command, flags->threads);
   command

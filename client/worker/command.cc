@@ -3,11 +3,14 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <utility>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "base/file.h"
+#include "absl/strings/str_split.h"
 #include "base/status.h"
 #include "client/json_text.h"
+#include "compressor/external_data.h"
 #include "compressor/model_file.h"
 
 namespace lathe {
@@ -24,6 +27,37 @@ void AddModelArgument(CLI::App& command, std::string& path) {
 void AddThreadsFlag(CLI::App& command, int& threads) {
   command.add_option("--threads", threads, "threads of one inference call")
       ->check(CLI::Range(1, 1024));
+}
+
+void AddSizesFlag(CLI::App& command, std::vector<std::string>& sizes) {
+  command
+      .add_option("--sizes", sizes,
+                  "NAME=3x224x224: sizes behind the batch of an input that the "
+                  "model leaves open")
+      ->take_all();
+}
+
+InputShapeSource ShapesOfFlags(std::vector<std::string> sizes) {
+  return [sizes = std::move(sizes)](
+             const Graph& graph, const Value& input) -> absl::StatusOr<Shape> {
+    for (const std::string& text : sizes) {
+      const std::pair<std::string, std::string> parts =
+          absl::StrSplit(text, absl::MaxSplits('=', 1));
+      if (parts.first != input.name) continue;
+      Shape shape = {1};
+      for (absl::string_view size : absl::StrSplit(parts.second, 'x')) {
+        if (absl::SimpleAtoi(size, &shape.emplace_back())) continue;
+        return absl::InvalidArgumentError(
+            absl::StrCat("--sizes ", text, ": not of the form NAME=3x224x224"));
+      }
+      return shape;
+    }
+    return absl::InvalidArgumentError(absl::StrCat(
+        "input \"", input.name, "\" of shape ", ShapeToString(input.shape),
+        " has a dynamic dimension besides the batch; export the model with "
+        "fixed sizes, or give them by --sizes ",
+        input.name, "=3x224x224 where the command has that flag"));
+  };
 }
 
 void PrintJson(const nlohmann::json& value) {
@@ -66,9 +100,11 @@ absl::Status ModelFailed(const absl::Status& status, const std::string& path) {
   }
 }
 
-absl::StatusOr<Graph> OpenGraph(const std::string& path) {
-  LATHE_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(path));
-  auto graph = OpenModel(bytes);
+absl::StatusOr<Graph> OpenGraph(const std::string& path,
+                                const InputShapeSource& shape_of) {
+  const auto bytes = ReadModelFile(path);
+  if (!bytes.ok()) return ModelFailed(bytes.status(), path);
+  auto graph = OpenModel(*bytes, shape_of);
   if (!graph.ok()) return ModelFailed(graph.status(), path);
   return graph;
 }

@@ -5,11 +5,13 @@
 #include <functional>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "compressor/graph.h"
+#include "compressor/input_shapes.h"
 
 namespace CLI {
 class App;
@@ -37,6 +39,12 @@ void AddModelArgument(CLI::App& command, std::string& path);
 // Adds `--threads N`.
 void AddThreadsFlag(CLI::App& command, int& threads);
 
+// Adds `--sizes NAME=3x224x224`, the sizes behind the batch of inputs that the
+// model leaves open; `sizes` must outlive the parse.
+void AddSizesFlag(CLI::App& command, std::vector<std::string>& sizes);
+// What --sizes said.
+InputShapeSource ShapesOfFlags(std::vector<std::string> sizes);
+
 // Writes one line to standard output.
 void PrintJson(const nlohmann::json& value);
 void PrintText(absl::string_view text);
@@ -49,12 +57,15 @@ int ExitCodeOf(const absl::Status& status);
 // NotFound and the like stay what they are.
 absl::Status ModelFailed(const absl::Status& status, const std::string& path);
 
-// A model file, parsed and brought to the canonical form.
+// A model file, parsed and brought to the canonical form; `shape_of` says the
+// sizes that it leaves open.
 //
 // Errors:
 //   NotFound, PermissionDenied, ... - the file cannot be read.
 //   FailedPrecondition - it is no model, or not one that Lathe supports.
-absl::StatusOr<Graph> OpenGraph(const std::string& path);
+absl::StatusOr<Graph> OpenGraph(
+    const std::string& path,
+    const InputShapeSource& shape_of = ShapesOfFlags({}));
 
 }  // namespace lathe
 

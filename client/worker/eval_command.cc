@@ -30,7 +30,8 @@ struct EvalFlags {
 absl::StatusOr<Answers> AnswerAll(const std::string& model,
                                   const LoadedData& data) {
   const Dataset& dataset = data.datasets.at(data.spec.digest());
-  LATHE_ASSIGN_OR_RETURN(const Graph graph, OpenGraph(model));
+  LATHE_ASSIGN_OR_RETURN(const Graph graph,
+                         OpenGraph(model, ShapesOfData(&dataset, data.spec)));
   // Data that do not fit the model are usage, not the model's failure.
   LATHE_ASSIGN_OR_RETURN(const ModelInputs inputs,
                          ModelInputs::Bind(graph, &dataset, data.spec));

@@ -111,6 +111,27 @@ TEST_F(OfflineCommands, BenchTellsLatencyAndSteps) {
   }
 }
 
+TEST_F(OfflineCommands, SizesThatAModelLeavesOpenComeFromFlagsOrData) {
+  const std::string open = Write("open.onnx", SmallNetworkOfAnySize());
+  const Graph network = SmallNetwork();
+  const std::string name = network.value(network.inputs()[0]).name;
+  const std::string sizes = name + "=3x8x8";
+  EXPECT_EQ(MustRunJson({"space", open, "--sizes", sizes}),
+            MustRunJson({"space", model_}));
+  EXPECT_GT(MustRunJson({"bench", open, "--sizes", sizes, "--repeat",
+                         "2"})["latency_us"],
+            0);
+  EXPECT_EQ(MustRunJson(WithData({"eval", open})),
+            MustRunJson(WithData({"eval", model_})));
+  const CommandResult missing = RunCommand({"space", open});
+  EXPECT_EQ(missing.exit_code, 6);
+  EXPECT_THAT(missing.message, HasSubstr("--sizes " + name + "="));
+  for (const char* wrong : {"=3x8", "=4x8x8", "=3x8xa", "=3x8x-8", "=3x8x0"}) {
+    EXPECT_NE(RunCommand({"space", open, "--sizes", name + wrong}).exit_code,
+              0);
+  }
+}
+
 TEST_F(OfflineCommands, EvalCountsAllSamplesAndComparesModels) {
   const nlohmann::json alone = MustRunJson(WithData({"eval", model_}));
   EXPECT_EQ(alone["metric"], "top1");

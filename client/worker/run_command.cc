@@ -14,6 +14,7 @@
 #include "client/worker/command.h"
 #include "client/worker/run_model.h"
 #include "client/worker/tensor_convert.h"
+#include "compressor/external_data.h"
 #include "compressor/model_file.h"
 #include "compressor/tensor_file.h"
 #include "data/npy.h"
@@ -58,8 +59,9 @@ absl::StatusOr<std::map<std::string, Tensor>> ReadTensors(
 }
 
 absl::Status RunRun(const RunFlags& flags) {
-  LATHE_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(flags.model));
-  const auto graph = ParseModel(bytes);
+  const auto bytes = ReadModelFile(flags.model);
+  if (!bytes.ok()) return ModelFailed(bytes.status(), flags.model);
+  const auto graph = ParseModel(*bytes);
   if (!graph.ok()) return ModelFailed(graph.status(), flags.model);
   LATHE_ASSIGN_OR_RETURN(const auto tensors, ReadTensors(flags.inputs));
   SetThreads(flags.threads);

@@ -3,6 +3,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -19,6 +20,7 @@ namespace {
 
 struct SpaceFlags {
   std::string model;
+  std::vector<std::string> sizes;
   std::string output = "text";
 };
 
@@ -48,7 +50,8 @@ std::string SpaceText(const v1::SearchSpace& space) {
 }
 
 absl::Status RunSpace(const SpaceFlags& flags) {
-  LATHE_ASSIGN_OR_RETURN(const Graph graph, OpenGraph(flags.model));
+  LATHE_ASSIGN_OR_RETURN(const Graph graph,
+                         OpenGraph(flags.model, ShapesOfFlags(flags.sizes)));
   SpaceOptions options;
   options.has_bf16 = HasNativeBf16();
   const auto space = MakeSearchSpace(graph, options);
@@ -68,6 +71,7 @@ void AddSpace(CLI::App& app, ChosenCommand& chosen) {
   CLI::App* command =
       app.add_subcommand("space", "Print the decisions that a model offers");
   AddModelArgument(*command, flags->model);
+  AddSizesFlag(*command, flags->sizes);
   AddOutputFlag(*command, flags->output);
   command->callback(
       [flags, &chosen] { chosen.run = [flags] { return RunSpace(*flags); }; });

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_format.h"
 #include "base/status.h"
@@ -22,6 +23,7 @@ namespace {
 
 struct TableFlags {
   std::string model;
+  std::vector<std::string> sizes;
   std::string output = "text";
   int threads = 1;
   int64_t batch = 1;
@@ -91,7 +93,8 @@ std::string TableText(const nlohmann::json& table) {
 }
 
 absl::Status RunTable(const TableFlags& flags) {
-  LATHE_ASSIGN_OR_RETURN(const Graph graph, OpenGraph(flags.model));
+  LATHE_ASSIGN_OR_RETURN(const Graph graph,
+                         OpenGraph(flags.model, ShapesOfFlags(flags.sizes)));
   const auto named = Measure(graph, flags);
   if (!named.ok()) return ModelFailed(named.status(), flags.model);
   const nlohmann::json table = TableJson(*named);
@@ -110,6 +113,7 @@ void AddTable(CLI::App& app, ChosenCommand& chosen) {
   CLI::App* command = app.add_subcommand(
       "table", "Time each layer at each precision and some channel counts");
   AddModelArgument(*command, flags->model);
+  AddSizesFlag(*command, flags->sizes);
   AddOutputFlag(*command, flags->output);
   AddThreadsFlag(*command, flags->threads);
   command->add_option("--batch", flags->batch, "samples of one inference call")

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -14,11 +15,13 @@
 #include "client/plan_json.h"
 #include "client/point_json.h"
 #include "client/worker/command.h"
+#include "compressor/external_data.h"
 #include "compressor/packed_model.h"
 #include "compressor/search_space.h"
 #include "data/data_flags.h"
 #include "evaluator/evaluator.h"
 #include "evaluator/executor.h"
+#include "evaluator/model_inputs.h"
 
 namespace lathe {
 namespace {
@@ -50,8 +53,12 @@ absl::StatusOr<v1::CompressionPlan> ReadPlan(const std::string& text,
   return plan;
 }
 
-absl::StatusOr<v1::SearchSpace> OpenSpace(const std::string& model) {
-  LATHE_ASSIGN_OR_RETURN(const Graph graph, OpenGraph(model));
+absl::StatusOr<v1::SearchSpace> OpenSpace(const std::string& model,
+                                          const LoadedData& data) {
+  LATHE_ASSIGN_OR_RETURN(
+      const Graph graph,
+      OpenGraph(model, ShapesOfData(&data.datasets.at(data.spec.digest()),
+                                    data.spec)));
   SpaceOptions options;
   options.has_bf16 = HasNativeBf16();
   auto space = MakeSearchSpace(graph, options);
@@ -60,9 +67,9 @@ absl::StatusOr<v1::SearchSpace> OpenSpace(const std::string& model) {
 }
 
 absl::StatusOr<Evaluation> EvaluatePlan(const TrialFlags& flags,
-                                        const v1::CompressionPlan& plan) {
-  LATHE_ASSIGN_OR_RETURN(const std::string model, ReadFile(flags.model));
-  LATHE_ASSIGN_OR_RETURN(LoadedData data, LoadData(flags.data));
+                                        const v1::CompressionPlan& plan,
+                                        LoadedData data) {
+  LATHE_ASSIGN_OR_RETURN(const std::string model, ReadModelFile(flags.model));
   v1::JobSpec spec;
   *spec.mutable_dataset() = data.spec;
   spec.set_threads(flags.threads);
@@ -95,12 +102,15 @@ std::string PointText(const v1::Measurement& measurement) {
 }
 
 absl::Status RunTrial(const TrialFlags& flags) {
-  LATHE_ASSIGN_OR_RETURN(const v1::SearchSpace space, OpenSpace(flags.model));
+  LATHE_ASSIGN_OR_RETURN(LoadedData data, LoadData(flags.data));
+  LATHE_ASSIGN_OR_RETURN(const v1::SearchSpace space,
+                         OpenSpace(flags.model, data));
   v1::Trial trial;
   LATHE_ASSIGN_OR_RETURN(*trial.mutable_proposal()->mutable_plan(),
                          ReadPlan(flags.plan, space));
-  LATHE_ASSIGN_OR_RETURN(const Evaluation evaluation,
-                         EvaluatePlan(flags, trial.proposal().plan()));
+  LATHE_ASSIGN_OR_RETURN(
+      const Evaluation evaluation,
+      EvaluatePlan(flags, trial.proposal().plan(), std::move(data)));
   if (!flags.export_path.empty()) {
     std::string bytes = evaluation.artifact;
     if (flags.format == "lathe") {

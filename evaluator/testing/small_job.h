@@ -6,8 +6,10 @@
 #include <string>
 #include <vector>
 
+#include "compressor/onnx.h"
 #include "compressor/testing/net_builder.h"
 #include "data/dataset.h"
+#include "onnx/onnx_pb.h"
 #include "proto/types.pb.h"
 
 namespace lathe {
@@ -32,6 +34,20 @@ inline Graph SmallNetwork(int64_t batch = kDynamic,
   const ValueId logits = net.Gemm(flat, 16, 5, /*is_transposed=*/true);
   if (output == SmallOutput::kLogits) return net.Build({logits});
   return net.Build({net.Op("Softmax", {logits}, {{"axis", int64_t{-1}}})});
+}
+
+// SmallNetwork's file with height and width left open.
+inline std::string SmallNetworkOfAnySize() {
+  onnx::ModelProto model;
+  model.ParseFromString(*SerializeOnnx(SmallNetwork()));
+  auto* shape = model.mutable_graph()
+                    ->mutable_input(0)
+                    ->mutable_type()
+                    ->mutable_tensor_type()
+                    ->mutable_shape();
+  shape->mutable_dim(2)->set_dim_param("height");
+  shape->mutable_dim(3)->set_dim_param("width");
+  return model.SerializeAsString();
 }
 
 // `count` samples of [3, 8, 8], each class brighter in another part of the
