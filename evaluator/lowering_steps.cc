@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "evaluator/lowering_context.h"
+#include "evaluator/vector_loops.h"
 
 namespace lathe {
 
@@ -106,7 +107,8 @@ absl::Status LoweringContext::AddKernel(absl::string_view kind,
 
 void LoweringContext::AddLoop(absl::string_view kind,
                               absl::string_view implementation,
-                              std::vector<Operand> operands, Loop loop) {
+                              std::vector<Operand> operands, Loop loop,
+                              bool is_reorder) {
   Step step;
   const std::string name =
       graph_.nodes().empty() ? std::string() : node(owner_).name;
@@ -114,14 +116,38 @@ void LoweringContext::AddLoop(absl::string_view kind,
                std::string(kind),
                std::string(implementation),
                owner_,
-               /*is_reorder=*/false,
+               is_reorder,
                /*is_loop=*/true};
   step.operands = std::move(operands);
   step.body = std::move(loop);
   program_.steps.push_back(std::move(step));
 }
 
+bool LoweringContext::TryAddLevelsLoop(const Copy& from, const Copy& to) {
+  const std::vector<int64_t> dims = DescDims(to.desc);
+  const bool fits =
+      from.encoding == FloatEncoding() && to.encoding.IsLevels() &&
+      dims.size() >= 3 && dims.size() <= 5 && dims[1] > 1 &&
+      dims[1] <= kMostLevelChannels && IsRowMajor(from.desc) &&
+      IsSameLayout(to.desc, ChannelsLastDesc(dims, to.encoding.type));
+  if (!fits) return false;
+  const ByteGrid grid = {to.encoding.scale, to.encoding.zero_point,
+                         to.encoding.type == DataType::kInt8 ? -128 : 0};
+  const int64_t pixels =
+      ElementCount(absl::Span<const int64_t>(dims).subspan(2));
+  AddLoop(
+      "reorder", VectorLoopIsa(), {Reads(from), Writes(to)},
+      [=](absl::Span<char* const> operands) {
+        LevelsChannelsLast(reinterpret_cast<const float*>(operands[0]), dims[0],
+                           dims[1], pixels, grid, operands[1]);
+        return absl::OkStatus();
+      },
+      /*is_reorder=*/true);
+  return true;
+}
+
 absl::Status LoweringContext::AddReorder(const Copy& from, const Copy& to) {
+  if (TryAddLevelsLoop(from, to)) return absl::OkStatus();
   ReorderSpec spec;
   spec.source = from.desc;
   spec.destination = to.desc;

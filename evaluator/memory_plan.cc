@@ -10,10 +10,6 @@ bool Overlap(const BufferLife& a, const BufferLife& b) {
   return a.first <= b.last && b.first <= a.last;
 }
 
-int64_t Aligned(int64_t bytes) {
-  return (bytes + kBufferAlignment - 1) / kBufferAlignment * kBufferAlignment;
-}
-
 int64_t PeakBytes(absl::Span<const BufferLife> buffers) {
   int steps = 0;
   for (const BufferLife& life : buffers) steps = std::max(steps, life.last + 2);
@@ -45,13 +41,13 @@ MemoryPlan PlanMemory(absl::Span<const BufferLife> buffers) {
   std::vector<int> placed;  // By offset.
   for (int buffer : order) {
     if (buffers[buffer].is_persistent) continue;
-    const int64_t bytes = Aligned(buffers[buffer].bytes);
+    const int64_t bytes = AlignedSize(buffers[buffer].bytes);
     int64_t offset = 0;
     for (int other : placed) {
       if (!Overlap(buffers[buffer], buffers[other])) continue;
       if (plan.offsets[other] >= offset + bytes) break;
-      offset =
-          std::max(offset, plan.offsets[other] + Aligned(buffers[other].bytes));
+      offset = std::max(
+          offset, plan.offsets[other] + AlignedSize(buffers[other].bytes));
     }
     plan.offsets[buffer] = offset;
     plan.arena_bytes = std::max(plan.arena_bytes, offset + bytes);

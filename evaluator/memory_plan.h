@@ -30,6 +30,11 @@ struct MemoryPlan {
 // Cache lines, and what oneDNN's kernels like best.
 constexpr int64_t kBufferAlignment = 64;
 
+// `bytes` rounded up to kBufferAlignment.
+inline int64_t AlignedSize(int64_t bytes) {
+  return (bytes + kBufferAlignment - 1) / kBufferAlignment * kBufferAlignment;
+}
+
 // Greedy by size: the largest buffer first, each at the lowest offset where it
 // collides with none that is alive at the same time.
 MemoryPlan PlanMemory(absl::Span<const BufferLife> buffers);

@@ -243,28 +243,41 @@ std::string OneDnnVersion() {
   return absl::StrCat(version->major, ".", version->minor, ".", version->patch);
 }
 
-std::string OneDnnIsa() {
-  switch (dnnl_get_effective_cpu_isa()) {
-    case dnnl_cpu_isa_sse41:
-      return "sse41";
-    case dnnl_cpu_isa_avx:
-      return "avx";
-    case dnnl_cpu_isa_avx2:
-      return "avx2";
-    case dnnl_cpu_isa_avx2_vnni:
-      return "avx2_vnni";
-    case dnnl_cpu_isa_avx512_core:
-      return "avx512_core";
-    case dnnl_cpu_isa_avx512_core_vnni:
-      return "avx512_core_vnni";
-    case dnnl_cpu_isa_avx512_core_bf16:
-      return "avx512_core_bf16";
-    case dnnl_cpu_isa_avx512_core_amx:
-      return "avx512_core_amx";
-    default:
-      return absl::StrCat("isa_",
-                          static_cast<int>(dnnl_get_effective_cpu_isa()));
+namespace {
+
+// The bits of a set contain those of the sets that it includes.
+bool Covers(dnnl_cpu_isa_t isa, dnnl_cpu_isa_t part) {
+  return (isa & part) == part;
+}
+
+std::string IsaName(dnnl_cpu_isa_t isa) {
+  // The widest first.
+  const std::pair<dnnl_cpu_isa_t, const char*> names[] = {
+      {dnnl_cpu_isa_avx512_core_amx, "avx512_core_amx"},
+      {dnnl_cpu_isa_avx512_core_bf16, "avx512_core_bf16"},
+      {dnnl_cpu_isa_avx512_core_vnni, "avx512_core_vnni"},
+      {dnnl_cpu_isa_avx512_core, "avx512_core"},
+      {dnnl_cpu_isa_avx2_vnni, "avx2_vnni"},
+      {dnnl_cpu_isa_avx2, "avx2"},
+      {dnnl_cpu_isa_avx, "avx"},
+      {dnnl_cpu_isa_sse41, "sse41"}};
+  for (const auto& [known, name] : names) {
+    if (Covers(isa, known)) return name;
   }
+  return absl::StrCat("isa_", static_cast<int>(isa));
+}
+
+}  // namespace
+
+OneDnnIsa EffectiveIsa() {
+  const dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
+  OneDnnIsa effective;
+  effective.name = IsaName(isa);
+  effective.has_vnni = Covers(isa, dnnl_cpu_isa_avx512_core_vnni) ||
+                       Covers(isa, dnnl_cpu_isa_avx2_vnni);
+  effective.has_bf16 = Covers(isa, dnnl_cpu_isa_avx512_core_bf16);
+  effective.has_amx = Covers(isa, dnnl_cpu_isa_avx512_core_amx);
+  return effective;
 }
 
 void SetPrimitiveCacheCapacity(int capacity) {

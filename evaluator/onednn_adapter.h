@@ -182,8 +182,18 @@ absl::Status ReorderNow(const Kernel& reorder, const void* source,
 
 // "2.6.3".
 std::string OneDnnVersion();
-// Widest ISA in use, for instance "avx512_core_amx".
-std::string OneDnnIsa();
+// What oneDNN may use of the machine: less than cpuid tells where the user set
+// ONEDNN_MAX_CPU_ISA.
+struct OneDnnIsa {
+  // oneDNN's name of the widest set, for instance "avx512_core_amx".
+  std::string name;
+  // 8-bit products summed in 32 bits. Without, u8 x s8 kernels sum pairs of
+  // products in 16 bits, which saturate.
+  bool has_vnni = false;
+  bool has_bf16 = false;
+  bool has_amx = false;
+};
+OneDnnIsa EffectiveIsa();
 // Primitives that oneDNN keeps for equal requests.
 void SetPrimitiveCacheCapacity(int capacity);
 

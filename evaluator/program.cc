@@ -1,5 +1,7 @@
 #include "evaluator/program.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
@@ -9,13 +11,27 @@
 
 namespace lathe {
 
+namespace {
+
+// Of x86-64.
+constexpr int64_t kHugePageBytes = int64_t{1} << 21;
+
+// Below a quarter of a huge page small pages do as well.
+constexpr int64_t kLeastHugeBytes = kHugePageBytes / 4;
+
+}  // namespace
+
 AlignedBytes::AlignedBytes(int64_t bytes) {
+  const int64_t alignment =
+      bytes < kLeastHugeBytes ? kBufferAlignment : kHugePageBytes;
   const int64_t rounded =
-      std::max<int64_t>(1, (bytes + kBufferAlignment - 1) / kBufferAlignment) *
-      kBufferAlignment;
-  data_.reset(
-      static_cast<char*>(std::aligned_alloc(kBufferAlignment, rounded)));
+      std::max<int64_t>(1, (bytes + alignment - 1) / alignment) * alignment;
+  data_.reset(static_cast<char*>(std::aligned_alloc(alignment, rounded)));
   if (data_ == nullptr) throw std::bad_alloc();
+  // Only a wish: without huge pages everything works, a little slower.
+  if (alignment == kHugePageBytes) {
+    madvise(data_.get(), rounded, MADV_HUGEPAGE);
+  }
   std::memset(data_.get(), 0, rounded);
 }
 

@@ -16,7 +16,8 @@
 
 namespace lathe {
 
-// Memory aligned for kernels, zeroed.
+// Memory aligned for kernels, zeroed; in huge pages where it is large and the
+// system has them: kernels run through megabytes of weights at every call.
 class AlignedBytes {
  public:
   explicit AlignedBytes(int64_t bytes = 0);

@@ -1,0 +1,257 @@
+#include "evaluator/vector_loops.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+namespace lathe {
+namespace {
+
+// Vectors of GCC and clang: the compiler splits them where registers are
+// narrower. Everything below is inlined into the functions of an instruction
+// set, and so compiled for it.
+constexpr int64_t kWidth = 16;
+typedef float Floats __attribute__((vector_size(kWidth * sizeof(float))));
+typedef int32_t Ints __attribute__((vector_size(kWidth * sizeof(int32_t))));
+typedef int8_t Bytes __attribute__((vector_size(kWidth)));
+
+[[gnu::always_inline]] inline void Load(const float* from, Floats& to) {
+  std::memcpy(&to, from, sizeof(to));
+}
+[[gnu::always_inline]] inline void Store(const Floats& from, float* to) {
+  std::memcpy(to, &from, sizeof(from));
+}
+
+// The same bits as numbers of another type.
+[[gnu::always_inline]] inline void SameBits(const Floats& from, Ints& to) {
+  std::memcpy(&to, &from, sizeof(from));
+}
+[[gnu::always_inline]] inline void SameBits(const Ints& from, Floats& to) {
+  std::memcpy(&to, &from, sizeof(from));
+}
+
+// The first `count` numbers, and `filler` behind them.
+[[gnu::always_inline]] inline void LoadSome(const float* from, int64_t count,
+                                            float filler, Floats& to) {
+  to = Floats{} + filler;
+  std::memcpy(&to, from, count * sizeof(float));
+}
+
+// Adding it to a small float leaves the nearest integer in the low bits.
+constexpr float kRounder = 12582912.0f;  // 1.5 * 2^23
+constexpr int32_t kRounderBits = 0x4b400000;
+
+// x = exp(x) for x <= 0, NaN stays NaN. 2^n * p(r) with |r| <= ln(2) / 2; the
+// polynomial is that of Cephes' expf.
+[[gnu::always_inline]] inline void ExpOfNegative(Floats& x) {
+  constexpr float kLeast = -87.0f;  // exp of less is denormal: taken for 0.
+  const Ints is_zero = x < kLeast;
+  const Floats shifted = x * 1.44269504f + kRounder;
+  const Floats n = shifted - kRounder;
+  const Floats r = x - n * 0.693359375f + n * 2.12194440e-4f;
+  Floats p = r * 1.9875691500e-4f + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * r * r + r + 1.0f;
+  Ints power;
+  SameBits(shifted, power);
+  power = (power - kRounderBits + 127) << 23;
+  Floats factor;
+  SameBits(power, factor);
+  x = is_zero ? Floats{} : p * factor;
+}
+
+[[gnu::always_inline]] inline float SumOf(const Floats& x) {
+  float sum = 0;
+  for (int64_t i = 0; i < kWidth; ++i) sum += x[i];
+  return sum;
+}
+
+[[gnu::always_inline]] inline float LargestOf(const float* in, int64_t size) {
+  constexpr float kNone = -std::numeric_limits<float>::infinity();
+  Floats most = Floats{} + kNone;
+  Floats x;
+  int64_t i = 0;
+  for (; i + kWidth <= size; i += kWidth) {
+    Load(in + i, x);
+    most = x > most ? x : most;
+  }
+  if (i < size) {
+    LoadSome(in + i, size - i, kNone, x);
+    most = x > most ? x : most;
+  }
+  float largest = most[0];
+  for (int64_t l = 1; l < kWidth; ++l) largest = std::max(largest, most[l]);
+  return largest;
+}
+
+[[gnu::always_inline]] inline void SoftmaxBody(const float* in, int64_t rows,
+                                               int64_t size, float* out) {
+  for (int64_t row = 0; row < rows; ++row, in += size, out += size) {
+    const float largest = LargestOf(in, size);
+    Floats sums = {};
+    Floats x;
+    int64_t i = 0;
+    for (; i + kWidth <= size; i += kWidth) {
+      Load(in + i, x);
+      x -= largest;
+      ExpOfNegative(x);
+      sums += x;
+      Store(x, out + i);
+    }
+    float sum = SumOf(sums);
+    if (i < size) {
+      LoadSome(in + i, size - i, largest, x);
+      x -= largest;
+      ExpOfNegative(x);
+      std::memcpy(out + i, &x, (size - i) * sizeof(float));
+      for (int64_t l = 0; l < size - i; ++l) sum += x[l];
+    }
+    const float factor = 1 / sum;
+    for (i = 0; i < size; ++i) out[i] *= factor;
+  }
+}
+
+// Pixels whose channels are put side by side at a time: they stay in the
+// nearest cache.
+constexpr int64_t kTile = 64;
+
+[[gnu::always_inline]] inline void LevelsOf(const float* in,
+                                            const ByteGrid& grid, char* out) {
+  Floats x;
+  Load(in, x);
+  x /= grid.scale;
+  x = x == x ? x : Floats{};
+  x = x < -600.0f ? Floats{} - 600.0f : x;
+  x = x > 600.0f ? Floats{} + 600.0f : x;
+  x += kRounder;
+  Ints level;
+  SameBits(x, level);
+  level += grid.zero_point - kRounderBits;
+  level = level < grid.least ? Ints{} + grid.least : level;
+  level = level > grid.least + 255 ? Ints{} + (grid.least + 255) : level;
+  const Bytes bytes = __builtin_convertvector(level, Bytes);
+  std::memcpy(out, &bytes, sizeof(bytes));
+}
+
+template <int64_t kChannels>
+[[gnu::always_inline]] inline void Interleave(const char (*tile)[kTile],
+                                              int64_t channels, int64_t count,
+                                              char* out) {
+  const int64_t width = kChannels > 0 ? kChannels : channels;
+  for (int64_t p = 0; p < count; ++p) {
+    for (int64_t c = 0; c < width; ++c) out[p * width + c] = tile[c][p];
+  }
+}
+
+[[gnu::always_inline]] inline void LevelsBody(const float* in, int64_t batch,
+                                              int64_t channels, int64_t pixels,
+                                              const ByteGrid& grid, char* out) {
+  char tile[kMostLevelChannels][kTile];
+  float last[kTile] = {};
+  for (int64_t n = 0; n < batch; ++n, in += channels * pixels) {
+    for (int64_t first = 0; first < pixels; first += kTile) {
+      const int64_t count = std::min(kTile, pixels - first);
+      for (int64_t c = 0; c < channels; ++c) {
+        const float* from = in + c * pixels + first;
+        if (count < kTile) {
+          std::memcpy(last, from, count * sizeof(float));
+          from = last;
+        }
+        for (int64_t p = 0; p < count; p += kWidth) {
+          LevelsOf(from + p, grid, tile[c] + p);
+        }
+      }
+      if (channels == 3) {
+        Interleave<3>(tile, channels, count, out);
+      } else {
+        Interleave<0>(tile, channels, count, out);
+      }
+      out += count * channels;
+    }
+  }
+}
+
+// ------------------------------------------------- for each instruction set
+
+__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma"))) void
+SoftmaxAvx512(const float* in, int64_t rows, int64_t size, float* out) {
+  SoftmaxBody(in, rows, size, out);
+}
+__attribute__((target("avx2,fma"))) void SoftmaxAvx2(const float* in,
+                                                     int64_t rows, int64_t size,
+                                                     float* out) {
+  SoftmaxBody(in, rows, size, out);
+}
+void SoftmaxPlain(const float* in, int64_t rows, int64_t size, float* out) {
+  SoftmaxBody(in, rows, size, out);
+}
+
+__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma"))) void
+LevelsAvx512(const float* in, int64_t batch, int64_t channels, int64_t pixels,
+             const ByteGrid& grid, char* out) {
+  LevelsBody(in, batch, channels, pixels, grid, out);
+}
+__attribute__((target("avx2,fma"))) void LevelsAvx2(
+    const float* in, int64_t batch, int64_t channels, int64_t pixels,
+    const ByteGrid& grid, char* out) {
+  LevelsBody(in, batch, channels, pixels, grid, out);
+}
+void LevelsPlain(const float* in, int64_t batch, int64_t channels,
+                 int64_t pixels, const ByteGrid& grid, char* out) {
+  LevelsBody(in, batch, channels, pixels, grid, out);
+}
+
+struct Loops {
+  const char* isa;
+  decltype(&SoftmaxPlain) softmax;
+  decltype(&LevelsPlain) levels;
+};
+
+Loops ChooseLoops() {
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+      __builtin_cpu_supports("avx512dq") &&
+      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma")) {
+    return {"avx512", SoftmaxAvx512, LevelsAvx512};
+  }
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+    return {"avx2", SoftmaxAvx2, LevelsAvx2};
+  }
+  return {"plain", SoftmaxPlain, LevelsPlain};
+}
+
+const Loops& ChosenLoops() {
+  static const Loops loops = ChooseLoops();
+  return loops;
+}
+
+// Threads cost some microseconds to start.
+constexpr int64_t kLeastForThreads = int64_t{1} << 15;
+
+}  // namespace
+
+void SoftmaxRows(const float* in, int64_t rows, int64_t size, float* out) {
+  const auto softmax = ChosenLoops().softmax;
+#pragma omp parallel for if (rows * size >= kLeastForThreads)
+  for (int64_t first = 0; first < rows; first += 16) {
+    softmax(in + first * size, std::min<int64_t>(16, rows - first), size,
+            out + first * size);
+  }
+}
+
+void LevelsChannelsLast(const float* in, int64_t batch, int64_t channels,
+                        int64_t pixels, const ByteGrid& grid, char* out) {
+  const auto levels = ChosenLoops().levels;
+  const int64_t sample = channels * pixels;
+#pragma omp parallel for if (batch > 1 && batch * sample >= kLeastForThreads)
+  for (int64_t n = 0; n < batch; ++n) {
+    levels(in + n * sample, 1, channels, pixels, grid, out + n * sample);
+  }
+}
+
+const char* VectorLoopIsa() { return ChosenLoops().isa; }
+
+}  // namespace lathe

@@ -1,0 +1,34 @@
+// Loops over contiguous floats that beat oneDNN's kernels, compiled for several
+// instruction sets; the widest that the machine has is taken.
+#ifndef LATHE_EVALUATOR_VECTOR_LOOPS_H_
+#define LATHE_EVALUATOR_VECTOR_LOOPS_H_
+
+#include <cstdint>
+
+namespace lathe {
+
+// Softmax over each of `rows` rows of `size` > 0 numbers. exp is right within
+// 2e-7 of itself. As by its formula a row with NaN, +infinity, or nothing but
+// -infinity becomes NaN. `out` may be `in`.
+void SoftmaxRows(const float* in, int64_t rows, int64_t size, float* out);
+
+// The grid that numbers are rounded to: level = round(number / scale) +
+// zero_point, halves to even, in [least, least + 255]; NaN becomes zero_point.
+struct ByteGrid {
+  float scale = 1;
+  int zero_point = 0;
+  int least = 0;
+};
+
+// `in` is [batch, channels, pixels], `out` [batch, pixels, channels] bytes.
+// REQUIRES: channels <= kMostLevelChannels.
+constexpr int64_t kMostLevelChannels = 16;
+void LevelsChannelsLast(const float* in, int64_t batch, int64_t channels,
+                        int64_t pixels, const ByteGrid& grid, char* out);
+
+// What the loops were compiled for: "avx512", "avx2" or "plain".
+const char* VectorLoopIsa();
+
+}  // namespace lathe
+
+#endif  // LATHE_EVALUATOR_VECTOR_LOOPS_H_
