@@ -23,6 +23,7 @@ struct RecurrentCase {
   bool has_bias = false;
   bool has_state = false;
   bool is_linear_before_reset = false;
+  int64_t batch = kBatch;
 };
 
 // All outputs of one recurrent node; the first also transposed and reshaped,
@@ -34,13 +35,13 @@ Graph MakeRecurrentGraph(const RecurrentCase& c, int seed) {
   const int64_t rows = (is_lstm ? 4 : 3) * kHidden;
   NodeSpec spec{
       c.op_type,
-      {b.Input({kSteps, kBatch, kInputs}),
+      {b.Input({kSteps, c.batch, kInputs}),
        b.Weights({directions, rows, kInputs}, 0.4f),
        b.Weights({directions, rows, kHidden}, 0.3f),
        c.has_bias ? b.Weights({directions, 2 * rows}, 0.5f) : kNoValue}};
   if (c.has_state) {
     spec.inputs.push_back(kNoValue);
-    const Shape state = {directions, kBatch, kHidden};
+    const Shape state = {directions, c.batch, kHidden};
     spec.inputs.push_back(b.Input(state));
     if (is_lstm) spec.inputs.push_back(b.Input(state));
   }
@@ -70,9 +71,12 @@ class Recurrent : public testing::TestWithParam<std::string> {};
 TEST_P(Recurrent, IsAKernelThatComputesWhatTheReferenceDoes) {
   int seed = 0;
   for (const char* direction : {"forward", "reverse", "bidirectional"}) {
-    for (int variant = 0; variant < 8; ++variant) {
-      const RecurrentCase c = {GetParam(), direction, (variant & 1) != 0,
-                               (variant & 2) != 0, (variant & 4) != 0};
+    for (int variant = 0; variant < 16; ++variant) {
+      // One sample has a loop of its own.
+      const RecurrentCase c = {
+          GetParam(),         direction,
+          (variant & 1) != 0, (variant & 2) != 0,
+          (variant & 4) != 0, (variant & 8) != 0 ? 1 : kBatch};
       if (GetParam() == "LSTM" && c.is_linear_before_reset) continue;
       SCOPED_TRACE(testing::Message() << direction << " variant " << variant);
       const Graph graph = MakeRecurrentGraph(c, ++seed);

@@ -1,10 +1,13 @@
 // LSTM and GRU.
+#include <algorithm>
 #include <array>
 #include <string>
 #include <utility>
 
 #include "base/status.h"
 #include "evaluator/lower_ops.h"
+#include "evaluator/lstm_loop.h"
+#include "evaluator/vector_loops.h"
 
 namespace lathe {
 namespace {
@@ -93,6 +96,7 @@ class RecurrentLowering {
   absl::StatusOr<bool> Run() {
     if (!HasFullLengths(context_, node_, sizes_.steps)) return false;
     FillSpec();
+    if (spec_.cell == Cell::kLstm && sizes_.batch == 1) return RunAsLoop();
     LATHE_ASSIGN_OR_RETURN(const Kernel kernel, MakeRecurrent(spec_));
     LATHE_ASSIGN_OR_RETURN(std::vector<Operand> operands, Operands(kernel));
     const Copy all = context_.NewCopy(FloatEncoding(), spec_.destination);
@@ -113,6 +117,106 @@ class RecurrentLowering {
   }
 
  private:
+  // One sample: a loop is faster than oneDNN.
+  absl::StatusOr<bool> RunAsLoop() {
+    LATHE_ASSIGN_OR_RETURN(const Copy source,
+                           context_.FetchPlain(node_.inputs[kSource]));
+    std::vector<Operand> operands = {Reads(source)};
+    for (Input input : {kFirstState, kFirstCell}) {
+      const ValueId value = InputOf(node_, input);
+      if (value == kNoValue) continue;
+      LATHE_ASSIGN_OR_RETURN(const Copy first, context_.FetchPlain(value));
+      operands.push_back(Reads(first));
+    }
+    const int64_t hidden = sizes_.hidden;
+    const Location work = context_.NewBuffer(
+        LstmWorkFloats(hidden) * static_cast<int64_t>(sizeof(float)),
+        /*is_persistent=*/false);
+    operands.push_back({work, /*is_written=*/true});
+    const Copy all = context_.NewCopy(FloatEncoding(), spec_.destination);
+    const Copy state = context_.NewCopy(FloatEncoding(), spec_.last_state);
+    const Copy cell = context_.NewCopy(FloatEncoding(), spec_.last_cell);
+    for (const Copy* copy : {&all, &state, &cell}) {
+      operands.push_back(Writes(*copy));
+    }
+    for (int64_t d = 0; d < sizes_.directions; ++d) {
+      const std::vector<float> packed = PackLstm(WeightsOf(d));
+      operands.push_back(
+          {context_.NewConstant(packed.data(), packed.size() * sizeof(float)),
+           /*is_written=*/false});
+    }
+    context_.AddLoop("lstm", VectorLoopIsa(), std::move(operands), LoopOfAll());
+    DefineAll(all);
+    DefineState(1, state);
+    DefineState(2, cell);
+    return true;
+  }
+
+  // What ONNX has for direction `d`.
+  LstmWeights WeightsOf(int64_t d) const {
+    const int64_t rows = sizes_.gates * sizes_.hidden;
+    const auto part = [&](Input input, int64_t size) {
+      const Tensor* tensor = context_.constant(InputOf(node_, input));
+      return tensor == nullptr
+                 ? absl::Span<const float>()
+                 : tensor->values<float>().subspan(d * size, size);
+    };
+    LstmWeights weights;
+    weights.inputs = sizes_.inputs;
+    weights.hidden = sizes_.hidden;
+    weights.source = part(kWeights, rows * sizes_.inputs);
+    weights.recurrence = part(kRecurrence, rows * sizes_.hidden);
+    const absl::Span<const float> bias = part(kBias, 2 * rows);
+    if (bias.empty()) return weights;
+    for (int64_t r = 0; r < rows; ++r) {
+      weights.bias.push_back(bias[r] + bias[rows + r]);
+    }
+    return weights;
+  }
+
+  // Operands: source, first state and cell where they are given, work, all
+  // states, last state and cell, and the weights of each direction.
+  Loop LoopOfAll() const {
+    const RecurrentSizes s = sizes_;
+    const bool has_state = InputOf(node_, kFirstState) != kNoValue;
+    const bool has_cell = InputOf(node_, kFirstCell) != kNoValue;
+    const bool starts_reverse =
+        node_.StringOr("direction", "forward") == "reverse";
+    return [=](absl::Span<char* const> operands) {
+      size_t next = 0;
+      const auto take = [&] {
+        return reinterpret_cast<float*>(operands[next++]);
+      };
+      const int64_t count = s.directions * s.hidden;
+      const float* source = take();
+      const float* first_state = has_state ? take() : nullptr;
+      const float* first_cell = has_cell ? take() : nullptr;
+      float* work = take();
+      float* all = take();
+      float* state = take();
+      float* cell = take();
+      const auto start = [count](const float* first, float* to) {
+        if (first != nullptr) {
+          std::copy_n(first, count, to);
+        } else {
+          std::fill_n(to, count, 0.0f);
+        }
+      };
+      start(first_state, state);
+      start(first_cell, cell);
+      for (int64_t d = 0; d < s.directions; ++d) {
+        LstmRun run = {s.steps, s.inputs, s.hidden, starts_reverse || d == 1};
+        run.source = source;
+        run.out = all + d * s.hidden;
+        run.out_stride = count;
+        run.state = state + d * s.hidden;
+        run.cell = cell + d * s.hidden;
+        RunLstm(run, take(), work);
+      }
+      return absl::OkStatus();
+    };
+  }
+
   static MemoryDesc Float(const Shape& shape) {
     return PlainDesc(shape, DataType::kFloat32);
   }
