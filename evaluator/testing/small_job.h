@@ -8,8 +8,8 @@
 
 #include "compressor/onnx.h"
 #include "compressor/testing/net_builder.h"
+#include "compressor/testing/open_sizes.h"
 #include "data/dataset.h"
-#include "onnx/onnx_pb.h"
 #include "proto/types.pb.h"
 
 namespace lathe {
@@ -38,16 +38,7 @@ inline Graph SmallNetwork(int64_t batch = kDynamic,
 
 // SmallNetwork's file with height and width left open.
 inline std::string SmallNetworkOfAnySize() {
-  onnx::ModelProto model;
-  model.ParseFromString(*SerializeOnnx(SmallNetwork()));
-  auto* shape = model.mutable_graph()
-                    ->mutable_input(0)
-                    ->mutable_type()
-                    ->mutable_tensor_type()
-                    ->mutable_shape();
-  shape->mutable_dim(2)->set_dim_param("height");
-  shape->mutable_dim(3)->set_dim_param("width");
-  return model.SerializeAsString();
+  return WithOpenImageSize(*SerializeOnnx(SmallNetwork()));
 }
 
 // `count` samples of [3, 8, 8], each class brighter in another part of the
