@@ -18,6 +18,8 @@ import unittest
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
+# Programs are started while calls are under way; nothing forks without exec.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 import grpc  # noqa: E402
 import lathe_system as lathe  # noqa: E402
 
@@ -74,8 +76,8 @@ class Client:
     def __init__(self, address, metadata=()):
         self.channel = grpc.insecure_channel(address, options=[
             ("grpc.use_local_subchannel_pool", 1), ("grpc.enable_http_proxy", 0),
-            ("grpc.max_reconnect_backoff_ms", 500), ("grpc.initial_reconnect_backoff_ms", 100),
-            ("grpc.min_reconnect_backoff_ms", 500)])
+            ("grpc.max_reconnect_backoff_ms", 200), ("grpc.initial_reconnect_backoff_ms", 50),
+            ("grpc.min_reconnect_backoff_ms", 2000)])
         self.search = Service(self.channel, search, "Search")
         self.workers = Service(self.channel, worker, "Workers")
         self.artifacts = Service(self.channel, artifact, "Artifacts")

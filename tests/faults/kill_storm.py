@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """kill -9 of the server and of workers, again and again, while they work.
 
-    tests/faults/kill_storm.py [--kills 1000] [--seed 1] [--workers 3] [--keep DIR]
+    tests/faults/kill_storm.py [--kills 1000] [--minutes M] [--seed 1] [--workers 3]
 
 Three kinds of work go on at once: workers of the real program with simulated
 evaluations (which are killed), two workers driven call by call here, which
@@ -23,7 +23,7 @@ import time
 import fault_system as f
 from fault_system import grpc, types
 
-TRIALS = 150
+TRIALS = 60
 
 
 class Storm:
@@ -50,8 +50,10 @@ class Storm:
                    (self.make_jobs, self.work, self.work, self.watch)]
         for thread in threads:
             thread.start()
-        while sum(self.kills.values()) < self.options.kills and not self.failures:
-            time.sleep(self.random.uniform(0, 0.25))
+        end = time.monotonic() + 60 * self.options.minutes
+        while (sum(self.kills.values()) < self.options.kills and not self.failures
+               and time.monotonic() < end):
+            time.sleep(self.random.uniform(0, 0.5))
             self.kill_something()
         self.is_over.set()
         for thread in threads:
@@ -221,6 +223,7 @@ class RealProfileWorker(f.ScriptedWorker):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=1000)
+    parser.add_argument("--minutes", type=float, default=600, help="most that it kills for")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=3)
     parser.add_argument("--keep", help="folder for the state and logs, kept")

@@ -182,7 +182,8 @@ class RefusedSync(f.FaultTest):
         self.assertEqual(self.service.server.popen.wait(timeout=20), 74)
         (self.folder / "fault").unlink()
         self.service.start_server()
-        self.assertEqual(retried(lambda: client.job(job)).counts.measured, 5)
+        # What was not answered may have reached the disk, or not.
+        self.assertIn(retried(lambda: client.job(job)).counts.measured, (5, 6))
         retried(lambda: one.register([lease.fence]))
         one.complete(lease)
         one.run(job)
