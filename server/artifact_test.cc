@@ -2,9 +2,11 @@
 #include <grpcpp/generic/generic_stub.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -162,6 +164,87 @@ TEST_F(Administration, TheServerTellsItsVersionAndCounts) {
   EXPECT_EQ(info.jobs(), 1);
   EXPECT_EQ(info.workers(), 1);
   EXPECT_FALSE(info.version().empty());
+}
+
+TEST_F(Artifacts, ABrokenWriteGoesOnWhereItStopped) {
+  StartServer();
+  const std::string bytes(300'000, 'x');
+  v1::WriteRequest request;
+  request.set_digest(Sha256Hex(bytes));
+  request.set_data(bytes.substr(0, 100'000));
+  {
+    const auto context = NewContext();
+    v1::WriteResponse response;
+    const auto writer = artifacts_->Write(context.get(), &response);
+    ASSERT_TRUE(writer->Write(request));
+    // The server has it before the stream breaks.
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    context->TryCancel();
+    EXPECT_FALSE(writer->Finish().ok());
+  }
+  v1::GetWriteStatusRequest ask;
+  ask.set_digest(request.digest());
+  v1::WriteStatus arrived;
+  EXPECT_TRUE(Eventually([&] {
+    return artifacts_->GetWriteStatus(NewContext().get(), ask, &arrived).ok() &&
+           arrived.committed_bytes() == 100'000;
+  }));
+  EXPECT_FALSE(arrived.is_complete());
+  const auto context = NewContext();
+  v1::WriteResponse response;
+  const auto writer = artifacts_->Write(context.get(), &response);
+  request.set_offset(arrived.committed_bytes());
+  request.set_data(bytes.substr(arrived.committed_bytes()));
+  writer->Write(request);
+  writer->WritesDone();
+  const grpc::Status status = writer->Finish();
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  EXPECT_EQ(response.bytes(), 300'000);
+  ASSERT_TRUE(
+      artifacts_->GetWriteStatus(NewContext().get(), ask, &arrived).ok());
+  EXPECT_TRUE(arrived.is_complete());
+}
+
+TEST_F(Administration, ACordonedWorkerGetsNothingUntilItIsLetInAgain) {
+  StartServer();
+  ScriptedWorker worker = NewWorker();
+  v1::CordonWorkerRequest request;
+  request.set_name(worker.name());
+  request.set_is_cordoned(true);
+  google::protobuf::Empty done;
+  ASSERT_TRUE(admin_->CordonWorker(NewContext().get(), request, &done).ok());
+  CreateJob(Spec(/*trials=*/1));
+  EXPECT_TRUE(worker.Lease(1, absl::Milliseconds(50)).empty());
+  // It stays so when the worker registers again, and the server restarts.
+  StopServer();
+  StartServer();
+  ScriptedWorker again = NewWorker(worker.session());
+  EXPECT_TRUE(again.Lease(1, absl::Milliseconds(50)).empty());
+  request.set_is_cordoned(false);
+  ASSERT_TRUE(admin_->CordonWorker(NewContext().get(), request, &done).ok());
+  EXPECT_EQ(again.Lease().size(), 1u);
+  request.set_name("workers/99");
+  EXPECT_EQ(
+      ErrorOf(admin_->CordonWorker(NewContext().get(), request, &done)).reason,
+      "WORKER_NOT_FOUND");
+}
+
+TEST_F(Administration, TheCheckFindsNothingWrongAndGarbageStaysForItsTime) {
+  StartServer();
+  ScriptedWorker worker = NewWorker();
+  const std::string job = CreateJob(Spec(/*trials=*/20));
+  RunToEnd(worker, job);
+  v1::CheckIntegrityRequest check;
+  check.set_reads_blobs(true);
+  v1::CheckIntegrityResponse found;
+  ASSERT_TRUE(admin_->CheckIntegrity(NewContext().get(), check, &found).ok());
+  EXPECT_EQ(found.problems_size(), 0) << found.problems(0);
+  EXPECT_EQ(found.jobs(), 1);
+  EXPECT_EQ(found.trials(), 20);
+  Upload("garbage, but new");
+  v1::CollectGarbageResponse removed;
+  ASSERT_TRUE(admin_->CollectGarbage(NewContext().get(), {}, &removed).ok());
+  EXPECT_EQ(removed.blobs(), 0);
 }
 
 TEST_F(Administration, DrainingAnUnknownWorkerIsAnError) {

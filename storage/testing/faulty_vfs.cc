@@ -98,7 +98,7 @@ int Next(bool is_sync) {
   State& state = Shared();
   absl::MutexLock lock(&state.mu);
   const int64_t number = ++state.operations;
-  const VfsFault& fault = state.fault;
+  const VfsFault fault = state.fault;
   switch (fault.kind) {
     case VfsFault::Kind::kNone:
       return SQLITE_OK;

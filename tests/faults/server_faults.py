@@ -156,6 +156,20 @@ class ServerFaults(f.FaultTest):
         self.assertEqual(clients[0].job(job).counts.leased, 1)
         self.check()
 
+    def test_16_a_hundred_workers_that_fetch_at_once_are_served(self):
+        clients = [self.service.client() for _ in range(100)]
+        data = self.random.randbytes(4_000_000)
+        digest = clients[0].upload(data)
+        before = self.service.memory_bytes()
+        streams = [client.artifacts.Read(f.artifact.ReadRequest(digest=digest), timeout=60,
+                                         wait_for_ready=True) for client in clients]
+        first = [next(stream) for stream in streams]  # All are open at once.
+        # A chunk or two for each, not the blob for each.
+        self.assertLess(self.service.memory_bytes(), before + (350 << 20))
+        for chunk, stream in zip(first, streams):
+            self.assertEqual(chunk.data + b"".join(c.data for c in stream), data)
+        self.check()
+
     def test_24_told_to_end_it_ends_open_streams_and_polls(self):
         client = self.service.client()
         job = client.create_job(trials=5)
