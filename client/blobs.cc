@@ -72,7 +72,7 @@ absl::Status WriteRest(v1::Artifacts::Stub& stub, const std::string& digest,
     grpc::ClientContext context;
     context.set_deadline(absl::ToChronoTime(
         absl::Now() + WithTimeFor(options, bytes.size()).call_timeout));
-    const absl::Status status =
+    absl::Status status =
         FromGrpc(WriteOnce(stub, context, digest, bytes, offset));
     if (offset > 0 &&
         (absl::IsInvalidArgument(status) || absl::IsOutOfRange(status))) {
@@ -109,7 +109,7 @@ absl::Status DownloadRest(v1::Artifacts::Stub& stub, absl::string_view digest,
   while (true) {
     const size_t before = blob.size();
     // A read of 256 MiB must fit into one attempt's deadline.
-    const absl::Status status = CallWithRetry(
+    absl::Status status = CallWithRetry(
         WithTimeFor(options, 256 << 20), [&](grpc::ClientContext& context) {
           return ReadRest(stub, context, digest, blob);
         });

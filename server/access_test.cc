@@ -153,14 +153,18 @@ TEST_F(Tokens, LinesOfOtherFormsAreRefusedByNumber) {
   const std::string digest(64, 'a');
   const std::string time = "2027-01-01T00:00:00Z";
   EXPECT_EQ(ParseTokens("")->size(), 0u);
-  EXPECT_EQ(
-      ParseTokens("# c\n\n a user " + time + " " + digest + " # x\r\n")->size(),
-      1u);
+  EXPECT_EQ(ParseTokens(
+                absl::StrCat("# c\n\n a user ", time, " ", digest, " # x\r\n"))
+                ->size(),
+            1u);
   for (const std::string& line :
-       {std::string("alice"), "alice king " + time + " " + digest,
-        "al/ice user " + time + " " + digest, "a user tomorrow " + digest,
-        "a user " + time + " abc", "a user " + time + " " + digest + " x",
-        "a user " + time + " " + digest + "\nb user " + time + " " + digest}) {
+       {std::string("alice"), absl::StrCat("alice king ", time, " ", digest),
+        absl::StrCat("al/ice user ", time, " ", digest),
+        absl::StrCat("a user tomorrow ", digest),
+        absl::StrCat("a user ", time, " abc"),
+        absl::StrCat("a user ", time, " ", digest, " x"),
+        absl::StrCat("a user ", time, " ", digest, "\nb user ", time, " ",
+                     digest)}) {
     const absl::Status status = ParseTokens("\n" + line).status();
     EXPECT_TRUE(absl::IsInvalidArgument(status)) << line;
     EXPECT_THAT(std::string(status.message()), HasSubstr("line ")) << line;

@@ -113,7 +113,7 @@ absl::Status CallGate::Serve(
     const google::protobuf::Message& request,
     absl::FunctionRef<absl::Status(const Caller&)> work) {
   LATHE_ASSIGN_OR_RETURN(const Caller caller, Admit(context, method));
-  const absl::Status status = work(caller);
+  absl::Status status = work(caller);
   Note(caller, method, ResourceOf(request), status);
   return status;
 }

@@ -70,6 +70,7 @@ class Storm:
 
     def kill_something(self):
         if self.random.random() < 0.5:
+            self.wait_for_work()
             self.service.server.kill()
             self.service.start_server()
             self.kills["server"] += 1
@@ -81,6 +82,16 @@ class Storm:
         self.service.workers.remove(victim)
         self.start_worker_as_new()
         self.kills["worker"] += 1
+
+    def wait_for_work(self):
+        """A server that dies before anybody found it again tests little: until
+        leases are granted, and some moment more."""
+        def newest():
+            return self.service.query("SELECT ifnull(max(fence), 0) FROM attempts")[0][0]
+        before, deadline = newest(), time.monotonic() + 6
+        while newest() < before + 3 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        time.sleep(self.random.uniform(0, 0.3))
 
     def start_worker_as_new(self):
         # Logs and caches are by number; a new number for every process.
