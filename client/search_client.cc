@@ -78,6 +78,12 @@ absl::Status SearchClient::DeleteJob(absl::string_view name) const {
       .status();
 }
 
+absl::StatusOr<v1::JobExplanation> SearchClient::ExplainJob(
+    absl::string_view name) const {
+  return CallUnary(*stub_, &v1::Search::Stub::ExplainJob, Named(name),
+                   options_);
+}
+
 absl::StatusOr<std::vector<v1::Trial>> SearchClient::ListTrials(
     absl::string_view job) const {
   std::vector<v1::Trial> trials;

@@ -37,6 +37,7 @@ class SearchClient {
   absl::StatusOr<v1::Job> ResumeJob(absl::string_view name) const;
   absl::StatusOr<v1::Job> CancelJob(absl::string_view name) const;
   absl::Status DeleteJob(absl::string_view name) const;
+  absl::StatusOr<v1::JobExplanation> ExplainJob(absl::string_view name) const;
 
   // All of a job's, by number.
   absl::StatusOr<std::vector<v1::Trial>> ListTrials(

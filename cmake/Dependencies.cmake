@@ -36,6 +36,13 @@ add_library(lathe_third_party_onednn INTERFACE)
 target_include_directories(lathe_third_party_onednn SYSTEM INTERFACE ${DNNL_INCLUDE_DIR})
 target_link_libraries(lathe_third_party_onednn INTERFACE ${DNNL_LIBRARY})
 
+# prometheus-cpp: its CMake package wants what only its push gateway and its
+# page use.
+find_library(PROMETHEUS_CORE_LIBRARY prometheus-cpp-core REQUIRED)
+add_library(lathe_third_party_prometheus INTERFACE)
+target_link_libraries(lathe_third_party_prometheus INTERFACE
+                      ${PROMETHEUS_CORE_LIBRARY})
+
 # libtorch: its CMake package adds flags to every target of the tree and looks
 # for CUDA; the two libraries are enough.
 if(LATHE_TORCH)

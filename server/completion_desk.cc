@@ -24,7 +24,7 @@ bool IsBaseline(absl::string_view trial) {
   return absl::EndsWith(trial, "/trials/0");
 }
 
-// The state when nothing is known of earlier attempts.
+// The state when nothing is known of earlier attempts, or they do not matter.
 v1::TrialState StateWithoutHistory(const v1::Outcome& outcome) {
   if (outcome.kind() == v1::MEASURED) return v1::TRIAL_MEASURED;
   if (outcome.kind() == v1::INFEASIBLE) return v1::TRIAL_INFEASIBLE;
@@ -62,7 +62,9 @@ absl::StatusOr<v1::CompleteTrialResponse> CompletionDesk::Complete(
       check.ok() ? request : Rejected(request, check);
   // Without a lease this repeats an earlier call, or comes too late.
   v1::TrialState state = StateWithoutHistory(counted.outcome());
-  if (lease.has_value()) {
+  const v1::OutcomeKind kind = counted.outcome().kind();
+  const bool is_settled = kind == v1::MEASURED || kind == v1::INFEASIBLE;
+  if (lease.has_value() && !is_settled) {
     LATHE_ASSIGN_OR_RETURN(state, NextState(counted, lease->trial));
   }
   LATHE_ASSIGN_OR_RETURN(const CompletionResult result, Store(counted, state));
@@ -142,6 +144,7 @@ absl::StatusOr<CompletionResult> CompletionDesk::Store(
 
 absl::Status CompletionDesk::Follow(const v1::CompleteTrialRequest& request,
                                     const v1::Trial& trial) {
+  parts_.metrics->CountOutcome(request.outcome());
   parts_.signals->job_changed(JobOfTrial(trial.name()));
   if (trial.state() == v1::TRIAL_PENDING) {
     LATHE_LOG(kInfo) << trial.name() << ": "
@@ -179,6 +182,7 @@ absl::Status CompletionDesk::BlameOthers(
     if (!worker.has_value()) continue;
     LATHE_LOG(kWarning) << *worker
                         << " is cordoned: trials that it failed pass elsewhere";
+    parts_.metrics->CountCordonedWorker();
     LATHE_RETURN_IF_ERROR(parts_.store->SetCordoned(*worker, true));
     parts_.signals->workers_changed();
   }
@@ -187,9 +191,7 @@ absl::Status CompletionDesk::BlameOthers(
 
 absl::StatusOr<bool> CompletionDesk::IsArtifactWanted(const v1::Trial& trial) {
   if (trial.state() != v1::TRIAL_MEASURED) return false;
-  LATHE_ASSIGN_OR_RETURN(const v1::Job job,
-                         parts_.store->GetJob(JobOfTrial(trial.name())));
-  return parts_.frontiers->Add(job, trial);
+  return parts_.frontiers->Add(JobOfTrial(trial.name()), trial);
 }
 
 absl::Status CompletionDesk::Attach(const v1::AttachArtifactRequest& request) {

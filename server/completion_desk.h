@@ -10,6 +10,7 @@
 #include "proto/worker.pb.h"
 #include "server/frontier_tracker.h"
 #include "server/lease_table.h"
+#include "server/metrics.h"
 #include "server/retry_holds.h"
 #include "server/signals.h"
 #include "server/worker_registry.h"
@@ -27,6 +28,7 @@ struct CompletionParts {
   FrontierTracker* frontiers = nullptr;
   RetryHolds* holds = nullptr;
   const Signals* signals = nullptr;
+  Metrics* metrics = nullptr;
 };
 
 // Ends attempts: checks the outcome, decides by the trial's earlier attempts

@@ -2,32 +2,27 @@
 #ifndef LATHE_SERVER_FRONTIER_TRACKER_H_
 #define LATHE_SERVER_FRONTIER_TRACKER_H_
 
+#include <cstdint>
 #include <map>
 #include <string>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/types/span.h"
+#include "agent/growing_frontier.h"
 #include "proto/types.pb.h"
 #include "storage/store.h"
 
 namespace lathe {
 
-// A trial as far as frontiers look at it: without plan and layers.
-v1::Trial FrontierPoint(const v1::Trial& trial);
-
-// Those of `trials` that are on the frontier of `objectives` or on that of
-// latency and size together: what a user may ask to have exported, whichever
-// bounds are given. Ascending by trial number.
-std::vector<v1::Trial> ExportableTrials(
-    absl::Span<const v1::Trial> trials,
-    absl::Span<const std::string> objectives);
-
-// The exportable trials of every job that completes trials, in memory, so that
-// a completion need not read all trials. Thread-safe.
+// The frontiers of every job in use, one for each choice of axes, in memory, so
+// that neither a completion nor a query reads all trials. A trial on any of
+// them is exportable: what a user may ask for, whichever bounds are given.
+// Jobs are named "jobs/{job}". Thread-safe.
 class FrontierTracker {
  public:
   // `store` must outlive this.
@@ -35,23 +30,36 @@ class FrontierTracker {
 
   // Takes in a measured trial of the job; again with the same trial changes
   // nothing. Whether it is exportable now.
-  absl::StatusOr<bool> Add(const v1::Job& job, const v1::Trial& trial)
+  absl::StatusOr<bool> Add(absl::string_view job, const v1::Trial& trial)
       ABSL_LOCKS_EXCLUDED(mu_);
 
   // Whether a new trial with the measurement of `trial`, of whichever job,
   // would be, without taking it in.
-  absl::StatusOr<bool> WouldEnter(const v1::Job& job, const v1::Trial& trial)
+  absl::StatusOr<bool> WouldEnter(absl::string_view job, const v1::Trial& trial)
+      ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Numbers of the trials on the frontier of `objectives`, ascending.
+  absl::StatusOr<std::vector<int64_t>> Frontier(
+      absl::string_view job, absl::Span<const std::string> objectives)
+      ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Numbers of the exportable trials, ascending.
+  absl::StatusOr<std::vector<int64_t>> Exportable(absl::string_view job)
       ABSL_LOCKS_EXCLUDED(mu_);
 
   void Forget(absl::string_view job) ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
+  // By latency, by size, and by both.
+  using Frontiers = std::vector<GrowingFrontier>;
+
   // Reads the job's trials on its first use.
-  absl::Status Load(const v1::Job& job) ABSL_LOCKS_EXCLUDED(mu_);
+  absl::Status Load(absl::string_view job) ABSL_LOCKS_EXCLUDED(mu_);
+  Frontiers& Of(absl::string_view job) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   Store& store_;
   absl::Mutex mu_;
-  std::map<std::string, std::vector<v1::Trial>, std::less<>> members_
+  std::map<std::string, Frontiers, std::less<>> frontiers_
       ABSL_GUARDED_BY(mu_);  // By job.
 };
 

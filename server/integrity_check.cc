@@ -33,7 +33,7 @@ absl::Status CheckFrontier(Store& store, const v1::Job& job,
   std::vector<v1::Trial> points;
   for (const v1::Trial& trial : trials) {
     if (trial.learn_sequence() > 0 && trial.state() == v1::TRIAL_MEASURED) {
-      points.push_back(FrontierPoint(trial));
+      points.push_back(trial);
     }
   }
   const std::vector<std::string> objectives(job.spec().objectives().begin(),

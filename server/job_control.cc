@@ -85,10 +85,14 @@ absl::Status JobControl::Finish(absl::string_view job) {
   return Set(job, v1::DONE, "").status();
 }
 
-absl::StatusOr<v1::Trial> JobControl::AddTrial(absl::string_view job,
-                                               const v1::Proposal& proposal) {
+absl::Status JobControl::AddTrials(absl::string_view job,
+                                   absl::Span<const v1::Proposal> proposals) {
   absl::MutexLock lock(&mu_);
-  return Add(job, proposal);
+  const absl::Status added =
+      store_.AddTrials(job, proposals, absl::Now()).status();
+  if (!added.ok()) return WithReasons(added, kReasons);
+  signals_.job_changed(std::string(job));
+  return absl::OkStatus();
 }
 
 absl::StatusOr<v1::Trial> JobControl::AddReusedTrial(

@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/types/span.h"
 #include "proto/types.pb.h"
 #include "server/lease_table.h"
 #include "server/signals.h"
@@ -38,9 +39,9 @@ class JobControl {
       ABSL_LOCKS_EXCLUDED(mu_);
   // Ends the job unless a trial is pending or leased.
   absl::Status Finish(absl::string_view job) ABSL_LOCKS_EXCLUDED(mu_);
-  // Adds a trial; no job finishes in between.
-  absl::StatusOr<v1::Trial> AddTrial(absl::string_view job,
-                                     const v1::Proposal& proposal)
+  // Adds trials, in one transaction; no job finishes in between.
+  absl::Status AddTrials(absl::string_view job,
+                         absl::Span<const v1::Proposal> proposals)
       ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status Fail(absl::string_view job, absl::string_view reason)
       ABSL_LOCKS_EXCLUDED(mu_);

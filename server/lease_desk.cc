@@ -28,22 +28,25 @@ bool HasTimeFor(const v1::LeaseTrialsRequest& request,
              kLeastLifetimeEvaluations * session.longest_evaluation_seconds;
 }
 
-std::string ProfileKey(const v1::HardwareProfile& profile) {
-  return absl::StrCat(profile.cpu(), "\n", profile.isa(), "\n",
-                      profile.onednn());
-}
+// Calls that one transaction takes in: it holds up other writers for some
+// milliseconds.
+constexpr size_t kMostGrantsAtOnce = 128;
+// Jobs of which leases are granted now are few; a kilobyte each.
+constexpr size_t kMostKnownJobs = 1000;
 
 }  // namespace
 
 LeaseDesk::LeaseDesk(Store* store, LeaseTable* leases, WorkerRegistry* workers,
                      JobControl* control, RetryHolds* holds,
-                     const Signals* signals, const LeaseTimes& times)
+                     const Signals* signals, Metrics* metrics,
+                     const LeaseTimes& times)
     : store_(*store),
       leases_(*leases),
       workers_(*workers),
       control_(*control),
       holds_(*holds),
       signals_(*signals),
+      metrics_(*metrics),
       times_(times),
       thread_([this] { ServeParked(); }) {}
 
@@ -116,12 +119,11 @@ std::set<std::string> LeaseDesk::HeldFrom(absl::string_view session) {
   return holds_.HeldFrom(session, workers_.CountActive(now), now);
 }
 
-absl::StatusOr<std::vector<GrantedLease>> LeaseDesk::Grant(
-    const LeaseCall& call, const v1::HardwareProfile& profile) {
-  absl::ReaderMutexLock gate(&control_.grant_gate());
-  return store_.GrantLeases(call.request.session(), profile,
-                            call.request.slots(), absl::Now(),
-                            HeldFrom(call.request.session()));
+bool LeaseDesk::MayLease(const LeaseCall& call,
+                         const WorkerRegistry::Session& worker) {
+  const bool is_ending = !HasTimeFor(call.request, worker);
+  workers_.NoteEnding(call.request.session(), is_ending);
+  return !worker.is_closed && !is_ending;
 }
 
 absl::StatusOr<v1::LeaseTrialsResponse> LeaseDesk::TryGrant(
@@ -129,11 +131,15 @@ absl::StatusOr<v1::LeaseTrialsResponse> LeaseDesk::TryGrant(
   const std::string& session = call.request.session();
   LATHE_ASSIGN_OR_RETURN(const WorkerRegistry::Session worker,
                          workers_.Hear(session, SteadyNow()));
-  if (worker.is_closed || !HasTimeFor(call.request, worker)) {
-    return v1::LeaseTrialsResponse();
+  if (!MayLease(call, worker)) return v1::LeaseTrialsResponse();
+  std::vector<GrantedLease> granted;
+  {
+    absl::ReaderMutexLock gate(&control_.grant_gate());
+    LATHE_ASSIGN_OR_RETURN(
+        granted,
+        store_.GrantLeases(session, worker.profile, call.request.slots(),
+                           absl::Now(), HeldFrom(session)));
   }
-  LATHE_ASSIGN_OR_RETURN(const std::vector<GrantedLease> granted,
-                         Grant(call, worker.profile));
   LATHE_ASSIGN_OR_RETURN(v1::LeaseTrialsResponse response,
                          Announce(granted, session));
   if (granted.empty() || !call.is_gone()) return response;
@@ -146,6 +152,7 @@ absl::StatusOr<v1::LeaseTrialsResponse> LeaseDesk::TryGrant(
 absl::StatusOr<v1::LeaseTrialsResponse> LeaseDesk::Announce(
     const std::vector<GrantedLease>& granted, const std::string& session) {
   const absl::Time expires_at = SteadyNow() + times_.ttl;
+  metrics_.CountLeases(static_cast<int>(granted.size()));
   for (const GrantedLease& lease : granted) {
     leases_.Add(lease.fence, session, lease.trial.name(), expires_at);
   }
@@ -161,20 +168,39 @@ absl::StatusOr<v1::LeaseTrialsResponse> LeaseDesk::Announce(
 absl::Status LeaseDesk::FillLease(const GrantedLease& granted,
                                   v1::Lease& lease) {
   const std::string job_name = JobOfTrial(granted.trial.name());
-  LATHE_ASSIGN_OR_RETURN(const v1::Job job, store_.GetJob(job_name));
+  LATHE_ASSIGN_OR_RETURN(const v1::JobState state,
+                         store_.GetJobState(job_name));
   // Ended between the grant and the table: its worker is told to stop.
-  if (IsFinal(job.state())) {
+  if (IsFinal(state)) {
     LATHE_RETURN_IF_ERROR(store_.EndAttempts(leases_.Unwant(job_name),
                                              "the job has ended", absl::Now()));
   }
   lease.set_fence(granted.fence);
   lease.set_trial(granted.trial.name());
-  *lease.mutable_spec() = job.spec();
+  LATHE_ASSIGN_OR_RETURN(const JobTerms terms, TermsOf(job_name));
+  *lease.mutable_spec() = terms.spec;
   *lease.mutable_plan() = granted.trial.proposal().plan();
   lease.set_trial_number(granted.trial.number());
-  lease.set_activation_stats_digest(job.baseline().activation_stats_digest());
+  lease.set_activation_stats_digest(terms.activation_stats_digest);
   lease.set_ttl_seconds(absl::ToDoubleSeconds(times_.ttl));
   return absl::OkStatus();
+}
+
+absl::StatusOr<LeaseDesk::JobTerms> LeaseDesk::TermsOf(const std::string& job) {
+  {
+    absl::MutexLock lock(&terms_mu_);
+    const auto known = terms_.find(job);
+    if (known != terms_.end()) return known->second;
+  }
+  LATHE_ASSIGN_OR_RETURN(v1::Job read, store_.GetJob(job));
+  JobTerms terms;
+  terms.spec = std::move(*read.mutable_spec());
+  terms.activation_stats_digest = read.baseline().activation_stats_digest();
+  if (!read.has_baseline()) return terms;
+  absl::MutexLock lock(&terms_mu_);
+  if (terms_.size() >= kMostKnownJobs) terms_.clear();
+  terms_[job] = terms;
+  return terms;
 }
 
 void LeaseDesk::ServeParked() {
@@ -199,14 +225,14 @@ absl::Time LeaseDesk::ServeOnce() {
   }
   const bool has_news = generation != served_generation_;
   served_generation_ = generation;
-  std::set<std::string> dry_profiles;
   std::vector<LeaseCall> waiting;
-  absl::Time next_look = absl::InfiniteFuture();
   for (LeaseCall& call : calls) {
-    if (AnswerIfOver(call)) continue;
-    if (has_news && AnswerIfGranted(call, dry_profiles)) continue;
+    if (!AnswerIfOver(call)) waiting.push_back(std::move(call));
+  }
+  if (has_news) waiting = AnswerGranted(std::move(waiting));
+  absl::Time next_look = absl::InfiniteFuture();
+  for (const LeaseCall& call : waiting) {
     next_look = std::min(next_look, call.deadline);
-    waiting.push_back(std::move(call));
   }
   ParkAgain(std::move(waiting));
   return next_look;
@@ -222,27 +248,73 @@ bool LeaseDesk::AnswerIfOver(LeaseCall& call) {
   return true;
 }
 
-bool LeaseDesk::AnswerIfGranted(LeaseCall& call,
-                                std::set<std::string>& dry_profiles) {
+std::optional<LeaseWish> LeaseDesk::WishOf(LeaseCall& call) {
   const absl::StatusOr<WorkerRegistry::Session> worker =
       workers_.Hear(call.request.session(), SteadyNow());
-  if (worker.ok() && worker->is_draining) {
+  if (!worker.ok()) {
+    std::exchange(call.answer, nullptr)(worker.status());
+    return std::nullopt;
+  }
+  if (worker->is_draining) {
     // It hears that it is to drain when it renews, and then ends.
-    call.answer(v1::LeaseTrialsResponse());
-    return true;
+    std::exchange(call.answer, nullptr)(v1::LeaseTrialsResponse());
+    return std::nullopt;
   }
-  const std::string profile = worker.ok() ? ProfileKey(worker->profile) : "";
-  if (dry_profiles.count(profile) > 0) return false;
-  absl::StatusOr<v1::LeaseTrialsResponse> response = TryGrant(call);
-  if (!response.ok() || response->leases_size() > 0) {
-    call.answer(std::move(response));
-    return true;
+  if (!MayLease(call, *worker)) return std::nullopt;
+  return LeaseWish{call.request.session(), worker->profile,
+                   call.request.slots(), HeldFrom(call.request.session())};
+}
+
+std::vector<LeaseCall> LeaseDesk::AnswerGranted(std::vector<LeaseCall> calls) {
+  std::vector<LeaseCall> waiting;
+  std::vector<LeaseCall> asking;
+  std::vector<LeaseWish> wishes;
+  for (LeaseCall& call : calls) {
+    std::optional<LeaseWish> wish;
+    if (wishes.size() < kMostGrantsAtOnce) wish = WishOf(call);
+    if (wish.has_value()) {
+      wishes.push_back(*std::move(wish));
+      asking.push_back(std::move(call));
+    } else if (call.answer != nullptr) {
+      waiting.push_back(std::move(call));
+    }
   }
-  if (!worker->is_closed && HasTimeFor(call.request, *worker) &&
-      HeldFrom(call.request.session()).empty()) {
-    dry_profiles.insert(profile);
+  if (wishes.empty()) return waiting;
+  absl::StatusOr<std::vector<std::vector<GrantedLease>>> granted;
+  {
+    absl::ReaderMutexLock gate(&control_.grant_gate());
+    granted = store_.GrantToAll(wishes, absl::Now());
   }
-  return false;
+  std::vector<LeaseCall> unserved;
+  for (size_t i = 0; i < asking.size(); ++i) {
+    if (!granted.ok()) {
+      asking[i].answer(granted.status());
+    } else if ((*granted)[i].empty()) {
+      unserved.push_back(std::move(asking[i]));
+    } else {
+      AnswerWith(asking[i], (*granted)[i]);
+    }
+  }
+  // All got something: there may be more for those that did not ask.
+  if (unserved.empty() && !waiting.empty()) NotifyPending();
+  // In their order: those that asked came first.
+  unserved.insert(unserved.end(), std::make_move_iterator(waiting.begin()),
+                  std::make_move_iterator(waiting.end()));
+  return unserved;
+}
+
+void LeaseDesk::AnswerWith(LeaseCall& call,
+                           const std::vector<GrantedLease>& granted) {
+  absl::StatusOr<v1::LeaseTrialsResponse> response =
+      Announce(granted, call.request.session());
+  if (response.ok() && call.is_gone()) {
+    std::vector<int64_t> fences;
+    for (const GrantedLease& lease : granted) fences.push_back(lease.fence);
+    // What cannot be given back now expires.
+    Release(fences, "the worker left").IgnoreError();
+    response = absl::CancelledError("the caller left");
+  }
+  call.answer(std::move(response));
 }
 
 void LeaseDesk::ParkAgain(std::vector<LeaseCall> calls) {
@@ -296,6 +368,7 @@ void LeaseDesk::Sweep(absl::Time now) {
   for (const HeldLease& lease : expired) {
     signals_.job_changed(JobOfTrial(lease.trial));
   }
+  metrics_.CountEndedLeases("expired", static_cast<int>(expired.size()));
   signals_.trials_pending();
 }
 
@@ -307,6 +380,7 @@ absl::Status LeaseDesk::Release(absl::Span<const int64_t> fences,
     if (lease.has_value()) jobs.insert(JobOfTrial(lease->trial));
   }
   LATHE_RETURN_IF_ERROR(store_.EndAttempts(fences, why, absl::Now()));
+  metrics_.CountEndedLeases(why, static_cast<int>(fences.size()));
   for (const int64_t fence : fences) leases_.Remove(fence);
   for (const std::string& job : jobs) signals_.job_changed(job);
   signals_.trials_pending();

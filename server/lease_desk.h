@@ -4,7 +4,8 @@
 
 #include <cstdint>
 #include <functional>
-#include <set>
+#include <map>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -19,6 +20,7 @@
 #include "proto/worker.pb.h"
 #include "server/job_control.h"
 #include "server/lease_table.h"
+#include "server/metrics.h"
 #include "server/retry_holds.h"
 #include "server/signals.h"
 #include "server/steady.h"
@@ -39,15 +41,15 @@ struct LeaseCall {
 };
 
 // Callers that find no work are parked and tried again, in their order, when
-// trials become pending; of callers with one hardware profile only as many as
-// there is work for, so that a thousand idle workers cost one transaction.
+// trials become pending: many in one transaction, and of callers with one
+// hardware profile only as many as there is work for.
 // Thread-safe.
 class LeaseDesk {
  public:
   // All must outlive this.
   LeaseDesk(Store* store, LeaseTable* leases, WorkerRegistry* workers,
             JobControl* control, RetryHolds* holds, const Signals* signals,
-            const LeaseTimes& times);
+            Metrics* metrics, const LeaseTimes& times);
   ~LeaseDesk();
   LeaseDesk(const LeaseDesk&) = delete;
   LeaseDesk& operator=(const LeaseDesk&) = delete;
@@ -74,13 +76,21 @@ class LeaseDesk {
  private:
   // Trials that failed lately and are not for this session now.
   std::set<std::string> HeldFrom(absl::string_view session);
-  absl::StatusOr<std::vector<GrantedLease>> Grant(
-      const LeaseCall& call, const v1::HardwareProfile& profile);
+  // Notes what the session says of its time; whether it may get leases.
+  bool MayLease(const LeaseCall& call, const WorkerRegistry::Session& worker);
   // The leases that the call can have now; none is not an error.
   absl::StatusOr<v1::LeaseTrialsResponse> TryGrant(const LeaseCall& call);
   absl::StatusOr<v1::LeaseTrialsResponse> Announce(
       const std::vector<GrantedLease>& granted, const std::string& session);
-  absl::Status FillLease(const GrantedLease& granted, v1::Lease& lease);
+  absl::Status FillLease(const GrantedLease& granted, v1::Lease& lease)
+      ABSL_LOCKS_EXCLUDED(terms_mu_);
+  // What all leases of a job say of it; read once its baseline stands.
+  struct JobTerms {
+    v1::JobSpec spec;
+    std::string activation_stats_digest;
+  };
+  absl::StatusOr<JobTerms> TermsOf(const std::string& job)
+      ABSL_LOCKS_EXCLUDED(terms_mu_);
   // False when the call was not parked because there was news after
   // `generation`; then it is to be tried again.
   bool Park(LeaseCall& call, int64_t generation) ABSL_LOCKS_EXCLUDED(mu_);
@@ -92,9 +102,14 @@ class LeaseDesk {
   absl::Time ServeOnce() ABSL_LOCKS_EXCLUDED(mu_);
   // Answers a call whose caller left or whose time is over.
   bool AnswerIfOver(LeaseCall& call);
-  // Answers a call that gets a lease, or whose worker drains; notes the
-  // profile of one that gets none.
-  bool AnswerIfGranted(LeaseCall& call, std::set<std::string>& dry_profiles);
+  // What a call wishes for, or nothing when it can have no lease now. Answers
+  // a call that is to wait no more: then `call.answer` is null.
+  std::optional<LeaseWish> WishOf(LeaseCall& call);
+  // Grants what there is to calls, in one transaction, and answers those that
+  // get something; returns the others.
+  std::vector<LeaseCall> AnswerGranted(std::vector<LeaseCall> calls);
+  // Tells `granted` to the caller, or takes it back when that has left.
+  void AnswerWith(LeaseCall& call, const std::vector<GrantedLease>& granted);
   void ParkAgain(std::vector<LeaseCall> calls) ABSL_LOCKS_EXCLUDED(mu_);
 
   Store& store_;
@@ -103,6 +118,7 @@ class LeaseDesk {
   JobControl& control_;
   RetryHolds& holds_;
   const Signals& signals_;
+  Metrics& metrics_;
   const LeaseTimes times_;
   Wakeup wakeup_;
 
@@ -112,6 +128,9 @@ class LeaseDesk {
   // Counts NotifyPending, so that none is missed between looking and parking.
   int64_t generation_ ABSL_GUARDED_BY(mu_) = 0;
   std::vector<LeaseCall> parked_ ABSL_GUARDED_BY(mu_);
+
+  absl::Mutex terms_mu_;
+  std::map<std::string, JobTerms> terms_ ABSL_GUARDED_BY(terms_mu_);  // By job.
 
   int64_t served_generation_ = 0;  // Used by the thread only.
   std::thread thread_;             // Last: it uses all of the above.

@@ -35,6 +35,8 @@ constexpr absl::Duration kShutdownGrace = absl::Seconds(5);
 struct Flags {
   ServerOptions server;
   int workers = 0;
+  std::string log_level = "info";
+  bool logs_json = false;
   bool exits_with_parent = false;
   double lease_seconds = absl::ToDoubleSeconds(LeaseTimes().ttl);
   double keep_jobs_days = 0;
@@ -92,6 +94,14 @@ void AddFlags(CLI::App& app, Flags& flags) {
                "Check the state folder, which no server may use, and end");
   app.add_flag("--check-blobs", flags.reads_blobs,
                "As --check; reads every blob, too");
+  app.add_option("--http", flags.server.http,
+                 "Address to serve metrics on, for Prometheus (/metrics)")
+      ->type_name("HOST:PORT");
+  app.add_option("--log-level", flags.log_level,
+                 "debug, info, warning, error or off")
+      ->check(CLI::IsMember({"debug", "info", "warning", "error", "off"}))
+      ->capture_default_str();
+  app.add_flag("--log-json", flags.logs_json, "Log one JSON object a line");
   // For programs that start a server of their own.
   app.add_flag("--exit-with-parent", flags.exits_with_parent)->group("");
 }
@@ -154,6 +164,9 @@ int Serve(const Flags& flags, const sigset_t& end_signals) {
   std::optional<LocalWorkers> workers;
   if (flags.workers > 0) {
     workers.emplace(WorkerCommand(flags, (*server)->address()), flags.workers);
+  }
+  if ((*server)->http_port() != 0) {
+    LATHE_LOG(kInfo) << "metrics on port " << (*server)->http_port();
   }
   std::printf("listening on %s\n", (*server)->address().c_str());
   std::fflush(stdout);
@@ -294,6 +307,8 @@ int Main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }
+  SetLogLevel(ParseLogLevel(flags.log_level).value());
+  if (flags.logs_json) SetLogFormat(LogFormat::kJson);
   if (token->parsed()) return MakeToken(token_flags);
   if (restore->parsed()) return RunRestore(restore_flags);
   return RunServer(flags, parent);

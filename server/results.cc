@@ -1,5 +1,6 @@
 #include "server/results.h"
 
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
@@ -8,31 +9,24 @@
 #include "agent/frontier.h"
 #include "base/status.h"
 #include "server/errors.h"
-#include "server/frontier_tracker.h"
 #include "server/job_requests.h"
 #include "server/job_spec_check.h"
 
 namespace lathe {
 namespace {
 
-// A job's measured trials, trial 0 first.
-absl::StatusOr<std::vector<v1::Trial>> MeasuredTrials(const v1::Job& job,
-                                                      Store& store) {
-  LATHE_ASSIGN_OR_RETURN(std::vector<v1::Trial> trials,
-                         store.AllTrials(job.name()));
-  std::vector<v1::Trial> measured;
-  for (v1::Trial& trial : trials) {
-    if (trial.state() == v1::TRIAL_MEASURED) {
-      measured.push_back(std::move(trial));
-    }
-  }
-  if (measured.empty() || measured[0].number() != 0) {
+absl::StatusOr<v1::Trial> MeasuredBaseline(const std::string& job,
+                                           Store& store) {
+  absl::StatusOr<v1::Trial> baseline =
+      store.GetTrial(absl::StrCat(job, "/trials/0"));
+  if (absl::IsNotFound(baseline.status()) ||
+      (baseline.ok() && baseline->state() != v1::TRIAL_MEASURED)) {
     return MakeError(absl::StatusCode::kFailedPrecondition, "NOTHING_MEASURED",
-                     absl::StrCat(job.name(),
+                     absl::StrCat(job,
                                   ": no trial was measured yet; try again "
                                   "when trial 0 is"));
   }
-  return measured;
+  return baseline;
 }
 
 std::vector<std::string> ObjectivesOf(const v1::Job& job) {
@@ -42,36 +36,47 @@ std::vector<std::string> ObjectivesOf(const v1::Job& job) {
 }  // namespace
 
 absl::StatusOr<v1::Frontier> ReadFrontier(const v1::GetFrontierRequest& request,
-                                          Store& store) {
+                                          Store& store,
+                                          FrontierTracker& frontiers) {
   std::vector<std::string> objectives(request.objectives().begin(),
                                       request.objectives().end());
   LATHE_RETURN_IF_ERROR(CheckObjectives(objectives));
   LATHE_ASSIGN_OR_RETURN(const v1::Job job, FindJob(store, request.name()));
-  LATHE_ASSIGN_OR_RETURN(const std::vector<v1::Trial> measured,
-                         MeasuredTrials(job, store));
-  if (objectives.empty()) objectives = ObjectivesOf(job);
   v1::Frontier frontier;
-  *frontier.mutable_baseline() = measured[0];
-  std::vector<v1::Trial> members;
-  for (const int i : ParetoFrontier(measured, objectives)) {
-    *frontier.add_trials() = measured[i];
-    members.push_back(measured[i]);
+  LATHE_ASSIGN_OR_RETURN(*frontier.mutable_baseline(),
+                         MeasuredBaseline(job.name(), store));
+  if (objectives.empty()) objectives = ObjectivesOf(job);
+  LATHE_ASSIGN_OR_RETURN(const std::vector<int64_t> numbers,
+                         frontiers.Frontier(job.name(), objectives));
+  LATHE_ASSIGN_OR_RETURN(std::vector<v1::Trial> members,
+                         store.GetTrials(job.name(), numbers));
+  frontier.set_hypervolume(
+      Hypervolume(members, frontier.baseline().measurement()));
+  for (const int i : ParetoFrontier(members, objectives)) {
+    *frontier.add_trials() = std::move(members[i]);
   }
-  frontier.set_hypervolume(Hypervolume(members, measured[0].measurement()));
   return frontier;
 }
 
 absl::StatusOr<v1::BestConfiguration> FindBestConfiguration(
-    const v1::GetBestConfigurationRequest& request, Store& store) {
+    const v1::GetBestConfigurationRequest& request, Store& store,
+    FrontierTracker& frontiers) {
   LATHE_RETURN_IF_ERROR(CheckBounds(request));
   LATHE_ASSIGN_OR_RETURN(const v1::Job job, FindJob(store, request.name()));
-  LATHE_ASSIGN_OR_RETURN(const std::vector<v1::Trial> measured,
-                         MeasuredTrials(job, store));
-  const v1::Measurement& baseline = measured[0].measurement();
-  v1::BestConfiguration best = BestWithin(
-      ExportableTrials(measured, ObjectivesOf(job)), baseline, request);
-  if (best.has_trial()) return best;
-  return BestWithin(measured, baseline, request);
+  LATHE_ASSIGN_OR_RETURN(const v1::Trial baseline,
+                         MeasuredBaseline(job.name(), store));
+  LATHE_ASSIGN_OR_RETURN(const std::vector<int64_t> numbers,
+                         frontiers.Exportable(job.name()));
+  LATHE_ASSIGN_OR_RETURN(const std::vector<v1::Trial> exportable,
+                         store.GetTrials(job.name(), numbers));
+  v1::BestConfiguration best =
+      BestWithin(exportable, baseline.measurement(), request);
+  // What an exportable trial dominates meets no bound that it does not meet;
+  // but its intervals may be narrower.
+  if (best.has_trial() || !request.is_confident()) return best;
+  LATHE_ASSIGN_OR_RETURN(const std::vector<v1::Trial> all,
+                         store.AllTrials(job.name()));
+  return BestWithin(all, baseline.measurement(), request);
 }
 
 }  // namespace lathe

@@ -4,6 +4,7 @@
 
 #include "absl/status/statusor.h"
 #include "proto/search.pb.h"
+#include "server/frontier_tracker.h"
 #include "storage/store.h"
 
 namespace lathe {
@@ -13,14 +14,16 @@ namespace lathe {
 //   InvalidArgument (FIELD_INVALID) - an objective that is not known.
 //   FailedPrecondition (NOTHING_MEASURED) - trial 0 is not measured yet.
 absl::StatusOr<v1::Frontier> ReadFrontier(const v1::GetFrontierRequest& request,
-                                          Store& store);
+                                          Store& store,
+                                          FrontierTracker& frontiers);
 
-// Picks among the trials whose models are kept; only when none of those meets
-// the bounds, among all.
+// Picks among the trials whose models are kept; only when confidence is asked
+// for and none of those meets the bounds, among all.
 //
 // Errors: as ReadFrontier; InvalidArgument (FIELD_INVALID) - see CheckBounds.
 absl::StatusOr<v1::BestConfiguration> FindBestConfiguration(
-    const v1::GetBestConfigurationRequest& request, Store& store);
+    const v1::GetBestConfigurationRequest& request, Store& store,
+    FrontierTracker& frontiers);
 
 }  // namespace lathe
 

@@ -23,6 +23,7 @@ struct Method {
 constexpr Method kMethods[] = {
     {"Search.CreateJob", kUsers, true},
     {"Search.GetJob", kReaders, false},
+    {"Search.ExplainJob", kReaders, false},
     {"Search.ListJobs", kReaders, false},
     {"Search.PauseJob", kUsers, true},
     {"Search.ResumeJob", kUsers, true},

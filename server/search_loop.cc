@@ -1,13 +1,13 @@
 #include "server/search_loop.h"
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 #include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "agent/agent.h"
-#include "agent/frontier.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "proto/names.h"
@@ -25,6 +25,10 @@ constexpr int kPendingPerWorker = 2;
 constexpr int kLeastPending = 2;
 // One trial in so many may come from earlier jobs.
 constexpr int64_t kWarmStartShare = 4;
+// The agent learns, or proposes, for about so long at a time (one result or
+// proposal at least): enough for one transaction to take in many from a quick
+// agent, short against what a worker with another trial at hand would notice.
+constexpr absl::Duration kThoughtSlice = absl::Milliseconds(20);
 
 int64_t CountAll(const v1::TrialCounts& counts) {
   return counts.pending() + counts.leased() + counts.measured() +
@@ -50,12 +54,36 @@ void SearchLoop::RequestStop() {
   wakeup_.Set();
 }
 
+SearchLoopStatus SearchLoop::status() const {
+  absl::MutexLock lock(&status_mu_);
+  return status_;
+}
+
+void SearchLoop::BeginThought() {
+  absl::MutexLock lock(&status_mu_);
+  status_.thinking_since = SteadyNow();
+}
+
+void SearchLoop::EndThought(absl::string_view thought) {
+  absl::MutexLock lock(&status_mu_);
+  parts_.metrics->ObserveThought(thought,
+                                 SteadyNow() - *status_.thinking_since);
+  status_.thinking_since.reset();
+}
+
+void SearchLoop::SetError(const absl::Status& error) {
+  absl::MutexLock lock(&status_mu_);
+  status_.error = error.ok() ? "" : error.ToString();
+}
+
 void SearchLoop::Run() {
   while (!is_stopping_) {
     const absl::StatusOr<Next> next = Step();
+    SetError(next.status());
     if (!next.ok()) {
       if (absl::IsNotFound(next.status())) break;  // The job was deleted.
       LATHE_LOG(kWarning) << job_ << ": " << next.status();
+      parts_.metrics->CountSearchError();
       WaitAfterError();
       continue;
     }
@@ -69,6 +97,7 @@ void SearchLoop::Run() {
 void SearchLoop::WaitAfterError() {
   // What the agent was told may not be what was stored.
   driver_.reset();
+  unlearned_.clear();
   const absl::Time until = SteadyNow() + kWaitAfterError;
   while (!is_stopping_ && SteadyNow() < until) wakeup_.WaitUntil(until);
 }
@@ -89,10 +118,16 @@ absl::StatusOr<SearchLoop::Next> SearchLoop::Step() {
     LATHE_ASSIGN_OR_RETURN(const bool is_made, MakeDriver(job));
     return is_made ? Next::kGoOn : Next::kEnd;
   }
-  LATHE_ASSIGN_OR_RETURN(const std::vector<v1::Trial> unlearned,
-                         parts_.store->Unlearned(job_));
-  if (!unlearned.empty()) {
-    LATHE_RETURN_IF_ERROR(Learn(job, unlearned));
+  if (unlearned_.empty()) {
+    LATHE_ASSIGN_OR_RETURN(std::vector<v1::Trial> unlearned,
+                           parts_.store->Unlearned(job_));
+    unlearned_.assign(std::make_move_iterator(unlearned.begin()),
+                      std::make_move_iterator(unlearned.end()));
+  }
+  const bool proposes_first =
+      has_learned_since_proposal_ && IsShortOfTrials(job);
+  if (!unlearned_.empty() && !proposes_first) {
+    LATHE_RETURN_IF_ERROR(LearnSome());
     return Next::kGoOn;
   }
   return job.state() == v1::PAUSED ? Next::kWait : ProposeOrEnd(job);
@@ -103,7 +138,7 @@ absl::Status SearchLoop::AddBaselineTrial() {
   // are not known here yet.
   v1::Proposal proposal;
   proposal.set_source(kBaselineSource);
-  LATHE_RETURN_IF_ERROR(parts_.control->AddTrial(job_, proposal).status());
+  LATHE_RETURN_IF_ERROR(parts_.control->AddTrials(job_, {proposal}));
   parts_.signals->trials_pending();
   return absl::OkStatus();
 }
@@ -143,15 +178,17 @@ absl::StatusOr<bool> SearchLoop::MakeDriver(const v1::Job& job) {
   exhausted_after_.reset();
   auto driver =
       std::make_unique<AgentDriver>(*std::move(agent), job.baseline().space());
+  BeginThought();
   const int differences = driver->Replay(trials);
+  EndThought("replay");
   if (differences > 0) {
     LATHE_LOG(kWarning) << job_ << ": on replay the agent proposed "
                         << differences
                         << " other plans than are stored; those stored count";
   }
-  frontier_.clear();
+  frontier_.emplace(ObjectivesOf(job));
   for (const v1::Trial& trial : trials) {
-    if (trial.learn_sequence() > 0) AddToFrontier(job, trial);
+    if (trial.learn_sequence() > 0) frontier_->Add(trial);
   }
   driver_ = std::move(driver);
   if (trials.size() == 1) LATHE_RETURN_IF_ERROR(AddWarmStart(job));
@@ -193,36 +230,40 @@ absl::Status SearchLoop::AddWarmStart(const v1::Job& job) {
   // Spread over the frontiers, which are ordered.
   const size_t count = std::min(most, proposals.size());
   for (size_t i = 0; i < count; ++i) {
-    LATHE_RETURN_IF_ERROR(
-        AddProposal(job, proposals[i * proposals.size() / count]));
+    const v1::Proposal& proposal = proposals[i * proposals.size() / count];
+    LATHE_ASSIGN_OR_RETURN(const std::optional<v1::Trial> source,
+                           FindReusable(job, proposal));
+    std::vector<v1::Proposal> fresh = {proposal};
+    LATHE_RETURN_IF_ERROR(source.has_value() ? AddReused(proposal, *source)
+                                             : AddNew(fresh));
   }
   return absl::OkStatus();
 }
 
-void SearchLoop::AddToFrontier(const v1::Job& job, const v1::Trial& trial) {
-  if (trial.state() != v1::TRIAL_MEASURED) return;
-  frontier_.push_back(FrontierPoint(trial));
-  std::vector<v1::Trial> kept;
-  for (const int i : ParetoFrontier(frontier_, ObjectivesOf(job))) {
-    kept.push_back(frontier_[i]);
-  }
-  frontier_ = std::move(kept);
+bool SearchLoop::IsShortOfTrials(const v1::Job& job) const {
+  const v1::TrialCounts& counts = job.counts();
+  return job.state() != v1::PAUSED && CountAll(counts) < job.spec().trials() &&
+         exhausted_after_ != driver_->learned() &&
+         counts.pending() < parts_.workers->CountActive(SteadyNow());
 }
 
-absl::Status SearchLoop::Learn(const v1::Job& job,
-                               const std::vector<v1::Trial>& unlearned) {
+absl::Status SearchLoop::LearnSome() {
+  const absl::Time until = SteadyNow() + kThoughtSlice;
   std::vector<Learned> learned;
-  for (const v1::Trial& trial : unlearned) {
+  BeginThought();
+  do {
+    const v1::Trial& trial = unlearned_.front();
     Learned& row = learned.emplace_back();
     row.trial_name = trial.name();
     row.reward = driver_->Learn(trial);
     row.learn_sequence = driver_->learned();
-    AddToFrontier(job, trial);
-  }
-  std::vector<int64_t> frontier;
-  for (const v1::Trial& trial : frontier_) frontier.push_back(trial.number());
-  std::sort(frontier.begin(), frontier.end());
-  LATHE_RETURN_IF_ERROR(parts_.store->RecordLearned(job_, learned, frontier));
+    frontier_->Add(trial);
+    unlearned_.pop_front();
+  } while (!unlearned_.empty() && SteadyNow() < until);
+  EndThought("learn");
+  has_learned_since_proposal_ = true;
+  LATHE_RETURN_IF_ERROR(
+      parts_.store->RecordLearned(job_, learned, frontier_->Numbers()));
   parts_.signals->job_changed(job_);
   return absl::OkStatus();
 }
@@ -230,47 +271,68 @@ absl::Status SearchLoop::Learn(const v1::Job& job,
 absl::StatusOr<SearchLoop::Next> SearchLoop::ProposeOrEnd(const v1::Job& job) {
   const v1::TrialCounts& counts = job.counts();
   const bool is_exhausted = exhausted_after_ == driver_->learned();
-  if (CountAll(counts) < job.spec().trials() && !is_exhausted) {
+  const int64_t left = job.spec().trials() - CountAll(counts);
+  if (left > 0 && !is_exhausted) {
     const int workers = parts_.workers->CountActive(SteadyNow());
     const int wanted = std::max(kLeastPending, kPendingPerWorker * workers);
-    return counts.pending() < wanted ? ProposeOne(job) : Next::kWait;
+    if (counts.pending() >= wanted) return Next::kWait;
+    return ProposeSome(job, std::min(left, wanted - counts.pending()));
   }
   if (counts.pending() + counts.leased() > 0) return Next::kWait;
   LATHE_RETURN_IF_ERROR(parts_.control->Finish(job_));
   return Next::kGoOn;
 }
 
-absl::StatusOr<SearchLoop::Next> SearchLoop::ProposeOne(const v1::Job& job) {
-  const absl::StatusOr<v1::Proposal> proposal = driver_->Propose();
-  if (absl::IsOutOfRange(proposal.status())) {
-    exhausted_after_ = driver_->learned();
-    return Next::kGoOn;
+absl::StatusOr<SearchLoop::Next> SearchLoop::ProposeSome(const v1::Job& job,
+                                                         int64_t wanted) {
+  const absl::Time until = SteadyNow() + kThoughtSlice;
+  std::vector<v1::Proposal> fresh;
+  has_learned_since_proposal_ = false;
+  for (int64_t i = 0; i < wanted && (i == 0 || SteadyNow() < until); ++i) {
+    BeginThought();
+    absl::StatusOr<v1::Proposal> proposal = driver_->Propose();
+    EndThought("propose");
+    if (absl::IsOutOfRange(proposal.status())) {
+      exhausted_after_ = driver_->learned();
+      break;
+    }
+    const absl::Status usable =
+        proposal.ok() ? ValidatePlan(job.baseline().space(), proposal->plan())
+                      : proposal.status();
+    if (!usable.ok()) return FailForProposal(usable);
+    LATHE_ASSIGN_OR_RETURN(const std::optional<v1::Trial> source,
+                           FindReusable(job, *proposal));
+    if (source.has_value()) {
+      LATHE_RETURN_IF_ERROR(AddNew(fresh));
+      LATHE_RETURN_IF_ERROR(AddReused(*proposal, *source));
+    } else {
+      fresh.push_back(*std::move(proposal));
+    }
   }
-  const absl::Status usable =
-      proposal.ok() ? ValidatePlan(job.baseline().space(), proposal->plan())
-                    : proposal.status();
-  if (usable.ok()) {
-    LATHE_RETURN_IF_ERROR(AddProposal(job, *proposal));
-    return Next::kGoOn;
-  }
+  LATHE_RETURN_IF_ERROR(AddNew(fresh));
+  return Next::kGoOn;
+}
+
+absl::StatusOr<SearchLoop::Next> SearchLoop::FailForProposal(
+    const absl::Status& why) {
   // It would do the same again.
   LATHE_RETURN_IF_ERROR(parts_.control->Fail(
       job_,
-      absl::StrCat("the agent made no usable proposal: ", usable.message())));
+      absl::StrCat("the agent made no usable proposal: ", why.message())));
   return Next::kEnd;
 }
 
-absl::Status SearchLoop::AddProposal(const v1::Job& job,
-                                     const v1::Proposal& proposal) {
-  LATHE_ASSIGN_OR_RETURN(const std::optional<v1::Trial> source,
-                         FindReusable(job, proposal));
-  if (source.has_value()) {
-    LATHE_ASSIGN_OR_RETURN(
-        const v1::Trial reused,
-        parts_.control->AddReusedTrial(job_, proposal, *source));
-    return parts_.frontiers->Add(job, reused).status();
-  }
-  LATHE_RETURN_IF_ERROR(parts_.control->AddTrial(job_, proposal).status());
+absl::Status SearchLoop::AddReused(const v1::Proposal& proposal,
+                                   const v1::Trial& source) {
+  LATHE_ASSIGN_OR_RETURN(const v1::Trial reused, parts_.control->AddReusedTrial(
+                                                     job_, proposal, source));
+  return parts_.frontiers->Add(job_, reused).status();
+}
+
+absl::Status SearchLoop::AddNew(std::vector<v1::Proposal>& proposals) {
+  if (proposals.empty()) return absl::OkStatus();
+  LATHE_RETURN_IF_ERROR(parts_.control->AddTrials(job_, proposals));
+  proposals.clear();
   parts_.signals->trials_pending();
   return absl::OkStatus();
 }
@@ -287,7 +349,7 @@ absl::StatusOr<std::optional<v1::Trial>> SearchLoop::FindReusable(
   }
   // On the frontier it would need a model that nobody has kept.
   LATHE_ASSIGN_OR_RETURN(const bool would_enter,
-                         parts_.frontiers->WouldEnter(job, *source));
+                         parts_.frontiers->WouldEnter(job_, *source));
   if (would_enter) return std::nullopt;
   return source;
 }

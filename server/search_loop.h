@@ -4,17 +4,24 @@
 
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
+#include "agent/growing_frontier.h"
 #include "server/agent_driver.h"
 #include "server/frontier_tracker.h"
 #include "server/job_control.h"
+#include "server/job_explanation.h"
+#include "server/metrics.h"
 #include "server/signals.h"
 #include "server/steady.h"
 #include "server/worker_registry.h"
@@ -29,6 +36,7 @@ struct SearchLoopParts {
   FrontierTracker* frontiers = nullptr;
   WorkerRegistry* workers = nullptr;
   const Signals* signals = nullptr;
+  Metrics* metrics = nullptr;
 };
 
 // Runs on a thread of its own, so that a thinking agent holds up nobody. All
@@ -37,8 +45,10 @@ struct SearchLoopParts {
 //
 // Trial 0 comes first. Once that is measured the loop keeps two trials per
 // active worker (at least two) pending until the job's trials are used, and
-// lets the agent learn every trial that ends, in the order of ending. A plan
-// that was measured before in the same circumstances is not measured again.
+// lets the agent learn every trial that ends, in the order of ending. Where
+// both are to be done it does a little of each in turn, so that no worker waits
+// for a slow learner. A plan that was measured before in the same circumstances
+// is not measured again.
 //
 // The job ends DONE when its trials are final, or when the agent has nothing
 // more to propose; FAILED when trial 0 cannot be measured or the agent cannot
@@ -58,11 +68,17 @@ class SearchLoop {
   void Wake() { wakeup_.Set(); }
   // Whether the job has ended, or was deleted. Thread-safe.
   bool has_ended() const { return has_ended_; }
+  // Thread-safe.
+  SearchLoopStatus status() const ABSL_LOCKS_EXCLUDED(status_mu_);
 
  private:
   enum class Next { kGoOn, kWait, kEnd };
 
   void Run();
+  // Tells the status, and at the end the metrics, that the agent thinks.
+  void BeginThought() ABSL_LOCKS_EXCLUDED(status_mu_);
+  void EndThought(absl::string_view thought) ABSL_LOCKS_EXCLUDED(status_mu_);
+  void SetError(const absl::Status& error) ABSL_LOCKS_EXCLUDED(status_mu_);
   void WaitAfterError();
   // One small step of the search; nothing is lost when it fails.
   absl::StatusOr<Next> Step();
@@ -70,16 +86,22 @@ class SearchLoop {
   absl::StatusOr<Next> StepBeforeBaseline();
   // Makes the agent and replays it. False when the job failed by that.
   absl::StatusOr<bool> MakeDriver(const v1::Job& job);
-  absl::Status Learn(const v1::Job& job,
-                     const std::vector<v1::Trial>& unlearned);
-  void AddToFrontier(const v1::Job& job, const v1::Trial& trial);
+  // Whether workers are about to run out of trials that the agent could
+  // propose.
+  bool IsShortOfTrials(const v1::Job& job) const;
+  // Lets the agent learn from `unlearned_` for a moment.
+  absl::Status LearnSome();
   absl::StatusOr<Next> ProposeOrEnd(const v1::Job& job);
-  absl::StatusOr<Next> ProposeOne(const v1::Job& job);
+  // Proposes up to `wanted` trials, for a moment.
+  absl::StatusOr<Next> ProposeSome(const v1::Job& job, int64_t wanted);
+  absl::StatusOr<Next> FailForProposal(const absl::Status& why);
+  // Adds proposals in their order, so that a replay makes the same calls.
+  absl::Status AddReused(const v1::Proposal& proposal, const v1::Trial& source);
+  absl::Status AddNew(std::vector<v1::Proposal>& proposals);
   // Takes over plans of earlier jobs' frontiers.
   absl::Status AddWarmStart(const v1::Job& job);
   absl::StatusOr<std::vector<v1::Proposal>> WarmStartProposals(
       const v1::Job& job);
-  absl::Status AddProposal(const v1::Job& job, const v1::Proposal& proposal);
   absl::StatusOr<std::optional<v1::Trial>> FindReusable(
       const v1::Job& job, const v1::Proposal& proposal);
 
@@ -89,10 +111,16 @@ class SearchLoop {
   std::atomic<bool> is_stopping_{false};
   std::atomic<bool> has_ended_{false};
 
+  mutable absl::Mutex status_mu_;
+  SearchLoopStatus status_ ABSL_GUARDED_BY(status_mu_);
+
   // Used by the thread only. All but `driver_` are set with it.
   std::unique_ptr<AgentDriver> driver_;
   v1::Measurement baseline_;
-  std::vector<v1::Trial> frontier_;  // Of the job's objectives.
+  std::optional<GrowingFrontier> frontier_;  // Of the job's objectives.
+  // Read from the store and not yet learned, in order.
+  std::deque<v1::Trial> unlearned_;
+  bool has_learned_since_proposal_ = true;
   // The agent had nothing to propose after this many results.
   std::optional<int64_t> exhausted_after_;
 

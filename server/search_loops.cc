@@ -48,6 +48,12 @@ void SearchLoops::Wake(const std::string& job) {
   if (it != loops_.end()) it->second->Wake();
 }
 
+SearchLoopStatus SearchLoops::StatusOf(const std::string& job) {
+  absl::MutexLock lock(&mu_);
+  const auto it = loops_.find(job);
+  return it == loops_.end() ? SearchLoopStatus() : it->second->status();
+}
+
 void SearchLoops::WakeAll() {
   absl::MutexLock lock(&mu_);
   for (auto& [job, loop] : loops_) loop->Wake();

@@ -25,6 +25,8 @@ class SearchLoops {
   // Starts a job's loop unless it runs.
   void Start(const std::string& job) ABSL_LOCKS_EXCLUDED(mu_);
   void Wake(const std::string& job) ABSL_LOCKS_EXCLUDED(mu_);
+  // Of a loop that does not run: nothing.
+  SearchLoopStatus StatusOf(const std::string& job) ABSL_LOCKS_EXCLUDED(mu_);
   void WakeAll() ABSL_LOCKS_EXCLUDED(mu_);
   // Ends all loops; none starts any more.
   void Stop() ABSL_LOCKS_EXCLUDED(mu_);

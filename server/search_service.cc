@@ -5,8 +5,10 @@
 
 #include "base/status.h"
 #include "server/errors.h"
+#include "server/job_explanation.h"
 #include "server/job_requests.h"
 #include "server/results.h"
+#include "server/steady.h"
 #include "server/unary_call.h"
 #include "server/watch_reactor.h"
 
@@ -93,6 +95,24 @@ ServerUnaryReactor* SearchService::DeleteJob(CallbackServerContext* context,
       });
 }
 
+ServerUnaryReactor* SearchService::ExplainJob(CallbackServerContext* context,
+                                              const v1::GetJobRequest* request,
+                                              v1::JobExplanation* response) {
+  return RunUnary(context, *parts_.gate, "Search.ExplainJob", request,
+                  [this, request, response]() -> absl::Status {
+                    LATHE_ASSIGN_OR_RETURN(
+                        JobCircumstances circumstances,
+                        ReadCircumstances(request->name(), *parts_.store));
+                    circumstances.now = SteadyNow();
+                    circumstances.workers = parts_.workers->List(
+                        parts_.leases->CountBySession(), circumstances.now);
+                    circumstances.loop =
+                        parts_.loops->StatusOf(request->name());
+                    *response = ExplainCircumstances(circumstances);
+                    return absl::OkStatus();
+                  });
+}
+
 grpc::ServerWriteReactor<v1::Event>* SearchService::WatchJob(
     CallbackServerContext* context, const v1::WatchJobRequest* request) {
   WatchReactor::Parts parts;
@@ -142,22 +162,24 @@ ServerUnaryReactor* SearchService::CreateTrial(
 ServerUnaryReactor* SearchService::GetFrontier(
     CallbackServerContext* context, const v1::GetFrontierRequest* request,
     v1::Frontier* response) {
-  return RunUnary(context, *parts_.gate, "Search.GetFrontier", request,
-                  [this, request, response] {
-                    return Answer(ReadFrontier(*request, *parts_.store),
-                                  response);
-                  });
+  return RunUnary(
+      context, *parts_.gate, "Search.GetFrontier", request,
+      [this, request, response] {
+        return Answer(ReadFrontier(*request, *parts_.store, *parts_.frontiers),
+                      response);
+      });
 }
 
 ServerUnaryReactor* SearchService::GetBestConfiguration(
     CallbackServerContext* context,
     const v1::GetBestConfigurationRequest* request,
     v1::BestConfiguration* response) {
-  return RunUnary(
-      context, *parts_.gate, "Search.GetBestConfiguration", request,
-      [this, request, response] {
-        return Answer(FindBestConfiguration(*request, *parts_.store), response);
-      });
+  return RunUnary(context, *parts_.gate, "Search.GetBestConfiguration", request,
+                  [this, request, response] {
+                    return Answer(FindBestConfiguration(*request, *parts_.store,
+                                                        *parts_.frontiers),
+                                  response);
+                  });
 }
 
 }  // namespace lathe

@@ -8,9 +8,11 @@
 #include "server/call_gate.h"
 #include "server/frontier_tracker.h"
 #include "server/job_control.h"
+#include "server/lease_table.h"
 #include "server/search_loops.h"
 #include "server/signals.h"
 #include "server/watch_hub.h"
+#include "server/worker_registry.h"
 #include "storage/blob_store.h"
 #include "storage/store.h"
 
@@ -23,6 +25,8 @@ struct SearchServiceParts {
   JobControl* control = nullptr;
   SearchLoops* loops = nullptr;
   FrontierTracker* frontiers = nullptr;
+  WorkerRegistry* workers = nullptr;
+  LeaseTable* leases = nullptr;
   WatchHub* watchers = nullptr;
   CallGate* gate = nullptr;
   const Signals* signals = nullptr;
@@ -54,6 +58,9 @@ class SearchService final : public v1::Search::CallbackService {
   grpc::ServerUnaryReactor* DeleteJob(
       grpc::CallbackServerContext* context, const v1::GetJobRequest* request,
       google::protobuf::Empty* response) override;
+  grpc::ServerUnaryReactor* ExplainJob(grpc::CallbackServerContext* context,
+                                       const v1::GetJobRequest* request,
+                                       v1::JobExplanation* response) override;
   grpc::ServerWriteReactor<v1::Event>* WatchJob(
       grpc::CallbackServerContext* context,
       const v1::WatchJobRequest* request) override;

@@ -14,6 +14,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
@@ -33,10 +34,14 @@
 #include "server/job_control.h"
 #include "server/lease_desk.h"
 #include "server/listen_address.h"
+#include "server/metrics.h"
+#include "server/metrics_interceptor.h"
+#include "server/metrics_page.h"
 #include "server/retry_holds.h"
 #include "server/search_loops.h"
 #include "server/search_service.h"
 #include "server/signals.h"
+#include "server/state_metrics.h"
 #include "server/steady.h"
 #include "server/sweeper.h"
 #include "server/tls.h"
@@ -63,12 +68,26 @@ constexpr int kMostStreamsPerConnection = 200;
 constexpr absl::Duration kTidyInterval = absl::Hours(1);
 constexpr absl::Duration kLastAnswers = absl::Milliseconds(500);
 
+absl::Status CheckMayListen(const ListenAddress& listen,
+                            const std::string& address,
+                            const ServerOptions& options) {
+  if (listen.is_loopback || options.is_insecure_allowed) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      "listen address ", address,
+      " can be reached from other machines, without encryption or "
+      "authentication; listen on 127.0.0.1, or allow it with --insecure"));
+}
+
 }  // namespace
 
 // Members are destroyed from the last to the first: what serves before what it
 // serves from.
 struct Server::Parts {
-  Parts(const ServerOptions& server_options, std::unique_ptr<Store> open_store,
+  Parts(const ServerOptions& server_options,
+        std::unique_ptr<Metrics> made_metrics,
+        std::unique_ptr<Store> open_store,
         std::unique_ptr<BlobStore> open_blobs, AccessRules rules);
 
   void ConnectSignals();
@@ -76,8 +95,10 @@ struct Server::Parts {
                       const std::shared_ptr<grpc::ServerCredentials>& from);
   void Configure(grpc::ServerBuilder& builder);
   void StartSweepers();
+  absl::Status ServeMetrics();
 
   const ServerOptions options;
+  const std::unique_ptr<Metrics> metrics;
   const std::unique_ptr<Store> store;
   const std::unique_ptr<BlobStore> blobs;
   Signals signals;
@@ -101,6 +122,7 @@ struct Server::Parts {
   std::unique_ptr<grpc::Server> grpc;
   std::optional<Sweeper> sweeper;
   std::optional<Sweeper> tidier;
+  std::unique_ptr<MetricsPage> metrics_page;
   std::string address;
   int port = 0;
 
@@ -109,9 +131,11 @@ struct Server::Parts {
 };
 
 Server::Parts::Parts(const ServerOptions& server_options,
+                     std::unique_ptr<Metrics> made_metrics,
                      std::unique_ptr<Store> open_store,
                      std::unique_ptr<BlobStore> open_blobs, AccessRules rules)
     : options(server_options),
+      metrics(std::move(made_metrics)),
       store(std::move(open_store)),
       blobs(std::move(open_blobs)),
       frontiers(store.get()),
@@ -119,15 +143,16 @@ Server::Parts::Parts(const ServerOptions& server_options,
       holds(options.lease_times.retry),
       control(store.get(), &leases, &signals),
       lease_desk(store.get(), &leases, &workers, &control, &holds, &signals,
-                 options.lease_times),
+                 metrics.get(), options.lease_times),
       completion_desk({store.get(), blobs.get(), &leases, &workers, &frontiers,
-                       &holds, &signals}),
-      loops({store.get(), &control, &frontiers, &workers, &signals}),
+                       &holds, &signals, metrics.get()}),
+      loops({store.get(), &control, &frontiers, &workers, &signals,
+             metrics.get()}),
       pool(options.work_threads),
       gate(std::move(rules), &pool),
       blob_access(store.get(), &workers),
-      search({store.get(), blobs.get(), &control, &loops, &frontiers, &watchers,
-              &gate, &signals}),
+      search({store.get(), blobs.get(), &control, &loops, &frontiers, &workers,
+              &leases, &watchers, &gate, &signals}),
       worker_calls({store.get(), &leases, &lease_desk, &completion_desk,
                     &workers, &gate, &signals, options.lease_times}),
       artifacts({blobs.get(), &blob_access, &gate}),
@@ -168,6 +193,12 @@ void Server::Parts::Configure(grpc::ServerBuilder& builder) {
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS,
                              kKeepaliveTimeoutMs);
+  std::vector<
+      std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>>
+      interceptors;
+  interceptors.push_back(
+      std::make_unique<MetricsInterceptorFactory>(metrics.get()));
+  builder.experimental().SetInterceptorCreators(std::move(interceptors));
   builder.RegisterService(&search);
   builder.RegisterService(&worker_calls);
   builder.RegisterService(&artifacts);
@@ -190,6 +221,21 @@ absl::Status Server::Parts::Listen(
                      ": the address is taken or not this machine's"));
   }
   address = FormatAddress(listen.host, port);
+  return absl::OkStatus();
+}
+
+absl::Status Server::Parts::ServeMetrics() {
+  if (options.http.empty()) return absl::OkStatus();
+  LATHE_ASSIGN_OR_RETURN(const ListenAddress listen,
+                         ParseListenAddress(options.http));
+  LATHE_RETURN_IF_ERROR(CheckMayListen(listen, options.http, options));
+  StateMetricsParts sources{store.get(), &leases, &workers, &loops,
+                            options.state_folder};
+  LATHE_ASSIGN_OR_RETURN(
+      metrics_page,
+      MetricsPage::Serve(listen.host, listen.port,
+                         {metrics->registry(),
+                          std::make_shared<StateMetrics>(std::move(sources))}));
   return absl::OkStatus();
 }
 
@@ -246,8 +292,12 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
                          ParseListenAddress(options.listen));
   LATHE_RETURN_IF_ERROR(CheckExposure(options, listen));
   LATHE_ASSIGN_OR_RETURN(const auto credentials, MakeCredentials(options));
+  auto metrics = std::make_unique<Metrics>();
   StoreOptions store_options;
   store_options.folder = options.state_folder;
+  store_options.on_commit = [counts = metrics.get()](const CommitReport& r) {
+    counts->ObserveCommit(r.writes, r.duration);
+  };
   LATHE_ASSIGN_OR_RETURN(std::unique_ptr<Store> store,
                          OpenStore(store_options));
   LATHE_ASSIGN_OR_RETURN(
@@ -255,13 +305,15 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
       BlobStore::Open(absl::StrCat(options.state_folder, "/blobs"),
                       options.most_blob_bytes));
   LATHE_ASSIGN_OR_RETURN(AccessRules rules, MakeAccessRules(options));
-  auto parts = std::make_unique<Parts>(options, std::move(store),
-                                       std::move(blobs), std::move(rules));
+  auto parts =
+      std::make_unique<Parts>(options, std::move(metrics), std::move(store),
+                              std::move(blobs), std::move(rules));
   Parts& p = *parts;
   std::unique_ptr<Server> server(new Server(std::move(parts)));
   LATHE_RETURN_IF_ERROR(p.lease_desk.Restore());
   LATHE_RETURN_IF_ERROR(p.loops.StartAll());
   LATHE_RETURN_IF_ERROR(p.Listen(listen, credentials));
+  LATHE_RETURN_IF_ERROR(p.ServeMetrics());
   p.StartSweepers();
   LATHE_RETURN_IF_ERROR(WriteFileAtomically(
       absl::StrCat(options.state_folder, "/address"), p.address));
@@ -287,6 +339,10 @@ Server::~Server() { Shutdown(absl::ZeroDuration()); }
 
 int Server::port() const { return parts_->port; }
 
+int Server::http_port() const {
+  return parts_->metrics_page == nullptr ? 0 : parts_->metrics_page->port();
+}
+
 const std::string& Server::address() const { return parts_->address; }
 
 void Server::Shutdown(absl::Duration grace) {
@@ -302,6 +358,7 @@ void Server::Shutdown(absl::Duration grace) {
     parts_->grpc->Shutdown(std::chrono::system_clock::now() +
                            absl::ToChronoMilliseconds(rest));
   }
+  parts_->metrics_page.reset();
   parts_->sweeper.reset();
   parts_->tidier.reset();
   parts_->loops.Stop();

@@ -28,6 +28,8 @@ struct ServerOptions {
   TlsFiles tls;
   // File of tokens (server/token_table.h); empty: none are asked for.
   std::string tokens_file;
+  // "HOST:PORT" for Prometheus, over HTTP (/metrics); empty: none.
+  std::string http;
   LeaseTimes lease_times;
   RetentionRules retention;
   // Largest request taken. A completion of a network with thousands of layers
@@ -63,6 +65,8 @@ class Server {
   int port() const;
   // "HOST:PORT", for clients on this machine.
   const std::string& address() const;
+  // Of the metrics; 0 without.
+  int http_port() const;
 
   // Ends open streams and long polls, lets other calls finish for `grace`,
   // then cancels them; ends the search loops. Later calls wait for the first.

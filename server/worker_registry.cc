@@ -11,6 +11,13 @@ namespace {
 // Trials in a row that only this worker failed before it is cordoned.
 constexpr int kMostPassedElsewhere = 3;
 
+// The longest of the latest evaluations: one that was slow once counts less
+// with every one that was not.
+double LongestLately(double longest_seconds, double seconds) {
+  constexpr double kKept = 0.9;
+  return std::max(seconds, kKept * longest_seconds);
+}
+
 }  // namespace
 
 void WorkerRegistry::Register(absl::string_view session,
@@ -49,7 +56,8 @@ absl::StatusOr<WorkerRegistry::Session> WorkerRegistry::Hear(
   entry.heard = std::max(entry.heard, now);
   return Session{entry.capabilities.profile(),
                  entry.is_draining || entry.is_cordoned, entry.is_draining,
-                 entry.longest_evaluation_seconds};
+                 entry.completed_trials > 0 ? entry.longest_evaluation_seconds
+                                            : longest_evaluation_seconds_};
 }
 
 void WorkerRegistry::NoteCompleted(absl::string_view session,
@@ -60,7 +68,15 @@ void WorkerRegistry::NoteCompleted(absl::string_view session,
   ++it->second.completed_trials;
   it->second.passed_elsewhere = 0;
   it->second.longest_evaluation_seconds =
-      std::max(it->second.longest_evaluation_seconds, evaluation_seconds);
+      LongestLately(it->second.longest_evaluation_seconds, evaluation_seconds);
+  longest_evaluation_seconds_ =
+      LongestLately(longest_evaluation_seconds_, evaluation_seconds);
+}
+
+void WorkerRegistry::NoteEnding(absl::string_view session, bool is_ending) {
+  absl::MutexLock lock(&mu_);
+  const auto it = entries_.find(session);
+  if (it != entries_.end()) it->second.is_ending = is_ending;
 }
 
 absl::Status WorkerRegistry::Drain(absl::string_view worker) {
@@ -106,7 +122,7 @@ int WorkerRegistry::CountActive(absl::Time now) const {
       std::count_if(entries_.begin(), entries_.end(), [&](const auto& row) {
         const Entry& entry = row.second;
         return now - entry.heard <= kLostAfter && !entry.is_draining &&
-               !entry.is_cordoned;
+               !entry.is_cordoned && !entry.is_ending;
       }));
 }
 
@@ -124,12 +140,14 @@ std::vector<v1::WorkerInfo> WorkerRegistry::List(
       info.set_host(entry.capabilities.host());
       info.set_pid(entry.capabilities.pid());
       info.set_caller(entry.caller);
+      info.set_placement(entry.capabilities.placement());
       info.set_completed_trials(entry.completed_trials);
       info.set_silent_seconds(absl::ToDoubleSeconds(now - entry.heard));
       info.set_state(now - entry.heard > kLostAfter ? "lost"
                      : entry.is_draining            ? "draining"
                      : entry.is_cordoned            ? "cordoned"
                      : leases.count(session) > 0    ? "busy"
+                     : entry.is_ending              ? "ending"
                                                     : "idle");
     }
   }

@@ -36,7 +36,8 @@ class WorkerRegistry {
     // No new leases: drained by an administrator, or cordoned.
     bool is_closed = false;
     bool is_draining = false;
-    // Of the evaluations so far; 0 before the first.
+    // About the longest of the latest evaluations: the session's own, or,
+    // before its first, everybody's. 0 before any.
     double longest_evaluation_seconds = 0;
   };
 
@@ -58,6 +59,10 @@ class WorkerRegistry {
 
   // Notes a trial that the session ended.
   void NoteCompleted(absl::string_view session, double evaluation_seconds)
+      ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Notes whether the session has too little time left for another trial.
+  void NoteEnding(absl::string_view session, bool is_ending)
       ABSL_LOCKS_EXCLUDED(mu_);
 
   // Errors: NotFound (WORKER_NOT_FOUND).
@@ -95,6 +100,7 @@ class WorkerRegistry {
     absl::Time heard;
     bool is_draining = false;
     bool is_cordoned = false;
+    bool is_ending = false;
     int passed_elsewhere = 0;  // Since the last completed trial.
     int64_t completed_trials = 0;
     double longest_evaluation_seconds = 0;
@@ -103,6 +109,7 @@ class WorkerRegistry {
   mutable absl::Mutex mu_;
   std::map<std::string, Entry, std::less<>> entries_
       ABSL_GUARDED_BY(mu_);  // By session.
+  double longest_evaluation_seconds_ ABSL_GUARDED_BY(mu_) = 0;
 };
 
 }  // namespace lathe

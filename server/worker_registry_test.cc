@@ -75,14 +75,37 @@ TEST(WorkerRegistry, CordonsAtTheThirdFailureInARowThatPassedElsewhere) {
   EXPECT_EQ(workers.CountActive(kStart), 0);
 }
 
-TEST(WorkerRegistry, RemembersTheLongestEvaluation) {
+TEST(WorkerRegistry, OneSlowEvaluationCountsForAWhile) {
   WorkerRegistry workers;
   workers.Register("a", Record("workers/1"), {}, kStart);
   workers.NoteCompleted("a", 2);
   workers.NoteCompleted("a", 5);
-  workers.NoteCompleted("a", 3);
   EXPECT_EQ(workers.Hear("a", kStart)->longest_evaluation_seconds, 5);
-  EXPECT_EQ(workers.List({}, kStart)[0].completed_trials(), 3);
+  for (int i = 0; i < 3; ++i) workers.NoteCompleted("a", 1);
+  EXPECT_GT(workers.Hear("a", kStart)->longest_evaluation_seconds, 3);
+  for (int i = 0; i < 30; ++i) workers.NoteCompleted("a", 1);
+  EXPECT_EQ(workers.Hear("a", kStart)->longest_evaluation_seconds, 1);
+  EXPECT_EQ(workers.List({}, kStart)[0].completed_trials(), 35);
+}
+
+TEST(WorkerRegistry, ANewWorkerIsJudgedByTheOthersEvaluations) {
+  WorkerRegistry workers;
+  workers.Register("a", Record("workers/1"), {}, kStart);
+  workers.NoteCompleted("a", 5);
+  workers.Register("b", Record("workers/2"), {}, kStart);
+  EXPECT_EQ(workers.Hear("b", kStart)->longest_evaluation_seconds, 5);
+  workers.NoteCompleted("b", 2);
+  EXPECT_EQ(workers.Hear("b", kStart)->longest_evaluation_seconds, 2);
+}
+
+TEST(WorkerRegistry, AWorkerWithTooLittleTimeIsNotActive) {
+  WorkerRegistry workers;
+  workers.Register("a", Record("workers/1"), {}, kStart);
+  workers.NoteEnding("a", true);
+  EXPECT_EQ(workers.CountActive(kStart), 0);
+  EXPECT_EQ(workers.List({}, kStart)[0].state(), "ending");
+  workers.NoteEnding("a", false);
+  EXPECT_EQ(workers.List({}, kStart)[0].state(), "idle");
 }
 
 }  // namespace

@@ -28,6 +28,7 @@ constexpr int kMostSlots = 64;
 // Of one renewal; far above what one worker may hold.
 constexpr int kMostFences = 10'000;
 constexpr double kMostWaitSeconds = 30;
+constexpr size_t kMostPlacementBytes = 200;
 
 void RequireSession(const std::string& session, FieldChecks& checks) {
   checks.Require(session.size() >= 16 && session.size() <= 64, "session",
@@ -40,6 +41,10 @@ absl::Status CheckRegister(const v1::RegisterWorkerRequest& request) {
   const v1::HardwareProfile& profile = request.capabilities().profile();
   checks.Require(!profile.cpu().empty() && !profile.isa().empty(),
                  "capabilities.profile", "cpu or isa is empty");
+  const size_t placement_bytes = request.capabilities().placement().size();
+  checks.Require(
+      placement_bytes <= kMostPlacementBytes, "capabilities.placement",
+      absl::StrCat(placement_bytes, " bytes, above ", kMostPlacementBytes));
   return checks.ToStatus();
 }
 
@@ -54,6 +59,11 @@ absl::Status CheckLease(const v1::LeaseTrialsRequest& request) {
       "wait_seconds",
       absl::StrCat(request.wait_seconds(), ", not in [0, ", kMostWaitSeconds,
                    "]"));
+  checks.Require(!request.has_remaining_lifetime_seconds() ||
+                     request.remaining_lifetime_seconds() >= 0,
+                 "remaining_lifetime_seconds",
+                 absl::StrCat(request.remaining_lifetime_seconds(),
+                              ", below 0 or not a number"));
   return checks.ToStatus();
 }
 

@@ -1,6 +1,7 @@
 #include "storage/lease_table.h"
 
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -59,9 +60,9 @@ absl::StatusOr<std::vector<int64_t>> LeasableJobs(
 absl::StatusOr<std::vector<int64_t>> PendingNumbers(Database& db, int64_t job,
                                                     int64_t most,
                                                     const LeaseWish& wish) {
-  const bool has_held = wish.held_back != nullptr && !wish.held_back->empty();
+  const bool has_held = !wish.held_back.empty();
   const auto held =
-      has_held ? static_cast<int64_t>(wish.held_back->size()) : int64_t{0};
+      has_held ? static_cast<int64_t>(wish.held_back.size()) : int64_t{0};
   Statement rows = db.Query(
       "SELECT number FROM trials INDEXED BY trials_pending "
       "WHERE job = ? AND state = 1 ORDER BY number LIMIT ?",
@@ -69,7 +70,7 @@ absl::StatusOr<std::vector<int64_t>> PendingNumbers(Database& db, int64_t job,
   std::vector<int64_t> numbers;
   while (rows.Next() && static_cast<int64_t>(numbers.size()) < most) {
     const int64_t number = rows.Int(0);
-    if (has_held && wish.held_back->count(TrialName({job, number})) > 0) {
+    if (has_held && wish.held_back.count(TrialName({job, number})) > 0) {
       continue;
     }
     numbers.push_back(number);
@@ -184,6 +185,22 @@ absl::StatusOr<AttemptRecord> ReadAttempt(Database& db, int64_t fence) {
   record.is_active = attempt->is_active;
   record.kind = attempt->outcome;
   return record;
+}
+
+absl::StatusOr<std::vector<std::vector<GrantedLease>>> StartAttemptsForAll(
+    Database& db, absl::Span<const LeaseWish> wishes, absl::Time now) {
+  std::vector<std::vector<GrantedLease>> all;
+  std::set<std::string> dry_profiles;
+  for (const LeaseWish& wish : wishes) {
+    std::vector<GrantedLease>& leases = all.emplace_back();
+    const std::string profile = ProfileKey(wish.profile);
+    if (dry_profiles.count(profile) > 0) continue;
+    LATHE_ASSIGN_OR_RETURN(leases, StartAttempts(db, wish, now));
+    const bool is_dry =
+        wish.held_back.empty() && static_cast<int>(leases.size()) < wish.count;
+    if (is_dry) dry_profiles.insert(profile);
+  }
+  return all;
 }
 
 absl::StatusOr<std::vector<ActiveAttempt>> ReadActiveAttempts(Database& db) {

@@ -20,18 +20,11 @@
 
 namespace lathe::storage {
 
-// How GrantLeases chooses.
-struct LeaseWish {
-  absl::string_view session;
-  v1::HardwareProfile profile;
-  int count = 0;
-  // Names of trials to pass over; null: none.
-  const std::set<std::string>* held_back = nullptr;
-};
-
 absl::StatusOr<std::vector<GrantedLease>> StartAttempts(Database& db,
                                                         const LeaseWish& wish,
                                                         absl::Time now);
+absl::StatusOr<std::vector<std::vector<GrantedLease>>> StartAttemptsForAll(
+    Database& db, absl::Span<const LeaseWish> wishes, absl::Time now);
 absl::StatusOr<AttemptRecord> ReadAttempt(Database& db, int64_t fence);
 absl::StatusOr<std::vector<ActiveAttempt>> ReadActiveAttempts(Database& db);
 absl::Status AbandonAttempts(Database& db, absl::Span<const int64_t> fences,

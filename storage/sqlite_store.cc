@@ -41,9 +41,9 @@ constexpr char kWriterPragmas[] =
 class SqliteStore : public Store {
  public:
   SqliteStore(std::unique_ptr<StateLock> lock, std::unique_ptr<Database> writer,
-              std::unique_ptr<ReadPool> readers)
+              std::unique_ptr<ReadPool> readers, CommitObserver on_commit)
       : lock_(std::move(lock)),
-        writer_(std::move(writer)),
+        writer_(std::move(writer), std::move(on_commit)),
         readers_(std::move(readers)) {}
 
   absl::StatusOr<v1::Job> CreateJob(const v1::JobSpec& spec,
@@ -56,6 +56,12 @@ class SqliteStore : public Store {
   absl::StatusOr<v1::Job> GetJob(absl::string_view name) override {
     LATHE_ASSIGN_OR_RETURN(int64_t job, ParseJobName(name));
     return Read<v1::Job>([&](Database& db) { return ReadJob(db, job); });
+  }
+
+  absl::StatusOr<v1::JobState> GetJobState(absl::string_view name) override {
+    LATHE_ASSIGN_OR_RETURN(int64_t job, ParseJobName(name));
+    return Read<v1::JobState>(
+        [&](Database& db) { return ReadJobState(db, job); });
   }
 
   absl::StatusOr<Page<v1::Job>> ListJobs(
@@ -117,6 +123,13 @@ class SqliteStore : public Store {
         [&](Database& db) { return ReadAllTrials(db, job); });
   }
 
+  absl::StatusOr<std::vector<v1::Trial>> GetTrials(
+      absl::string_view name, absl::Span<const int64_t> numbers) override {
+    LATHE_ASSIGN_OR_RETURN(int64_t job, ParseJobName(name));
+    return Read<std::vector<v1::Trial>>(
+        [&](Database& db) { return ReadTheseTrials(db, job, numbers); });
+  }
+
   absl::StatusOr<std::optional<v1::Trial>> FindMeasured(
       const v1::JobSpec& spec, absl::string_view plan_digest,
       const v1::HardwareProfile& profile,
@@ -139,8 +152,15 @@ class SqliteStore : public Store {
       absl::string_view session, const v1::HardwareProfile& profile, int count,
       absl::Time now, const std::set<std::string>& held_back) override {
     return Write<std::vector<GrantedLease>>([&](Database& db) {
-      return StartAttempts(db, {session, profile, count, &held_back}, now);
+      return StartAttempts(
+          db, {std::string(session), profile, count, held_back}, now);
     });
+  }
+
+  absl::StatusOr<std::vector<std::vector<GrantedLease>>> GrantToAll(
+      absl::Span<const LeaseWish> wishes, absl::Time now) override {
+    return Write<std::vector<std::vector<GrantedLease>>>(
+        [&](Database& db) { return StartAttemptsForAll(db, wishes, now); });
   }
 
   absl::StatusOr<std::vector<ActiveAttempt>> ActiveAttempts() override {
@@ -313,8 +333,9 @@ absl::StatusOr<std::unique_ptr<Store>> Open(const StoreOptions& options) {
   LATHE_RETURN_IF_ERROR(Migrate(*writer, SchemaScripts()));
   LATHE_ASSIGN_OR_RETURN(std::unique_ptr<ReadPool> readers,
                          ReadPool::Open(path, kReadConnections));
-  return std::unique_ptr<Store>(std::make_unique<SqliteStore>(
-      std::move(lock), std::move(writer), std::move(readers)));
+  return std::unique_ptr<Store>(
+      std::make_unique<SqliteStore>(std::move(lock), std::move(writer),
+                                    std::move(readers), options.on_commit));
 }
 
 absl::Status Restore(const std::string& backup_path,

@@ -2,19 +2,29 @@
 #ifndef LATHE_STORAGE_SQLITE_STORE_H_
 #define LATHE_STORAGE_SQLITE_STORE_H_
 
+#include <functional>
 #include <memory>
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "storage/store.h"
 
 namespace lathe {
+
+// What one group commit took in.
+struct CommitReport {
+  int writes = 0;
+  absl::Duration duration;
+};
 
 struct StoreOptions {
   // Holds `lathe.db` and `lock`; made when missing. On a local disk.
   std::string folder;
   // Neither makes a database nor changes its schema.
   bool is_for_inspection = false;
+  // Called on the writing thread after every commit; returns at once.
+  std::function<void(const CommitReport&)> on_commit;
 };
 
 // Opens or makes the database of a state folder, brings an older schema up to

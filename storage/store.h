@@ -28,6 +28,15 @@ struct GrantedLease {
   v1::Trial trial;
 };
 
+// What a session asks for.
+struct LeaseWish {
+  std::string session;
+  v1::HardwareProfile profile;
+  int count = 0;
+  // Names of trials to pass over.
+  std::set<std::string> held_back;
+};
+
 // An attempt that is active (after a restart: to be extended).
 struct ActiveAttempt {
   int64_t fence = 0;
@@ -121,6 +130,8 @@ class Store {
                                             absl::Time now) = 0;
   // Errors: NotFound.
   virtual absl::StatusOr<v1::Job> GetJob(absl::string_view name) = 0;
+  // Of the job alone, which is much less to read. Errors: NotFound.
+  virtual absl::StatusOr<v1::JobState> GetJobState(absl::string_view name) = 0;
   // Newest first. Errors: InvalidArgument - a page token of another kind.
   virtual absl::StatusOr<Page<v1::Job>> ListJobs(
       int page_size, absl::string_view page_token) = 0;
@@ -156,6 +167,10 @@ class Store {
   // Errors: NotFound.
   virtual absl::StatusOr<std::vector<v1::Trial>> AllTrials(
       absl::string_view job) = 0;
+  // Those trials of a job, in the order of `numbers`.
+  // Errors: NotFound - the job, or one of them.
+  virtual absl::StatusOr<std::vector<v1::Trial>> GetTrials(
+      absl::string_view job, absl::Span<const int64_t> numbers) = 0;
   // A measured trial of any job with the same model, dataset spec, threads,
   // batch, plan, profile and evaluator version, or none.
   virtual absl::StatusOr<std::optional<v1::Trial>> FindMeasured(
@@ -178,6 +193,11 @@ class Store {
   virtual absl::StatusOr<std::vector<GrantedLease>> GrantLeases(
       absl::string_view session, const v1::HardwareProfile& profile, int count,
       absl::Time now, const std::set<std::string>& held_back = {}) = 0;
+  // The same for several sessions, in their order, in one transaction; an
+  // element for each, empty for one that gets nothing. Once a profile's trials
+  // are used up, later wishes of that profile are not tried.
+  virtual absl::StatusOr<std::vector<std::vector<GrantedLease>>> GrantToAll(
+      absl::Span<const LeaseWish> wishes, absl::Time now) = 0;
   virtual absl::StatusOr<std::vector<ActiveAttempt>> ActiveAttempts() = 0;
   // Ends attempts without a result; their trials are PENDING again. A fence
   // that is not active is skipped. `why`: "expired", "released", ...

@@ -172,6 +172,16 @@ absl::StatusOr<Page<v1::Trial>> ReadTrials(Database& db, int64_t job,
   return page;
 }
 
+absl::StatusOr<std::vector<v1::Trial>> ReadTheseTrials(
+    Database& db, int64_t job, absl::Span<const int64_t> numbers) {
+  std::vector<v1::Trial> trials;
+  for (const int64_t number : numbers) {
+    LATHE_ASSIGN_OR_RETURN(v1::Trial trial, ReadTrial(db, {job, number}));
+    trials.push_back(std::move(trial));
+  }
+  return trials;
+}
+
 absl::StatusOr<std::vector<v1::Trial>> ReadAllTrials(Database& db,
                                                      int64_t job) {
   LATHE_RETURN_IF_ERROR(ReadJobState(db, job).status());

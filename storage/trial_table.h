@@ -38,6 +38,9 @@ absl::StatusOr<int64_t> ReadTrialRow(Database& db, const TrialId& trial);
 absl::StatusOr<Page<v1::Trial>> ReadTrials(Database& db, int64_t job,
                                            int page_size,
                                            absl::string_view page_token);
+// Errors: NotFound - one of them.
+absl::StatusOr<std::vector<v1::Trial>> ReadTheseTrials(
+    Database& db, int64_t job, absl::Span<const int64_t> numbers);
 absl::StatusOr<std::vector<v1::Trial>> ReadAllTrials(Database& db, int64_t job);
 
 // Digest of everything on which a measurement depends.

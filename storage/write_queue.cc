@@ -2,6 +2,9 @@
 
 #include <unistd.h>
 
+#include <chrono>
+#include <utility>
+
 #include "base/log.h"
 
 namespace lathe::storage {
@@ -32,8 +35,11 @@ absl::Status RunInSavepoint(
 
 }  // namespace
 
-WriteQueue::WriteQueue(std::unique_ptr<Database> db)
-    : db_(std::move(db)), queue_(kMostQueued), thread_([this] { Loop(); }) {}
+WriteQueue::WriteQueue(std::unique_ptr<Database> db, CommitObserver on_commit)
+    : db_(std::move(db)),
+      on_commit_(std::move(on_commit)),
+      queue_(kMostQueued),
+      thread_([this] { Loop(); }) {}
 
 WriteQueue::~WriteQueue() {
   queue_.Close();
@@ -54,7 +60,12 @@ void WriteQueue::Loop() {
   for (;;) {
     const std::vector<Request*> batch = queue_.PopAll();
     if (batch.empty()) return;
+    const auto start = std::chrono::steady_clock::now();
     Commit(batch);
+    if (on_commit_ != nullptr) {
+      on_commit_({static_cast<int>(batch.size()),
+                  absl::FromChrono(std::chrono::steady_clock::now() - start)});
+    }
     // After a failed sync nobody knows what the disk holds, and a repeated
     // sync would wrongly succeed: only a new process that reads the log again
     // can tell.

@@ -13,8 +13,12 @@
 #include "absl/synchronization/notification.h"
 #include "base/queue.h"
 #include "storage/sqlite.h"
+#include "storage/sqlite_store.h"
 
 namespace lathe::storage {
+
+// Called on the writing thread after every commit.
+using CommitObserver = std::function<void(const CommitReport&)>;
 
 // Takes all writes that wait into one transaction, commits it, and only then
 // lets their callers go on. Each write has a savepoint of its own, so that one
@@ -22,7 +26,8 @@ namespace lathe::storage {
 // which they came. Thread-safe.
 class WriteQueue {
  public:
-  explicit WriteQueue(std::unique_ptr<Database> db);
+  explicit WriteQueue(std::unique_ptr<Database> db,
+                      CommitObserver on_commit = nullptr);
   // Finishes what waits. No Write may be called any more.
   ~WriteQueue();
   WriteQueue(const WriteQueue&) = delete;
@@ -56,6 +61,7 @@ class WriteQueue {
   void Commit(const std::vector<Request*>& batch);
 
   const std::unique_ptr<Database> db_;  // Of the writer thread alone.
+  const CommitObserver on_commit_;
   BlockingQueue<Request*> queue_;
   std::thread thread_;
 };

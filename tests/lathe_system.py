@@ -92,11 +92,13 @@ class Process:
 class Service:
     """A server on a state folder and workers, each of which can be killed."""
 
-    def __init__(self, folder, worker_program="lathe-worker", worker_arguments=()):
+    def __init__(self, folder, worker_program="lathe-worker", worker_arguments=(),
+                 server_arguments=()):
         self.folder = folder
         self.state = folder / "state"
         self.worker_program = worker_program
         self.worker_arguments = worker_arguments
+        self.server_arguments = server_arguments
         self.address = "127.0.0.1:0"
         self.server = None
         self.workers = []
@@ -112,7 +114,8 @@ class Service:
     def start_server(self):
         """Starts it, on the address that it had before."""
         self.server = Process(self.folder / "server.log", "lathe-server",
-                              "--state", self.state, "--listen", self.address)
+                              "--state", self.state, "--listen", self.address,
+                              *self.server_arguments)
         line = self.server.popen.stdout.readline()
         match = re.match(r"listening on (\S+)", line)
         assert match, f"server said {line!r}: {(self.folder / 'server.log').read_text()}"

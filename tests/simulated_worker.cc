@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "client/credential_flags.h"
 #include "client/worker/evaluate_command.h"
+#include "client/worker/placement.h"
 #include "client/worker/worker_loop.h"
 #include "evaluator/testing/simulated_evaluator.h"
 
@@ -95,7 +96,12 @@ int Work(WorkerOptions options, int sleep_ms, const Faults& faults) {
                                "--fault",
                                faults.name,
                                "evaluate"};
-  const absl::Status status = RunWorkerAs(options, SimulatedCapabilities());
+  absl::StatusOr<Placement> placement = ReadPlacement(getenv);
+  absl::Status status = placement.status();
+  if (status.ok()) {
+    options.placement = *std::move(placement);
+    status = RunWorkerAs(options, SimulatedCapabilities());
+  }
   if (status.ok()) return 0;
   std::fprintf(stderr, "lathe-simulated-worker: %s\n",
                std::string(status.message()).c_str());
@@ -113,6 +119,7 @@ int Run(int argc, char** argv) {
   app.add_option("--server", options.server, "HOST:PORT of the server");
   AddCredentialFlags(app, options.credentials);
   app.add_option("--cache", options.cache_folder, "folder that keeps blobs");
+  app.add_option("--threads", options.threads, "as lathe-worker's");
   app.add_option("--sleep-ms", sleep_ms, "milliseconds of each evaluation");
   app.add_option("--time-limit-ms", time_limit_ms,
                  "an evaluation that takes longer is a timeout");

@@ -58,6 +58,8 @@ void SetUpApp(CLI::App& app, Cli& cli) {
   AddExport(app, cli);
   AddReport(app, cli);
   AddAdminCommands(app, cli);
+  AddDiagnosis(app, cli);
+  AddPool(app, cli);
 }
 
 int RunLathe(int argc, char** argv) {

@@ -57,6 +57,8 @@ void AddBest(CLI::App& app, Cli& cli);
 void AddExport(CLI::App& app, Cli& cli);
 void AddReport(CLI::App& app, Cli& cli);
 void AddAdminCommands(CLI::App& app, Cli& cli);  // workers drain backup ...
+void AddDiagnosis(CLI::App& app, Cli& cli);      // explain doctor
+void AddPool(CLI::App& app, Cli& cli);           // pool up, status, scale, down
 void AddSearch(CLI::App& app, Cli& cli);
 
 }  // namespace lathe

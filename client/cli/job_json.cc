@@ -90,6 +90,7 @@ nlohmann::json WorkerToJson(const v1::WorkerInfo& worker) {
           {"memory_bytes", worker.memory_bytes()},
           {"completed_trials", worker.completed_trials()},
           {"silent_seconds", worker.silent_seconds()},
+          {"placement", worker.placement()},
           {"profile", ProfileToJson(worker.profile())}};
 }
 

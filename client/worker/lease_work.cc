@@ -60,6 +60,17 @@ v1::OutcomeKind KindOfBlobError(const absl::Status& status) {
   }
 }
 
+v1::ReleaseLeasesRequest::Reason ReleaseReason(StopSignal::Reason reason) {
+  switch (reason) {
+    case StopSignal::Reason::kShutdown:
+      return v1::ReleaseLeasesRequest::DRAIN;
+    case StopSignal::Reason::kTimeLimit:
+      return v1::ReleaseLeasesRequest::TIME_LIMIT;
+    default:
+      return v1::ReleaseLeasesRequest::PREEMPTED;
+  }
+}
+
 class LeaseWork {
  public:
   LeaseWork(const WorkPlace& place, const v1::Lease& lease)
@@ -186,10 +197,8 @@ class LeaseWork {
       LATHE_LOG(kInfo) << lease_.trial() << ": the lease is lost; stopped";
       return;
     }
-    const auto reason = stop_.reason() == StopSignal::Reason::kShutdown
-                            ? v1::ReleaseLeasesRequest::DRAIN
-                            : v1::ReleaseLeasesRequest::PREEMPTED;
-    const absl::Status status = place_.link->Release(lease_.fence(), reason);
+    const absl::Status status =
+        place_.link->Release(lease_.fence(), ReleaseReason(stop_.reason()));
     LATHE_LOG(kInfo) << lease_.trial() << ": given back: " << status;
   }
 

@@ -3,11 +3,14 @@
 #include <cstdlib>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/log.h"
 #include "client/credential_flags.h"
 #include "client/worker/command.h"
 #include "client/worker/evaluate_command.h"
+#include "client/worker/placement.h"
 #include "client/worker/worker_loop.h"
 
 namespace {
@@ -33,12 +36,25 @@ void AddWorkerFlags(CLI::App& app, lathe::WorkerOptions& options) {
       ->check(CLI::Range(1, 1024));
   app.add_option("--cache", options.cache_folder,
                  "folder that keeps models and data");
+  app.add_option_function<std::string>(
+         "--log-level",
+         [](const std::string& word) {
+           lathe::SetLogLevel(lathe::ParseLogLevel(word).value());
+         },
+         "debug, info (default), warning, error or off")
+      ->check(CLI::IsMember({"debug", "info", "warning", "error", "off"}));
+  app.add_flag_callback(
+      "--log-json", [] { lathe::SetLogFormat(lathe::LogFormat::kJson); },
+      "log one JSON object a line");
   // What `lathe search` and the pools start workers with.
   app.add_option("--core", options.pinned_core)->group("");
   app.add_flag("--exit-with-parent", options.exits_with_parent)->group("");
 }
 
-absl::Status Work(const lathe::WorkerOptions& options) {
+absl::Status Work(lathe::WorkerOptions options) {
+  absl::StatusOr<lathe::Placement> placement = lathe::ReadPlacement(getenv);
+  if (!placement.ok()) return placement.status();
+  options.placement = *std::move(placement);
   if (!options.server.empty()) return lathe::RunWorker(options);
   return absl::InvalidArgumentError(
       "no command and no --server: one of them is needed; see --help");

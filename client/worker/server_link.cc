@@ -72,6 +72,10 @@ absl::StatusOr<std::optional<v1::Lease>> ServerLink::WaitForLease(
   request.set_session(identity_->session());
   request.set_slots(1);
   request.set_wait_seconds(absl::ToDoubleSeconds(kLeaseWait));
+  const std::optional<absl::Duration> remaining = control->RemainingLifetime();
+  if (remaining.has_value()) {
+    request.set_remaining_lifetime_seconds(absl::ToDoubleSeconds(*remaining));
+  }
   grpc::ClientContext context;
   SetTimeout(&context, kLeaseWait + kCallTimeout);
   v1::LeaseTrialsResponse response;

@@ -16,7 +16,11 @@ class StopSignal {
     // The lease is not ours any more, as far as we know.
     kLost,
     // The worker ends.
-    kShutdown
+    kShutdown,
+    // The scheduler wants the place for something else.
+    kPreempted,
+    // The scheduler's time for the worker is nearly over.
+    kTimeLimit
   };
 
   StopSignal();

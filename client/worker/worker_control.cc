@@ -5,6 +5,8 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "base/log.h"
 
 namespace lathe {
@@ -19,9 +21,20 @@ sigset_t WatchedSignals() {
   return signals;
 }
 
+std::optional<std::chrono::steady_clock::time_point> WorkEnd(
+    const WorkerEnd& end) {
+  if (!end.lifetime.has_value()) return std::nullopt;
+  return std::chrono::steady_clock::now() +
+         absl::ToChronoMilliseconds(*end.lifetime -
+                                    WorkerControl::kTimeLimitMargin);
+}
+
 }  // namespace
 
-WorkerControl::WorkerControl() : end_fd_(eventfd(0, EFD_CLOEXEC)) {
+WorkerControl::WorkerControl(const WorkerEnd& end)
+    : is_scheduled_(end.is_scheduled),
+      work_end_(WorkEnd(end)),
+      end_fd_(eventfd(0, EFD_CLOEXEC)) {
   const sigset_t signals = WatchedSignals();
   pthread_sigmask(SIG_BLOCK, &signals, &old_mask_);
   watcher_ = std::thread([this] { WatchSignals(); });
@@ -39,16 +52,44 @@ void WorkerControl::WatchSignals() {
   const int signal_fd = signalfd(-1, &signals, SFD_CLOEXEC);
   for (;;) {
     pollfd waited[] = {{end_fd_, POLLIN, 0}, {signal_fd, POLLIN, 0}};
-    poll(waited, 2, /*timeout=*/-1);
+    poll(waited, 2, PollTimeoutMs());
     if (waited[0].revents != 0) break;
+    if (RemainingLifetime() == absl::ZeroDuration() && !is_terminating()) {
+      LATHE_LOG(kInfo) << "ending: the scheduler's time limit is near";
+      Terminate(StopSignal::Reason::kTimeLimit);
+    }
     signalfd_siginfo info;
-    if (read(signal_fd, &info, sizeof(info)) != sizeof(info)) continue;
-    const bool is_drain = info.ssi_signo == SIGUSR1;
-    LATHE_LOG(kInfo) << (is_drain ? "draining" : "ending") << " by signal "
-                     << info.ssi_signo;
-    is_drain ? Drain() : Terminate();
+    if (waited[1].revents != 0 &&
+        read(signal_fd, &info, sizeof(info)) == sizeof(info)) {
+      ObeySignal(static_cast<int>(info.ssi_signo));
+    }
   }
   close(signal_fd);
+}
+
+void WorkerControl::ObeySignal(int signal) {
+  LATHE_LOG(kInfo) << (signal == SIGUSR1 ? "draining" : "ending")
+                   << " by signal " << signal;
+  if (signal == SIGUSR1) {
+    Drain();
+  } else if (signal == SIGTERM && is_scheduled_) {
+    Terminate(StopSignal::Reason::kPreempted);
+  } else {
+    Terminate(StopSignal::Reason::kShutdown);
+  }
+}
+
+int WorkerControl::PollTimeoutMs() const {
+  if (!work_end_.has_value() || is_terminating()) return -1;
+  // Rounded up; a lifetime of many days is looked at every hour.
+  const absl::Duration wait = std::min(*RemainingLifetime(), absl::Hours(1));
+  return static_cast<int>(absl::ToInt64Milliseconds(wait)) + 1;
+}
+
+std::optional<absl::Duration> WorkerControl::RemainingLifetime() const {
+  if (!work_end_.has_value()) return std::nullopt;
+  const auto left = *work_end_ - std::chrono::steady_clock::now();
+  return std::max(absl::FromChrono(left), absl::ZeroDuration());
 }
 
 void WorkerControl::Drain() {
@@ -57,11 +98,12 @@ void WorkerControl::Drain() {
   if (waiting_call_ != nullptr) waiting_call_->TryCancel();
 }
 
-void WorkerControl::Terminate() {
+void WorkerControl::Terminate(StopSignal::Reason reason) {
   absl::MutexLock lock(&mu_);
   is_draining_ = is_terminating_ = true;
+  if (reason_ == StopSignal::Reason::kNone) reason_ = reason;
   if (waiting_call_ != nullptr) waiting_call_->TryCancel();
-  if (work_ != nullptr) work_->Stop(StopSignal::Reason::kShutdown);
+  if (work_ != nullptr) work_->Stop(reason_);
 }
 
 bool WorkerControl::is_draining() const {
@@ -94,7 +136,7 @@ void WorkerControl::SetWork(StopSignal* work) {
   absl::MutexLock lock(&mu_);
   work_ = work;
   if (work != nullptr && is_terminating_) {
-    work->Stop(StopSignal::Reason::kShutdown);
+    work->Stop(reason_);
   }
 }
 

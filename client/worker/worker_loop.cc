@@ -14,6 +14,7 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/status.h"
@@ -88,6 +89,13 @@ EvaluatorProcessOptions EvaluatorOptionsOf(const WorkerOptions& options) {
   return evaluator;
 }
 
+WorkerEnd EndOf(const Placement& placement) {
+  WorkerEnd end;
+  end.is_scheduled = placement.is_scheduled();
+  if (placement.end.has_value()) end.lifetime = *placement.end - absl::Now();
+  return end;
+}
+
 // Leases and works until draining; OK then.
 absl::Status WorkUntilDrained(const WorkPlace& place) {
   Backoff backoff(ReconnectBackoff());
@@ -132,9 +140,10 @@ absl::Status RunWorkerAs(const WorkerOptions& options,
   if (options.exits_with_parent) prctl(PR_SET_PDEATHSIG, SIGTERM);
   capabilities.set_host(HostName());
   capabilities.set_pid(getpid());
+  capabilities.set_placement(options.placement.name);
   // Before any other thread starts, so that all of them have the signals
   // blocked.
-  WorkerControl control;
+  WorkerControl control(EndOf(options.placement));
   const auto identity = std::make_shared<LeaseIdentity>(NewSession());
   LATHE_ASSIGN_OR_RETURN(
       std::shared_ptr<grpc::Channel> channel,

@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "client/channel.h"
+#include "client/worker/placement.h"
 #include "proto/worker.pb.h"
 
 namespace lathe {
@@ -29,6 +30,8 @@ struct WorkerOptions {
   std::optional<int> pinned_core;
   // Ends, releasing its lease, when the process that started it ends.
   bool exits_with_parent = false;
+  // Who started it, and until when it may work.
+  Placement placement;
   // Program and arguments of the evaluating child process. Empty: this very
   // program with the argument "evaluate".
   std::vector<std::string> evaluator_command;
@@ -36,11 +39,12 @@ struct WorkerOptions {
   absl::Duration evaluation_time_limit = absl::Minutes(30);
 };
 
-// Works until SIGTERM or SIGINT (stops the evaluation, gives its lease back)
-// or SIGUSR1 or a drain by the server (finishes what runs, leases nothing
-// more), and then returns OK. Reconnects for ever while the server is away;
-// meanwhile an evaluation goes on for as long as the server lets leases live,
-// and is completed under its fence when the server is back.
+// Works until SIGTERM, SIGINT or the placement's end is near (stops the
+// evaluation, gives its lease back) or SIGUSR1 or a drain by the server
+// (finishes what runs, leases nothing more), and then returns OK. Reconnects
+// for ever while the server is away; meanwhile an evaluation goes on for as
+// long as the server lets leases live, and is completed under its fence when
+// the server is back.
 //
 // Blocks those signals in the calling thread, which should be the only one.
 //

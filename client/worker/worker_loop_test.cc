@@ -10,9 +10,11 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "base/digest.h"
 #include "base/file.h"
 #include "client/worker/testing/scripted_server.h"
+#include "client/worker/worker_control.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -61,16 +63,22 @@ class WorkerLoopTest : public testing::Test {
   }
 
   // Runs a worker until the script drains it; what the server was asked.
-  Calls Run(const Script& script) {
+  Calls Run(const Script& script, const Placement& placement = {}) {
     ScriptedServer server(script);
+    const absl::Status status = RunAgainst(server, placement);
+    EXPECT_TRUE(status.ok()) << status;
+    return server.calls();
+  }
+
+  absl::Status RunAgainst(const ScriptedServer& server,
+                          const Placement& placement) {
     WorkerOptions options;
     options.server = server.address();
     options.cache_folder = cache_;
+    options.placement = placement;
     options.evaluator_command = {LATHE_BIN_DIR
                                  "/../tests/lathe-misbehaving-evaluator"};
-    const absl::Status status = RunWorkerAs(options, {});
-    EXPECT_TRUE(status.ok()) << status;
-    return server.calls();
+    return RunWorkerAs(options, {});
   }
 
   const std::string cache_;
@@ -174,6 +182,39 @@ TEST_F(WorkerLoopTest, SigtermGivesTheLeaseBack) {
   const Calls calls = Run(script);
   EXPECT_THAT(calls, Contains("release 1 DRAIN"));
   EXPECT_THAT(calls, Not(Contains("complete 2 MEASURED")));
+}
+
+TEST_F(WorkerLoopTest, UnderASchedulerSigtermIsAPreemption) {
+  Script script;
+  script.leases = {Lease(1, "hang")};
+  script.at_renewal = [] { kill(getpid(), SIGTERM); };
+  Placement placement;
+  placement.name = "slurm:7_3";
+  EXPECT_THAT(Run(script, placement), Contains("release 1 PREEMPTED"));
+}
+
+TEST_F(WorkerLoopTest, GivesTheLeaseBackBeforeItsTimeIsOver) {
+  Script script;
+  script.leases = {Lease(1, "hang"), Lease(2)};
+  Placement placement;
+  placement.name = "slurm:7_3";
+  placement.end =
+      absl::Now() + WorkerControl::kTimeLimitMargin + absl::Milliseconds(500);
+  const Calls calls = Run(script, placement);
+  EXPECT_THAT(calls, Contains("release 1 TIME_LIMIT"));
+  EXPECT_THAT(calls, Not(Contains("complete 2 MEASURED")));
+}
+
+TEST_F(WorkerLoopTest, TellsTheServerHowMuchTimeIsLeft) {
+  Script script;
+  script.leases = {Lease(1)};
+  Placement placement;
+  placement.name = "slurm:7_3";
+  placement.end = absl::Now() + absl::Hours(1);
+  ScriptedServer server(script);
+  EXPECT_TRUE(RunAgainst(server, placement).ok());
+  ASSERT_TRUE(server.remaining_seconds().has_value());
+  EXPECT_NEAR(*server.remaining_seconds(), 3590, 60);
 }
 
 TEST_F(WorkerLoopTest, LeavesNoFilesOfEvaluationsBehind) {

@@ -167,6 +167,10 @@ void ServerTest::StartServer(absl::Duration ttl) {
   options.lease_times.sweep_interval = absl::Milliseconds(10);
   options.lease_times.retry.first_rest = absl::Milliseconds(10);
   options.lease_times.retry.others_first = absl::Milliseconds(50);
+  ServeWith(options);
+}
+
+void ServerTest::ServeWith(const ServerOptions& options) {
   absl::StatusOr<std::unique_ptr<Server>> server = Server::Start(options);
   ASSERT_TRUE(server.ok()) << server.status();
   server_ = *std::move(server);

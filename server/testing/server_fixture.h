@@ -76,6 +76,8 @@ class ServerTest : public ::testing::Test {
 
   // Starts a server on the test's folder, with leases that live for `ttl`.
   void StartServer(absl::Duration ttl = absl::Seconds(30));
+  // Starts a server with options of the test's own.
+  void ServeWith(const ServerOptions& options);
   void StopServer();
 
   v1::JobSpec Spec(int64_t trials, const std::string& agent = "random");

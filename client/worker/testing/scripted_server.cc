@@ -29,6 +29,11 @@ std::vector<std::string> ScriptedServer::calls() const {
   return calls_;
 }
 
+std::optional<double> ScriptedServer::remaining_seconds() const {
+  absl::MutexLock lock(&mu_);
+  return remaining_seconds_;
+}
+
 void ScriptedServer::Record(std::string call) {
   absl::MutexLock lock(&mu_);
   calls_.push_back(std::move(call));
@@ -47,9 +52,12 @@ grpc::Status ScriptedServer::RegisterWorker(
 }
 
 grpc::Status ScriptedServer::LeaseTrials(grpc::ServerContext*,
-                                         const v1::LeaseTrialsRequest*,
+                                         const v1::LeaseTrialsRequest* request,
                                          v1::LeaseTrialsResponse* response) {
   absl::MutexLock lock(&mu_);
+  if (leases_given_ == 0 && request->has_remaining_lifetime_seconds()) {
+    remaining_seconds_ = request->remaining_lifetime_seconds();
+  }
   if (leases_given_ < script_.leases.size()) {
     *response->add_leases() = script_.leases[leases_given_++];
   }

@@ -7,6 +7,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -43,6 +44,8 @@ class ScriptedServer : public v1::Workers::Service,
 
   const std::string& address() const { return address_; }
   std::vector<std::string> calls() const ABSL_LOCKS_EXCLUDED(mu_);
+  // What the first request for leases said of the worker's time.
+  std::optional<double> remaining_seconds() const ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
   void Record(std::string call) ABSL_LOCKS_EXCLUDED(mu_);
@@ -72,6 +75,7 @@ class ScriptedServer : public v1::Workers::Service,
   mutable absl::Mutex mu_;
   Script script_ ABSL_GUARDED_BY(mu_);
   size_t leases_given_ ABSL_GUARDED_BY(mu_) = 0;
+  std::optional<double> remaining_seconds_ ABSL_GUARDED_BY(mu_);
   std::vector<std::string> calls_ ABSL_GUARDED_BY(mu_);
   std::string address_;
   std::unique_ptr<grpc::Server> server_;
