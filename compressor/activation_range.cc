@@ -197,6 +197,21 @@ float PointBy(const TensorStats& stats, float magnitude, int levels,
   return magnitude;
 }
 
+// From the least to the largest value, neither beyond the clipping point; zero
+// has a level of its own.
+ActivationGrid AsymmetricGrid(const TensorStats& stats,
+                              const RangeOptions& options) {
+  const float point = ClippingPoint(stats, options);
+  const float low = std::max(stats.min, -point);
+  const float high = std::min(std::max(stats.max, 0.0f), point);
+  const float most = static_cast<float>(LargestLevel(false, options.bits));
+  ActivationGrid grid;
+  grid.scale = std::max((high - low) / most, kLeastScale);
+  grid.zero_point =
+      static_cast<int>(std::min(most, std::nearbyint(-low / grid.scale)));
+  return grid;
+}
+
 }  // namespace
 
 int LargestLevel(bool is_signed, int bits) {
@@ -214,6 +229,9 @@ float ClippingPoint(const TensorStats& stats, const RangeOptions& options) {
 
 ActivationGrid ChooseGrid(const TensorStats& stats,
                           const RangeOptions& options) {
+  if (options.is_asymmetric && stats.min < 0) {
+    return AsymmetricGrid(stats, options);
+  }
   ActivationGrid grid;
   grid.is_signed = stats.min < 0;
   grid.scale = ClippingPoint(stats, options) /

@@ -38,6 +38,9 @@ struct RangeOptions {
   double norm = 2;
   // Of the grid, in [2, 8]. Kernels have 8; fewer are for studies.
   int bits = 8;
+  // Whether values of both signs get an unsigned grid whose zero point fits
+  // their range, instead of a symmetric one.
+  bool is_asymmetric = false;
 };
 
 // The largest magnitude that a grid should represent, by `options`. Positive,
@@ -46,7 +49,7 @@ float ClippingPoint(const TensorStats& stats, const RangeOptions& options);
 
 // An unsigned grid with zero point 0 when no value is negative, else a
 // symmetric signed one: the two forms that need no zero point, with which
-// integer kernels are fastest.
+// integer kernels are fastest; but see RangeOptions::is_asymmetric.
 ActivationGrid ChooseGrid(const TensorStats& stats,
                           const RangeOptions& options);
 

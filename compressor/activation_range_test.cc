@@ -129,5 +129,28 @@ TEST(ActivationRange, TheMovingAverageIsUsedWhereItIsKnown) {
 
 INSTANTIATE_TEST_SUITE_P(Seeds, MseRanges, ::testing::Range(0, 6));
 
+TEST(ChooseGrid, AnAsymmetricOneCoversBothEndsWithHalfTheStep) {
+  TensorStats stats = EmptyStats();
+  std::vector<float> values;
+  for (int i = 0; i <= 1000; ++i) values.push_back(-0.5f + 0.006f * i);
+  ASSERT_TRUE(AddToStats(values, &stats));
+  RangeOptions options;
+  options.method = RangeMethod::kMinMax;
+  const ActivationGrid symmetric = ChooseGrid(stats, options);
+  options.is_asymmetric = true;
+  const ActivationGrid grid = ChooseGrid(stats, options);
+  EXPECT_FALSE(grid.is_signed);
+  EXPECT_NEAR(grid.scale, 6.0f / 255, 1e-3);
+  EXPECT_LT(grid.scale, 0.6f * symmetric.scale);
+  const Tensor tensor =
+      Tensor::Of<float>({static_cast<int64_t>(values.size())}, values);
+  const Tensor rounded = RoundToGrid(tensor, grid);
+  for (size_t i = 0; i < values.size(); ++i) {
+    EXPECT_NEAR(rounded.values<float>()[i], values[i], 0.51f * grid.scale);
+  }
+  // Zero, which padding is, has a level of its own.
+  EXPECT_EQ(RoundToGrid(Tensor(), grid).values<float>()[0], 0);
+}
+
 }  // namespace
 }  // namespace lathe

@@ -26,6 +26,13 @@ std::vector<const LayerChannels*> LayersByNode(const Graph& graph,
   return layers;
 }
 
+// The first output that is there.
+size_t ShownOutput(const Node& node) {
+  size_t shown = 0;
+  while (node.outputs[shown] == kNoValue) ++shown;
+  return shown;
+}
+
 // Mean magnitude of each slice along `axis`.
 std::vector<double> MeanMagnitudes(const Tensor& tensor, int axis) {
   const absl::Span<const int64_t> dims(tensor.shape());
@@ -77,10 +84,15 @@ class Differences {
 
   // Mean over samples of |dL/dg|; see ScoreByTaylor.
   absl::StatusOr<double> Effect(const LayerChannels& layer, int symbol) {
-    const ValueId out = graph_.nodes()[layer.node].outputs[0];
     std::vector<std::optional<Tensor>> changed(tensors_.size());
-    changed[out] = Gated(*tensors_[out], layer.output_axis, layer.out_symbols,
-                         symbol, 1 - kGateStep);
+    const std::vector<ValueId>& outputs = graph_.nodes()[layer.node].outputs;
+    for (size_t o = 0; o < outputs.size(); ++o) {
+      if (outputs[o] == kNoValue) continue;
+      changed[outputs[o]] =
+          Gated(*tensors_[outputs[o]],
+                o == 0 ? layer.output_axis : layer.output_axis - 1,
+                layer.out_symbols, symbol, 1 - kGateStep);
+    }
     const int nodes = static_cast<int>(graph_.nodes().size());
     for (int i = layer.node + 1; i < nodes; ++i) {
       const std::vector<ValueId>& inputs = graph_.nodes()[i].inputs;
@@ -185,8 +197,11 @@ absl::StatusOr<std::vector<double>> ScoreByActivations(
   const auto visit = [&](const NodeActivations& at) {
     const LayerChannels* layer = layers[at.node];
     if (layer == nullptr) return absl::OkStatus();
+    const size_t shown = ShownOutput(graph.nodes()[at.node]);
+    // Y_h of a recurrent layer lacks the axis of the steps.
     const std::vector<double> means =
-        MeanMagnitudes(at.outputs[0], layer->output_axis);
+        MeanMagnitudes(at.outputs[shown], shown == 0 ? layer->output_axis
+                                                     : layer->output_axis - 1);
     for (size_t i = 0; i < means.size(); ++i) {
       scores[layer->out_symbols[i]] += means[i];
     }

@@ -50,10 +50,13 @@ class Numbering {
   std::map<int, int> number_;
 };
 
-// How often each symbol appears in the outputs of which layers:
-// appearances[symbol][layer].
-std::vector<std::map<int, int>> CountAppearances(const ChannelGroups& groups) {
-  std::vector<std::map<int, int>> appearances(groups.symbol_count);
+// How often each symbol appears in what: in the outputs of layers, by index, or
+// in the parts that a Split or Slice makes, by negative numbers.
+using Appearances = std::map<int, int>;
+
+// By symbol.
+std::vector<Appearances> CountAppearances(const ChannelGroups& groups) {
+  std::vector<Appearances> appearances(groups.symbol_count);
   for (size_t i = 0; i < groups.layers.size(); ++i) {
     for (const int symbol : groups.layers[i].out_symbols) {
       ++appearances[symbol][static_cast<int>(i)];
@@ -63,11 +66,11 @@ std::vector<std::map<int, int>> CountAppearances(const ChannelGroups& groups) {
 }
 
 // For each layer the first layer that it is connected with.
-std::vector<int> ConnectLayers(
-    size_t layers, const std::vector<std::map<int, int>>& appearances) {
+std::vector<int> ConnectLayers(size_t layers,
+                               const std::vector<Appearances>& appearances) {
   SymbolTable connected;
   for (size_t i = 0; i < layers; ++i) connected.Make(/*is_pinned=*/false);
-  for (const std::map<int, int>& in_layers : appearances) {
+  for (const Appearances& in_layers : appearances) {
     for (const auto& [layer, count] : in_layers) {
       connected.Unite(in_layers.begin()->first, layer);
     }
@@ -79,8 +82,22 @@ std::vector<int> ConnectLayers(
   return first;
 }
 
+// Adds the parts of splits and slices, so that a class lies within one part and
+// none of them loses all.
+void CountParts(const ChannelGroups& groups,
+                std::vector<Appearances>* appearances) {
+  int part = -1;
+  for (const ChannelRewrite& rewrite : groups.rewrites) {
+    auto symbol = rewrite.symbols.begin();
+    for (const int64_t size : rewrite.sizes) {
+      for (int64_t i = 0; i < size; ++i) ++(*appearances)[*symbol++][part];
+      --part;
+    }
+  }
+}
+
 void FormGroups(const std::vector<bool>& is_pinned, ChannelGroups* groups) {
-  const auto appearances = CountAppearances(*groups);
+  std::vector<Appearances> appearances = CountAppearances(*groups);
   const std::vector<int> first =
       ConnectLayers(groups->layers.size(), appearances);
   for (size_t i = 0; i < first.size(); ++i) {
@@ -91,11 +108,15 @@ void FormGroups(const std::vector<bool>& is_pinned, ChannelGroups* groups) {
                            : groups->layers[first[i]].group;
     groups->groups[layer.group].layers.push_back(static_cast<int>(i));
   }
-  std::vector<std::map<std::map<int, int>, std::vector<int>>> classes(
+  std::vector<std::map<Appearances, std::vector<int>>> classes(
       groups->groups.size());
+  CountParts(*groups, &appearances);
   for (int symbol = 0; symbol < groups->symbol_count; ++symbol) {
-    if (appearances[symbol].empty()) continue;
-    const int group = groups->layers[appearances[symbol].begin()->first].group;
+    if (appearances[symbol].empty() ||
+        appearances[symbol].rbegin()->first < 0) {
+      continue;  // Of no layer.
+    }
+    const int group = groups->layers[appearances[symbol].rbegin()->first].group;
     classes[group][appearances[symbol]].push_back(symbol);
     if (is_pinned[symbol]) groups->groups[group].is_pinned = true;
   }

@@ -9,6 +9,11 @@
 // always sound: what is left computes the same as the whole network whose
 // consumers ignore those channels. Symbols that reach a graph output, or an
 // operator that is not understood, are pinned: they cannot go.
+//
+// Where a tensor has to stay a box, symbols are united: those at the same place
+// in each group of a grouped convolution, in each group of a channel shuffle,
+// and those of one attention head. A hidden unit of an LSTM or GRU is one
+// symbol, for all its gates and in both directions.
 #ifndef LATHE_COMPRESSOR_CHANNEL_GROUPS_H_
 #define LATHE_COMPRESSOR_CHANNEL_GROUPS_H_
 
@@ -23,12 +28,13 @@
 
 namespace lathe {
 
-// One Conv, Gemm or MatMul with constant weights.
+// One Conv, Gemm, MatMul, LSTM or GRU with constant weights.
 struct LayerChannels {
   int node = 0;  // In Graph::nodes().
   // As v1::Layer::kind.
   std::string kind;
-  // Axis of the output channels in the weights, inputs[1].
+  // Axis of the output channels in the weights, inputs[1]. (For LSTM and GRU,
+  // that of the gates, each of which has them all.)
   int weight_axis = 0;
   // Axis of the output channels in outputs[0].
   int output_axis = 0;
@@ -39,6 +45,11 @@ struct LayerChannels {
   std::vector<int> in_symbols;
   int group = 0;  // In ChannelGroups::groups.
 };
+
+// Whether the layer is an LSTM or GRU.
+inline bool IsRecurrent(const LayerChannels& layer) {
+  return layer.kind == "lstm" || layer.kind == "gru";
+}
 
 // Layers that are connected by shared symbols.
 struct ChannelGroup {
@@ -62,6 +73,16 @@ struct ChannelRewrite {
     kTargetShape,
     // Depthwise Conv: attribute "group"; `symbols` are the input's.
     kConvGroups,
+    // Split: its sizes along `axis`, which are `sizes`.
+    kSplit,
+    // Slice: its bounds along `axis`. `sizes` are the channels before, in and
+    // after the slice.
+    kSlice,
+    // Gather: its constant indices along the channels; `symbols` are the
+    // input's.
+    kIndices,
+    // LSTM, GRU: attribute "hidden_size".
+    kHiddenSize,
   };
   Kind kind = Kind::kConstant;
   int node = 0;
@@ -70,6 +91,7 @@ struct ChannelRewrite {
   std::vector<int> symbols;
   int64_t before = 0;
   int64_t after = 0;
+  std::vector<int64_t> sizes;
 };
 
 struct ChannelGroups {

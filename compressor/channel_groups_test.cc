@@ -87,13 +87,18 @@ TEST(ChannelGroups, ADepthwiseConvolutionBelongsToItsProducer) {
   }
 }
 
-TEST(ChannelGroups, AGroupedConvolutionPinsWhatItReadsAndMakes) {
+TEST(ChannelGroups, AGroupedConvolutionTiesTheSamePlaceInEachGroup) {
   NetBuilder net(1);
   ValueId x = net.Conv(net.Input({kDynamic, 3, 8, 8}), 3, 16, 3);
   x = net.Conv(x, 16, 16, 3, 1, /*groups=*/4);
   const ChannelGroups groups = Find(net.Build({net.Conv(x, 16, 8, 1)}));
   EXPECT_EQ(groups.layers[1].kind, "grouped_conv");
-  EXPECT_THAT(Pinned(groups), ElementsAre(true, true, true));
+  EXPECT_THAT(Pinned(groups), ElementsAre(false, false, true));
+  for (const int layer : {0, 1}) {
+    const std::vector<int>& symbols = groups.layers[layer].out_symbols;
+    EXPECT_EQ(std::set<int>(symbols.begin(), symbols.end()).size(), 4u);
+    for (int i = 4; i < 16; ++i) EXPECT_EQ(symbols[i], symbols[i - 4]);
+  }
 }
 
 TEST(ChannelGroups, FlattenRepeatsAChannelForEachPosition) {
@@ -173,11 +178,11 @@ INSTANTIATE_TEST_SUITE_P(
                           net.Op("Reshape", {x, net.Ints({0, 4, 4, 4, 4})});
                       return net.Op("Flatten", {y});
                     }},
-        PinningCase{"SlicedChannels",
+        PinningCase{"EverySecondChannel",
                     [](NetBuilder& net, ValueId x) {
-                      const ValueId y = net.Op(
-                          "Slice",
-                          {x, net.Ints({4}), net.Ints({12}), net.Ints({1})});
+                      const ValueId y =
+                          net.Op("Slice", {x, net.Ints({0}), net.Ints({16}),
+                                           net.Ints({1}), net.Ints({2})});
                       return net.Conv(y, 8, 8, 1);
                     }},
         PinningCase{"ReversedChannels",

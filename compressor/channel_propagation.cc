@@ -51,6 +51,12 @@ void ChannelPropagation::Run() {
     views_[id] = ChannelView{1, MakeSymbols(ShapeOf(id)[1], true)};
   }
   for (int i = 0; i < static_cast<int>(graph_.nodes().size()); ++i) {
+    const std::string& op = node(i).op_type;
+    if (node(i).outputs.size() != 1 || op == "Split" || op == "LSTM" ||
+        op == "GRU") {
+      VisitOutputs(i);
+      continue;
+    }
     View view = VisitOperator(i);
     const ValueId out = node(i).outputs[0];
     if (view && (view->axis >= Rank(out) ||
@@ -93,6 +99,7 @@ ChannelPropagation::View ChannelPropagation::VisitOperator(int index) {
       {"Flatten", &P::VisitReshape},
       {"Floor", &P::VisitBroadcast},
       {"Gelu", &P::VisitBroadcast},
+      {"Gather", &P::VisitGather},
       {"Gemm", &P::VisitGemm},
       {"GlobalAveragePool", &P::VisitPool},
       {"GlobalMaxPool", &P::VisitPool},
@@ -139,8 +146,7 @@ ChannelPropagation::View ChannelPropagation::VisitOperator(int index) {
       {"Where", &P::VisitBroadcast},
   };
   const auto rule = rules->find(node(index).op_type);
-  if (!node(index).domain.empty() || rule == rules->end() ||
-      node(index).outputs.size() != 1) {
+  if (!node(index).domain.empty() || rule == rules->end()) {
     return Refuse(index);
   }
   return (this->*rule->second)(index);
@@ -163,19 +169,38 @@ ChannelPropagation::View ChannelPropagation::VisitConv(int index) {
   if (groups > 1 && shape[1] == 1 && shape[0] % groups == 0) {
     return VisitDepthwise(index);
   }
-  const bool is_grouped = groups > 1;
-  ChannelView out{1, MakeSymbols(shape[0], is_grouped)};
+  if (groups > 1) return VisitGroupedConv(index);
+  ChannelView out{1, MakeSymbols(shape[0], false)};
   std::vector<int> in = InputSymbols(index, 1);
-  if (is_grouped) {
-    Pin(ViewOf(Input(index, 0)));
-  } else {
-    CutConstant(index, 1, /*axis=*/0, out.symbols);
-    CutConstant(index, 1, /*axis=*/1, in);
-    CutConstant(index, 2, /*axis=*/0, out.symbols);
-  }
-  AddLayer(index, is_grouped ? "grouped_conv" : "conv", /*weight_axis=*/0, out,
-           std::move(in));
+  CutConstant(index, 1, /*axis=*/0, out.symbols);
+  CutConstant(index, 1, /*axis=*/1, in);
+  CutConstant(index, 2, /*axis=*/0, out.symbols);
+  AddLayer(index, "conv", /*weight_axis=*/0, out, std::move(in));
   return out;
+}
+
+ChannelPropagation::View ChannelPropagation::VisitGroupedConv(int index) {
+  const Shape& shape = ShapeOf(Input(index, 1));
+  const int64_t groups = node(index).IntOr("group", 1);
+  if (shape[0] % groups != 0) return Refuse(index);
+  ChannelView out{1, MakeSymbols(shape[0], false)};
+  UnitePeriodically(&out.symbols, shape[0] / groups);
+  std::vector<int> in = InputSymbols(index, 1);
+  if (!in.empty()) UnitePeriodically(&in, shape[1]);
+  CutConstant(index, 1, /*axis=*/0, out.symbols);
+  CutConstant(index, 1, /*axis=*/1,
+              {in.begin(), in.empty() ? in.end() : in.begin() + shape[1]});
+  CutConstant(index, 2, /*axis=*/0, out.symbols);
+  AddLayer(index, "grouped_conv", /*weight_axis=*/0, out, std::move(in));
+  return out;
+}
+
+void ChannelPropagation::UnitePeriodically(std::vector<int>* symbols,
+                                           int64_t period) {
+  for (size_t i = period; i < symbols->size(); ++i) {
+    symbols_.Unite((*symbols)[i], (*symbols)[i - period]);
+    (*symbols)[i] = (*symbols)[i - period];
+  }
 }
 
 ChannelPropagation::View ChannelPropagation::VisitDepthwise(int index) {
@@ -214,6 +239,7 @@ ChannelPropagation::View ChannelPropagation::VisitGemm(int index) {
 ChannelPropagation::View ChannelPropagation::VisitMatMul(int index) {
   const ValueId weights = Input(index, 1);
   const int rank = Rank(node(index).outputs[0]);
+  if (!graph_.IsConstant(weights)) return VisitProduct(index);
   if (!IsWeights(weights) || graph_.IsConstant(Input(index, 0)) ||
       Rank(weights) != 2 || Rank(Input(index, 0)) != rank) {
     return Refuse(index);

@@ -57,14 +57,20 @@ class ChannelPropagation {
   View VisitOperator(int node);
   View VisitConv(int node);
   View VisitDepthwise(int node);
+  View VisitGroupedConv(int node);
   View VisitGemm(int node);
   View VisitMatMul(int node);
+  // A product of two computed tensors, as in attention.
+  View VisitProduct(int node);
   View VisitBroadcast(int node);
   View VisitNormalization(int node);
   View VisitPool(int node);
   View VisitConcat(int node);
   View VisitPad(int node);
   View VisitReshape(int node);
+  // A Reshape that makes several axes of the channels'.
+  View VisitAxisSplit(int node);
+  View VisitGather(int node);
   View VisitTranspose(int node);
   View VisitSlice(int node);
   View VisitReduce(int node);
@@ -74,6 +80,25 @@ class ChannelPropagation {
   View VisitShape(int node);
   // The operator is not understood: pins what it reads.
   View Refuse(int node);
+
+  // Operators with several outputs set the views of all.
+  void VisitOutputs(int node);
+  void VisitSplit(int node);
+  // LSTM and GRU.
+  void VisitRecurrent(int node);
+  // Whether the W, R, B and P of a recurrent node can be cut.
+  bool IsRecurrentCuttable(int node) const;
+  // inputs[input] is [directions, batch, hidden], as the initial states are.
+  void JoinState(int node, int input, const std::vector<int>& hidden);
+  // Slice along the channels.
+  View SliceChannels(int node, const ChannelView& in, size_t at);
+  // Whether node `reshape`, a transpose and another reshape shuffle channels.
+  bool IsShuffle(int reshape) const;
+  // Has `target` lie at dimension `axis` of a Reshape's output: false where the
+  // target shape cannot be rewritten.
+  bool SetTarget(int node, int axis, int in_axis,
+                 const std::vector<int>& target);
+  void UnitePeriodically(std::vector<int>* symbols, int64_t period);
 
   // Lets inputs[input], which is broadcast against `out`, share its symbols.
   void Join(const ChannelView& out, int out_rank, int node, int input);

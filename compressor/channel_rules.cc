@@ -183,32 +183,78 @@ ChannelPropagation::View ChannelPropagation::VisitReshape(int index) {
   if (!in) return std::nullopt;
   const std::optional<MovedAxis> moved = MoveAxis(
       ShapeOf(Input(index, 0)), ShapeOf(node(index).outputs[0]), in->axis);
-  if (!moved) return Refuse(index);
+  if (!moved) return VisitAxisSplit(index);
   std::vector<int> symbols;
   for (int64_t o = 0; o < moved->outer; ++o) {
     for (const int symbol : in->symbols) {
       symbols.insert(symbols.end(), moved->inner, symbol);
     }
   }
-  if (node(index).op_type == "Reshape") {
-    const auto target = Integers(index, 1, "shape");
-    if (!target) return Refuse(index);
-    const int64_t size = (*target)[moved->axis];
-    const bool is_copied = size == 0 && moved->axis == in->axis;
-    const ValueId id = Input(index, 1);
-    if (size > 0 && id != kNoValue && graph_.IsConstant(id)) {
-      ChannelRewrite rewrite;
-      rewrite.kind = ChannelRewrite::Kind::kTargetShape;
-      rewrite.node = index;
-      rewrite.input = 1;
-      rewrite.axis = moved->axis;
-      rewrite.symbols = symbols;
-      rewrites_.push_back(std::move(rewrite));
-    } else if (size != -1 && !is_copied) {
-      return Refuse(index);
-    }
+  if (node(index).op_type == "Reshape" &&
+      !SetTarget(index, moved->axis, in->axis, symbols)) {
+    return Refuse(index);
   }
   return ChannelView{moved->axis, std::move(symbols)};
+}
+
+bool ChannelPropagation::SetTarget(int index, int axis, int in_axis,
+                                   const std::vector<int>& target) {
+  const auto shape = Integers(index, 1, "shape");
+  if (!shape) return false;
+  const int64_t size = (*shape)[axis];
+  const ValueId id = Input(index, 1);
+  if (size <= 0) return size == -1 || axis == in_axis;
+  if (id == kNoValue || !graph_.IsConstant(id)) return false;
+  ChannelRewrite rewrite;
+  rewrite.kind = ChannelRewrite::Kind::kTargetShape;
+  rewrite.node = index;
+  rewrite.input = 1;
+  rewrite.axis = axis;
+  rewrite.symbols = target;
+  rewrites_.push_back(std::move(rewrite));
+  return true;
+}
+
+bool ChannelPropagation::IsShuffle(int reshape) const {
+  const auto only_reader = [this](int index, const char* op) -> int {
+    const ValueId out = node(index).outputs[0];
+    const std::vector<int>& readers = graph_.Consumers(out);
+    const bool is_op = readers.size() == 1 && !graph_.IsOutput(out) &&
+                       node(readers[0]).op_type == op;
+    return is_op ? readers[0] : -1;
+  };
+  const int transpose = only_reader(reshape, "Transpose");
+  const int back = transpose < 0 ? -1 : only_reader(transpose, "Reshape");
+  return back >= 0 &&
+         ShapeOf(node(back).outputs[0]) == ShapeOf(Input(reshape, 0));
+}
+
+ChannelPropagation::View ChannelPropagation::VisitAxisSplit(int index) {
+  const View& in = ViewOf(Input(index, 0));
+  const Shape& out_shape = ShapeOf(node(index).outputs[0]);
+  for (const Segment& segment :
+       MatchSegments(ShapeOf(Input(index, 0)), out_shape)) {
+    if (segment.in != std::vector<int>{in->axis} || in->axis == 0) continue;
+    if (node(index).op_type != "Reshape" || segment.out.size() < 2) break;
+    // What stays an axis: a shuffle's channels within a group; else the heads,
+    // behind which come the features of one head.
+    const size_t chosen = segment.out.size() - (IsShuffle(index) ? 1 : 2);
+    int64_t inner = 1;
+    for (size_t i = chosen + 1; i < segment.out.size(); ++i) {
+      inner *= out_shape[segment.out[i]];
+    }
+    const int axis = segment.out[chosen];
+    std::vector<int> kept(out_shape[axis], -1);
+    std::vector<int> symbols = in->symbols;
+    for (size_t i = 0; i < symbols.size(); ++i) {
+      int& first = kept[i / inner % kept.size()];
+      if (first < 0) first = symbols[i];
+      symbols_.Unite(first, symbols[i]);
+    }
+    if (!SetTarget(index, axis, /*in_axis=*/-1, kept)) return Refuse(index);
+    return ChannelView{axis, std::move(kept)};
+  }
+  return Refuse(index);
 }
 
 ChannelPropagation::View ChannelPropagation::VisitTranspose(int index) {
@@ -221,21 +267,6 @@ ChannelPropagation::View ChannelPropagation::VisitTranspose(int index) {
   const auto at = std::find(order.begin(), order.end(), in->axis);
   if (at == order.end()) return Refuse(index);
   return ChannelView{static_cast<int>(at - order.begin()), in->symbols};
-}
-
-ChannelPropagation::View ChannelPropagation::VisitSlice(int index) {
-  const View& in = ViewOf(Input(index, 0));
-  if (!in) return std::nullopt;
-  const int rank = Rank(Input(index, 0));
-  std::optional<std::vector<int64_t>> axes = Integers(index, 3, "axes");
-  if (!axes) {
-    const auto starts = Integers(index, 1, "starts");
-    if (!starts || Input(index, 3) != kNoValue) return Refuse(index);
-    axes.emplace();
-    for (size_t i = 0; i < starts->size(); ++i) axes->push_back(i);
-  }
-  if (Contains(*axes, in->axis, rank)) return Refuse(index);
-  return in;
 }
 
 ChannelPropagation::View ChannelPropagation::VisitReduce(int index) {

@@ -28,6 +28,22 @@ std::vector<std::vector<float>> Filters(const Tensor& weights, int axis) {
   return filters;
 }
 
+// The weights of each hidden unit: its rows in every gate of W and R.
+std::vector<std::vector<float>> UnitWeights(const Graph& graph,
+                                            const LayerChannels& layer) {
+  const Node& node = graph.nodes()[layer.node];
+  std::vector<std::vector<float>> units(layer.out_symbols.size());
+  for (const int input : {1, 2}) {
+    const std::vector<std::vector<float>> rows =
+        Filters(*graph.value(node.inputs[input]).constant, layer.weight_axis);
+    for (size_t r = 0; r < rows.size(); ++r) {
+      std::vector<float>& unit = units[r % units.size()];
+      unit.insert(unit.end(), rows[r].begin(), rows[r].end());
+    }
+  }
+  return units;
+}
+
 double SumOfMagnitudes(const std::vector<float>& filter) {
   double sum = 0;
   for (const float x : filter) sum += std::abs(x);
@@ -74,7 +90,7 @@ std::vector<double> FilterScores(const std::vector<std::vector<float>>& filters,
 
 const std::vector<std::string>& PruneCriterionNames() {
   static const auto* const names = new std::vector<std::string>{
-      "l1", "l2", "fpgm", "activation", "taylor", "redundancy"};
+      "l1", "l2", "fpgm", "activation", "taylor", "redundancy", "gamma"};
   return *names;
 }
 
@@ -93,9 +109,11 @@ std::vector<double> ScoreByWeights(const Graph& graph,
   std::vector<double> scores(groups.symbol_count);
   for (const LayerChannels& layer : groups.layers) {
     const Node& node = graph.nodes()[layer.node];
-    const Tensor& weights = *graph.value(node.inputs[1]).constant;
-    const std::vector<double> of_filters =
-        FilterScores(Filters(weights, layer.weight_axis), criterion);
+    const std::vector<double> of_filters = FilterScores(
+        IsRecurrent(layer)
+            ? UnitWeights(graph, layer)
+            : Filters(*graph.value(node.inputs[1]).constant, layer.weight_axis),
+        criterion);
     for (size_t i = 0; i < of_filters.size(); ++i) {
       scores[layer.out_symbols[i]] += of_filters[i];
     }

@@ -31,10 +31,14 @@ enum class PruneCriterion {
   // What the layers that read the channel cannot make good from the others
   // (redundancy.h).
   kRedundancy,
+  // Magnitude of the scale of the batch norm behind the layer (Liu et al.,
+  // "Learning Efficient Convolutional Networks through Network Slimming",
+  // 2017; batch_norm_scores.h).
+  kGamma,
 };
 
 // In the order of the enumeration: "l1", "l2", "fpgm", "activation",
-// "taylor", "redundancy".
+// "taylor", "redundancy", "gamma".
 const std::vector<std::string>& PruneCriterionNames();
 
 // Errors: InvalidArgument - no such name; lists those that are.

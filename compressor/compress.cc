@@ -12,7 +12,9 @@
 #include "compressor/channel_groups.h"
 #include "compressor/equalize.h"
 #include "compressor/graph_edit.h"
+#include "compressor/low_rank.h"
 #include "compressor/quantize_pass.h"
+#include "compressor/smooth.h"
 #include "proto/plan.h"
 
 namespace lathe {
@@ -86,9 +88,23 @@ bool IsQuantizedAlready(const Node& node, const v1::LayerChoice& choice) {
          node.quantized_weights->bits <= choice.weight_bits();
 }
 
-// Sets the precisions; returns the layers that get integer weights.
+// Bits of the weights that the layer gets; none where they stay.
+std::optional<int> NewBits(const Node& node, const v1::LayerChoice& choice,
+                           const WeightOptions& options) {
+  if (IsQuantizedAlready(node, choice)) return std::nullopt;
+  if (choice.precision() == v1::INT8) return choice.weight_bits();
+  // Weights alone.
+  if (choice.precision() == v1::F32 && choice.weight_bits() <= 8) {
+    return choice.weight_bits();
+  }
+  if (options.ChangesFloats()) return kFloatBits;
+  return std::nullopt;
+}
+
+// Sets the precisions; returns the layers that get other weights.
 std::vector<QuantizedChoice> SetPrecisions(const ChannelGroups& groups,
                                            const v1::CompressionPlan& plan,
+                                           const WeightOptions& options,
                                            GraphParts* parts) {
   std::vector<QuantizedChoice> quantized;
   for (size_t i = 0; i < groups.layers.size(); ++i) {
@@ -96,11 +112,11 @@ std::vector<QuantizedChoice> SetPrecisions(const ChannelGroups& groups,
     const v1::LayerChoice& choice = plan.layers(static_cast<int>(i));
     Node& node = parts->nodes[layer.node];
     node.precision = choice.precision();
-    if (IsQuantizedAlready(node, choice)) continue;
-    node.quantized_weights.reset();
-    if (choice.precision() != v1::INT8) continue;
-    quantized.push_back({layer.node, layer.weight_axis, layer.output_axis,
-                         choice.weight_bits()});
+    const std::optional<int> bits = NewBits(node, choice, options);
+    if (!IsQuantizedAlready(node, choice)) node.quantized_weights.reset();
+    if (!bits || IsRecurrent(layer)) continue;
+    quantized.push_back(
+        {layer.node, layer.weight_axis, layer.output_axis, *bits});
   }
   return quantized;
 }
@@ -115,8 +131,9 @@ void Coarsen(ValueId id, int most, GraphParts* parts) {
     if (node.outputs[0] != id) continue;
     PostOp clip;
     clip.kind = PostOp::Kind::kClip;
-    clip.alpha = grid.is_signed ? -limit : 0;
-    clip.beta = limit;
+    const float zero = grid.scale * static_cast<float>(grid.zero_point);
+    clip.alpha = grid.is_signed ? -limit : -zero;
+    clip.beta = limit - zero;
     node.post_ops.push_back(clip);
   }
 }
@@ -149,12 +166,25 @@ absl::Status SetGrids(const std::set<ValueId>& inputs,
 // it changed.
 absl::StatusOr<Graph> Equalize(const Graph& original,
                                const std::vector<QuantizedChoice>& layers,
-                               int64_t samples, ActivationSource& source,
+                               ActivationSource& source,
+                               const CompressOptions& options,
                                ActivationStats* stats) {
+  const int64_t samples = options.weight_samples;
   std::set<int> nodes;
   for (const QuantizedChoice& layer : layers) nodes.insert(layer.node);
-  LATHE_ASSIGN_OR_RETURN(EqualizedNetwork equalized,
-                         EqualizeLayers(original, nodes));
+  EqualizedNetwork equalized{original, {}};
+  if (options.is_equalized) {
+    LATHE_ASSIGN_OR_RETURN(equalized, EqualizeLayers(original, nodes));
+  }
+  if (options.is_smoothed) {
+    SmoothOptions smooth;
+    smooth.samples = samples;
+    LATHE_ASSIGN_OR_RETURN(
+        EqualizedNetwork smoothed,
+        SmoothLayers(equalized.graph, nodes, source, smooth));
+    smoothed.scaled.insert(equalized.scaled.begin(), equalized.scaled.end());
+    equalized = std::move(smoothed);
+  }
   if (equalized.scaled.empty()) return original;
   LATHE_ASSIGN_OR_RETURN(
       const ActivationStats fresh,
@@ -178,10 +208,9 @@ absl::StatusOr<Graph> Quantize(const Graph& original,
                                const CompressOptions& options) {
   ActivationStats own = stats;
   Graph graph = original;
-  if (options.is_equalized) {
-    LATHE_ASSIGN_OR_RETURN(
-        graph,
-        Equalize(original, layers, options.weight_samples, source, &own));
+  if (options.is_equalized || options.is_smoothed) {
+    LATHE_ASSIGN_OR_RETURN(graph,
+                           Equalize(original, layers, source, options, &own));
   }
   GraphParts parts = graph.parts();
   LATHE_RETURN_IF_ERROR(SetGrids(inputs, own, options, is_pruned, &parts));
@@ -219,11 +248,16 @@ absl::StatusOr<Graph> Compress(const Graph& graph, const v1::SearchSpace& space,
     parts = graph.parts();
   }
   const std::vector<QuantizedChoice> layers =
-      SetPrecisions(groups, plan, &parts);
-  if (quantized.empty()) return Graph::Create(std::move(parts));
-  LATHE_ASSIGN_OR_RETURN(const Graph original, Graph::Create(std::move(parts)));
-  return Quantize(original, layers, quantized, is_pruned,
-                  pruned_stats ? *pruned_stats : stats, source, options);
+      SetPrecisions(groups, plan, options.weights, &parts);
+  LATHE_ASSIGN_OR_RETURN(Graph compressed, Graph::Create(std::move(parts)));
+  if (!quantized.empty() || !layers.empty()) {
+    LATHE_ASSIGN_OR_RETURN(
+        compressed,
+        Quantize(compressed, layers, quantized, is_pruned,
+                 pruned_stats ? *pruned_stats : stats, source, options));
+  }
+  if (options.low_rank == 0) return compressed;
+  return FactorLinearLayers(compressed, options.low_rank);
 }
 
 }  // namespace lathe

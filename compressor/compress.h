@@ -19,10 +19,15 @@ struct CompressOptions {
   RangeOptions range;
   // Whether layers are equalised (equalize.h).
   bool is_equalized = false;
+  // Whether normalised activations are smoothed (smooth.h).
+  bool is_smoothed = false;
   WeightOptions weights;
   // Samples that the options of the weights look at.
   int64_t weight_samples = 128;
   PruneOptions prune;
+  // Share of the squared singular values that linear layers in F32 keep
+  // (low_rank.h); 0: they stay whole.
+  double low_rank = 0;
   // Spares scoring the channels anew for each plan; null: nothing is kept. Must
   // outlive the call.
   PruneCache* prune_cache = nullptr;

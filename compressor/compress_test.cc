@@ -1,5 +1,6 @@
 #include "compressor/compress.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -336,6 +337,44 @@ TEST(Compress, AModelOfFixedBatchIsRebuiltToo) {
   ASSERT_EQ(plan.layers(0).keep_ratio(), 0.5);
   const Tensor input = net.random().NormalTensor({1, 3, 4, 4}, 1);
   EXPECT_EQ(Evaluate(MustCompress(setup, plan), input).shape(), (Shape{1, 3}));
+}
+
+TEST(Compress, WeightsAloneLieOnAGridAndActivationsStay) {
+  const Graph graph = RandomNet(3);
+  Network setup = RandomNetwork(3);
+  SpaceOptions options;
+  options.weight_only_bits = {8, 4};
+  setup.space = *MakeSearchSpace(graph, options);
+  v1::CompressionPlan plan = BaselinePlan(setup.space);
+  SetAll(&plan, v1::F32, 4);
+  const Graph compressed = MustCompress(setup, plan);
+  int layers = 0;
+  for (const Node& node : compressed.nodes()) {
+    if (!node.quantized_weights) continue;
+    ++layers;
+    EXPECT_EQ(node.precision, v1::F32);
+    EXPECT_EQ(node.quantized_weights->bits, 4);
+  }
+  EXPECT_EQ(layers, setup.space.layers_size());
+  for (const Value& value : compressed.values()) {
+    EXPECT_FALSE(value.grid.has_value()) << value.name;
+  }
+}
+
+TEST(Compress, SizeTechniquesLeaveTheBaselineAloneWithoutOptions) {
+  Network setup = RandomNetwork(4);
+  EXPECT_TRUE(
+      AreEqual(MustCompress(setup, BaselinePlan(setup.space)), setup.graph));
+  CompressOptions options;
+  options.weights.sparsity = {0.5};
+  const Graph sparse = MustCompress(setup, BaselinePlan(setup.space), options);
+  for (const Node& node : sparse.nodes()) {
+    if (node.op_type != "Conv") continue;
+    const auto values = sparse.value(node.inputs[1]).constant->values<float>();
+    const auto zeros = std::count(values.begin(), values.end(), 0.0f);
+    EXPECT_NEAR(static_cast<double>(zeros) / values.size(), 0.5, 0.01)
+        << node.name;
+  }
 }
 
 }  // namespace

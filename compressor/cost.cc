@@ -42,6 +42,14 @@ void AddConstants(const Graph& graph, ModelCost* cost) {
 // Multiply-accumulates of a node: output elements times the length of the sums
 // behind each.
 int64_t NodeMacs(const Node& node, absl::Span<const ValueInfo> infos) {
+  if (node.domain.empty() &&
+      (node.op_type == "LSTM" || node.op_type == "GRU")) {
+    // Every weight meets every step of every sample once.
+    const Shape& input = infos[node.inputs[0]].shape;
+    return input[0] * input[1] *
+           (ElementCount(infos[node.inputs[1]].shape) +
+            ElementCount(infos[node.inputs[2]].shape));
+  }
   const bool is_conv = node.op_type == "Conv";
   if (!node.domain.empty() ||
       (!is_conv && node.op_type != "Gemm" && node.op_type != "MatMul")) {

@@ -7,6 +7,8 @@
 #include <optional>
 #include <utility>
 
+#include "compressor/weight_values.h"
+
 namespace lathe {
 namespace {
 
@@ -18,6 +20,9 @@ constexpr int kFineLevels = 31;
 // Turns of descent and fit: the error changes by less than 1 % after these.
 constexpr int kTurns = 4;
 constexpr float kLeastScale = 1e-30f;
+// Inputs up to which floats are swept: a sweep over all channels takes a second
+// with more.
+constexpr Eigen::Index kMostSweptInputs = 1024;
 
 float RoundHalfEven(float x) {
   constexpr float kShift = 12582912.0f;  // 1.5 * 2^23
@@ -26,6 +31,15 @@ float RoundHalfEven(float x) {
 
 float Level(float x, float most) {
   return RoundHalfEven(std::min(std::max(x, -most), most));
+}
+
+bool IsZero(const std::vector<bool>& is_zero, Eigen::Index i) {
+  return !is_zero.empty() && is_zero[i];
+}
+
+// Of an empty codebook `x` itself.
+float NearestValue(absl::Span<const float> codebook, float x) {
+  return codebook.empty() ? x : NearestCode(codebook, x);
 }
 
 }  // namespace
@@ -58,8 +72,9 @@ GramRounding::GramRounding(const Eigen::MatrixXd& gram, double damping)
   }
 }
 
-GramRounding::Attempt GramRounding::Substitute(const Eigen::VectorXf& weights,
-                                               float scale, float most) const {
+GramRounding::Attempt GramRounding::Substitute(
+    const Eigen::VectorXf& weights, float scale, float most,
+    const std::vector<bool>& is_zero) const {
   const Eigen::Index inputs = weights.size();
   const float inverse = 1 / scale;
   Attempt attempt;
@@ -70,7 +85,10 @@ GramRounding::Attempt GramRounding::Substitute(const Eigen::VectorXf& weights,
     const Eigen::Index later = inputs - i - 1;
     const float owed = factor_.row(i).tail(later).dot(errors.tail(later));
     const float weight = weights(order_[i]);
-    const float level = Level((weight + owed / factor_(i, i)) * inverse, most);
+    const float level =
+        IsZero(is_zero, order_[i])
+            ? 0
+            : Level((weight + owed / factor_(i, i)) * inverse, most);
     attempt.levels(order_[i]) = level;
     errors(i) = weight - scale * level;
     const double residual = owed + factor_(i, i) * errors(i);
@@ -79,12 +97,62 @@ GramRounding::Attempt GramRounding::Substitute(const Eigen::VectorXf& weights,
   return attempt;
 }
 
+Eigen::VectorXf GramRounding::SubstituteFloats(
+    const Eigen::VectorXf& weights, const std::vector<bool>& is_zero,
+    absl::Span<const float> codebook) const {
+  const Eigen::Index inputs = weights.size();
+  Eigen::VectorXf fitted(inputs);
+  Eigen::VectorXf errors(inputs);  // In the order of the factor.
+  for (Eigen::Index i = inputs; i-- > 0;) {
+    const Eigen::Index later = inputs - i - 1;
+    const float owed = factor_.row(i).tail(later).dot(errors.tail(later));
+    const int input = order_[i];
+    fitted(input) =
+        IsZero(is_zero, input)
+            ? 0
+            : NearestValue(codebook, weights(input) + owed / factor_(i, i));
+    errors(i) = weights(input) - fitted(input);
+  }
+  return fitted;
+}
+
+Eigen::VectorXf GramRounding::Fit(const Eigen::VectorXf& weights,
+                                  const std::vector<bool>& is_zero,
+                                  absl::Span<const float> codebook) const {
+  const Eigen::Index inputs = weights.size();
+  Eigen::VectorXf best = SubstituteFloats(weights, is_zero, codebook);
+  Eigen::VectorXf pull = gram_ * (weights - best);
+  Eigen::VectorXf nearest(inputs);
+  for (Eigen::Index i = 0; i < inputs; ++i) {
+    nearest(i) = IsZero(is_zero, i) ? 0 : NearestValue(codebook, weights(i));
+  }
+  const Eigen::VectorXf nearest_pull = gram_ * (weights - nearest);
+  // Greedy substitution alone may end worse.
+  if ((weights - nearest).dot(nearest_pull) < (weights - best).dot(pull)) {
+    best = nearest;
+    pull = nearest_pull;
+  }
+  for (int turn = 0; turn < kTurns && inputs <= kMostSweptInputs; ++turn) {
+    for (Eigen::Index i = 0; i < inputs; ++i) {
+      if (IsZero(is_zero, i)) continue;
+      const float better =
+          NearestValue(codebook, best(i) + pull(i) / gram_(i, i));
+      if (better == best(i)) continue;
+      pull -= (better - best(i)) * gram_.col(i);
+      best(i) = better;
+    }
+  }
+  return best;
+}
+
 bool GramRounding::Descend(const Eigen::VectorXf& weights, float most,
-                           Attempt* attempt, Eigen::VectorXf* pull) const {
+                           const std::vector<bool>& is_zero, Attempt* attempt,
+                           Eigen::VectorXf* pull) const {
   const float scale = attempt->scale;
   const float inverse = 1 / scale;
   bool is_changed = false;
   for (Eigen::Index i = 0; i < weights.size(); ++i) {
+    if (IsZero(is_zero, i)) continue;
     float& level = attempt->levels(i);
     const float wanted = scale * level + (*pull)(i) / gram_(i, i);
     const float better = Level(wanted * inverse, most);
@@ -97,7 +165,8 @@ bool GramRounding::Descend(const Eigen::VectorXf& weights, float most,
 }
 
 void GramRounding::Improve(const Eigen::VectorXf& weights, float most,
-                           bool fits_scale, Attempt* attempt) const {
+                           bool fits_scale, const std::vector<bool>& is_zero,
+                           Attempt* attempt) const {
   const Eigen::VectorXf target = gram_ * weights;
   Eigen::VectorXf product = gram_ * attempt->levels;
   for (int turn = 0; turn < kTurns; ++turn) {
@@ -108,7 +177,7 @@ void GramRounding::Improve(const Eigen::VectorXf& weights, float most,
       if (fitted > kLeastScale) attempt->scale = static_cast<float>(fitted);
     }
     Eigen::VectorXf pull = target - attempt->scale * product;
-    const bool is_changed = Descend(weights, most, attempt, &pull);
+    const bool is_changed = Descend(weights, most, is_zero, attempt, &pull);
     attempt->error =
         std::max(0.0f, (weights - attempt->scale * attempt->levels).dot(pull));
     if (!is_changed) break;
@@ -117,21 +186,22 @@ void GramRounding::Improve(const Eigen::VectorXf& weights, float most,
 }
 
 RoundedChannel GramRounding::Round(const Eigen::VectorXf& weights, float scale,
-                                   int most, bool fits_scale) const {
+                                   int most, bool fits_scale,
+                                   const std::vector<bool>& is_zero) const {
   const float limit = static_cast<float>(most);
-  Attempt best = Substitute(weights, scale, limit);
+  Attempt best = Substitute(weights, scale, limit, is_zero);
   if (most < kFineLevels) {
     std::optional<Attempt> fitted;
     for (const float factor : kFactors) {
       if (!fits_scale) break;
-      Attempt attempt = Substitute(weights, scale * factor, limit);
+      Attempt attempt = Substitute(weights, scale * factor, limit, is_zero);
       const double least = fitted ? fitted->error : best.error;
       if (attempt.error < least) fitted = std::move(attempt);
     }
     // Of two starts the better one need not end better.
-    Improve(weights, limit, fits_scale, &best);
+    Improve(weights, limit, fits_scale, is_zero, &best);
     if (fitted) {
-      Improve(weights, limit, fits_scale, &*fitted);
+      Improve(weights, limit, fits_scale, is_zero, &*fitted);
       if (fitted->error < best.error) best = *std::move(fitted);
     }
   }

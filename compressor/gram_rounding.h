@@ -19,6 +19,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "absl/types/span.h"
+
 namespace lathe {
 
 struct RoundedChannel {
@@ -40,11 +42,21 @@ class GramRounding {
 
   // Levels in [-most, most] for `weights` [inputs]. Where `fits_scale`, scales
   // near `scale` are tried and fitted too; else the result has exactly it.
-  // Halves round to even. Equal arguments give equal bits.
+  // Inputs in `is_zero` (empty: none) get level 0, and the others make that
+  // good. Halves round to even. Equal arguments give equal bits.
   //
   // REQUIRES: scale > 0 and normal; 1 <= most <= 127.
   RoundedChannel Round(const Eigen::VectorXf& weights, float scale, int most,
-                       bool fits_scale) const;
+                       bool fits_scale,
+                       const std::vector<bool>& is_zero = {}) const;
+
+  // `weights` without a grid: 0 where `is_zero` (empty: nowhere) says so, of
+  // the ascending `codebook` (empty: any number) elsewhere, one after the other
+  // as in Round (Frantar and Alistarh, "SparseGPT", 2023, with a given mask),
+  // then improved one by one. The error is at most that of the nearest values.
+  Eigen::VectorXf Fit(const Eigen::VectorXf& weights,
+                      const std::vector<bool>& is_zero,
+                      absl::Span<const float> codebook) const;
 
  private:
   struct Attempt {
@@ -54,13 +66,18 @@ class GramRounding {
   };
 
   // Back substitution.
-  Attempt Substitute(const Eigen::VectorXf& weights, float scale,
-                     float most) const;
+  Attempt Substitute(const Eigen::VectorXf& weights, float scale, float most,
+                     const std::vector<bool>& is_zero) const;
+  // Back substitution of Fit.
+  Eigen::VectorXf SubstituteFloats(const Eigen::VectorXf& weights,
+                                   const std::vector<bool>& is_zero,
+                                   absl::Span<const float> codebook) const;
   // Coordinate descent in turn with the scale.
   void Improve(const Eigen::VectorXf& weights, float most, bool fits_scale,
-               Attempt* attempt) const;
+               const std::vector<bool>& is_zero, Attempt* attempt) const;
   // One sweep over the levels; `pull` is H (w - q). Whether a level changed.
-  bool Descend(const Eigen::VectorXf& weights, float most, Attempt* attempt,
+  bool Descend(const Eigen::VectorXf& weights, float most,
+               const std::vector<bool>& is_zero, Attempt* attempt,
                Eigen::VectorXf* pull) const;
 
   Eigen::MatrixXf gram_;  // Damped.

@@ -7,6 +7,8 @@
 
 #include "compressor/testing/net_builder.h"
 #include "compressor/weight_quantizer.h"
+#include "compressor/weight_values.h"
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
 namespace lathe {
@@ -87,6 +89,12 @@ std::vector<int8_t> TextbookGptq(const Problem& problem, float scale,
   return levels;
 }
 
+// Squared error of the outputs, damping included.
+double FitError(const Problem& problem, const Eigen::VectorXf& fitted) {
+  const Eigen::VectorXd error = (problem.weights - fitted).cast<double>();
+  return error.dot(problem.damped * error);
+}
+
 class GramRoundingSeeds : public ::testing::TestWithParam<int> {};
 
 TEST_P(GramRoundingSeeds, EightBitLevelsAreThoseOfGptq) {
@@ -158,6 +166,60 @@ TEST(GramRounding, ZeroWeightsStayZero) {
       GramRounding(problem.gram, kDamping).Round(problem.weights, 1, 1, true);
   EXPECT_EQ(rounded.levels, std::vector<int8_t>(16, 0));
   EXPECT_GT(rounded.scale, 0);
+}
+
+TEST_P(GramRoundingSeeds, ZerosAreMadeGoodByTheWeightsThatAreLeft) {
+  const Problem problem = RandomProblem(GetParam(), 24);
+  const Eigen::Index inputs = problem.weights.size();
+  std::vector<bool> is_zero(inputs, false);
+  Eigen::VectorXf masked = problem.weights;
+  for (Eigen::Index i = 0; i < inputs; i += 2) {
+    is_zero[i] = true;
+    masked(i) = 0;
+  }
+  const GramRounding rounding(problem.gram, kDamping);
+  const Eigen::VectorXf fitted = rounding.Fit(problem.weights, is_zero, {});
+  for (Eigen::Index i = 0; i < inputs; i += 2) EXPECT_EQ(fitted(i), 0);
+  EXPECT_LT(FitError(problem, fitted), FitError(problem, masked));
+  // Nothing to make good: nothing changes.
+  EXPECT_EQ(rounding.Fit(problem.weights, {}, {}), problem.weights);
+}
+
+TEST(GramRounding, ACodebookErrsLessThanTheNearestCodes) {
+  double nearest_error = 0;
+  double fitted_error = 0;
+  for (int seed = 0; seed < 20; ++seed) {
+    const Problem problem = RandomProblem(seed, 24);
+    const std::vector<float> codes =
+        MakeCodebook({problem.weights.data(),
+                      problem.weights.data() + problem.weights.size()},
+                     8);
+    Eigen::VectorXf nearest = problem.weights;
+    for (float& weight : nearest) weight = NearestCode(codes, weight);
+    const Eigen::VectorXf fitted =
+        GramRounding(problem.gram, kDamping).Fit(problem.weights, {}, codes);
+    for (const float value : fitted) {
+      EXPECT_THAT(codes, ::testing::Contains(value));
+    }
+    nearest_error += FitError(problem, nearest);
+    fitted_error += FitError(problem, fitted);
+  }
+  EXPECT_LT(fitted_error, nearest_error);
+}
+
+TEST_P(GramRoundingSeeds, ZerosStayZerosOnAGrid) {
+  const Problem problem = RandomProblem(GetParam(), 24);
+  std::vector<bool> is_zero(problem.weights.size(), false);
+  for (size_t i = 0; i < is_zero.size(); i += 3) is_zero[i] = true;
+  for (const int most : {1, 7, 127}) {
+    const RoundedChannel channel =
+        GramRounding(problem.gram, kDamping)
+            .Round(problem.weights, 1.5f / most, most, /*fits_scale=*/true,
+                   is_zero);
+    for (size_t i = 0; i < is_zero.size(); i += 3) {
+      EXPECT_EQ(channel.levels[i], 0);
+    }
+  }
 }
 
 }  // namespace

@@ -67,6 +67,83 @@ void CutTargetShape(const ChannelRewrite& rewrite,
       Tensor::Of<int64_t>({static_cast<int64_t>(shape.size())}, shape));
 }
 
+// How many of the `sizes` consecutive symbols each part keeps.
+std::vector<int64_t> KeptSizes(const ChannelRewrite& rewrite,
+                               const std::vector<bool>& is_kept) {
+  std::vector<int64_t> kept;
+  int64_t at = 0;
+  for (const int64_t size : rewrite.sizes) {
+    const absl::Span<const int> symbols(rewrite.symbols);
+    kept.push_back(CountKept(symbols.subspan(at, size), is_kept));
+    at += size;
+  }
+  return kept;
+}
+
+// Sets the integers that stand in attribute `key`, or else in constant
+// inputs[input], by `edit`.
+template <typename Edit>
+void EditInts(int index, int input, const char* key, Edit edit,
+              GraphParts* parts) {
+  Node& node = parts->nodes[index];
+  const auto attribute = node.attributes.find(key);
+  if (attribute != node.attributes.end()) {
+    edit(&std::get<std::vector<int64_t>>(attribute->second));
+    return;
+  }
+  const ValueId id = node.inputs[input];
+  std::vector<int64_t> values = ConstantInts(*parts, id);
+  edit(&values);
+  SetConstantInput(
+      parts, index, input,
+      Tensor::Of<int64_t>(parts->values[id].constant->shape(), values));
+}
+
+void CutSplit(const ChannelRewrite& rewrite, const std::vector<bool>& is_kept,
+              GraphParts* parts) {
+  const std::vector<int64_t> sizes = KeptSizes(rewrite, is_kept);
+  Node& node = parts->nodes[rewrite.node];
+  node.attributes.erase("num_outputs");
+  if (parts->opset < 13) {
+    node.attributes["split"] = sizes;
+    return;
+  }
+  SetConstantInput(
+      parts, rewrite.node, rewrite.input,
+      Tensor::Of<int64_t>({static_cast<int64_t>(sizes.size())}, sizes));
+}
+
+void CutSlice(const ChannelRewrite& rewrite, const std::vector<bool>& is_kept,
+              GraphParts* parts) {
+  const std::vector<int64_t> sizes = KeptSizes(rewrite, is_kept);
+  EditInts(
+      rewrite.node, 1, "starts",
+      [&](std::vector<int64_t>* starts) { (*starts)[rewrite.axis] = sizes[0]; },
+      parts);
+  EditInts(
+      rewrite.node, 2, "ends",
+      [&](std::vector<int64_t>* ends) {
+        (*ends)[rewrite.axis] = sizes[0] + sizes[1];
+      },
+      parts);
+}
+
+void CutIndices(const ChannelRewrite& rewrite, const std::vector<bool>& is_kept,
+                GraphParts* parts) {
+  const int64_t count = static_cast<int64_t>(rewrite.symbols.size());
+  std::vector<int64_t> left;
+  for (int64_t i :
+       ConstantInts(*parts, parts->nodes[rewrite.node].inputs[rewrite.input])) {
+    if (i < 0) i += count;
+    if (!is_kept[rewrite.symbols[i]]) continue;
+    left.push_back(CountKept(
+        absl::Span<const int>(rewrite.symbols).subspan(0, i), is_kept));
+  }
+  SetConstantInput(
+      parts, rewrite.node, rewrite.input,
+      Tensor::Of<int64_t>({static_cast<int64_t>(left.size())}, left));
+}
+
 bool LosesNothing(const ChannelRewrite& rewrite,
                   const std::vector<bool>& is_kept) {
   return CountKept(rewrite.symbols, is_kept) ==
@@ -119,6 +196,19 @@ absl::StatusOr<Graph> RemoveChannels(const Graph& graph,
         break;
       case ChannelRewrite::Kind::kConvGroups:
         parts.nodes[rewrite.node].attributes["group"] =
+            CountKept(rewrite.symbols, is_kept);
+        break;
+      case ChannelRewrite::Kind::kSplit:
+        CutSplit(rewrite, is_kept, &parts);
+        break;
+      case ChannelRewrite::Kind::kSlice:
+        CutSlice(rewrite, is_kept, &parts);
+        break;
+      case ChannelRewrite::Kind::kIndices:
+        CutIndices(rewrite, is_kept, &parts);
+        break;
+      case ChannelRewrite::Kind::kHiddenSize:
+        parts.nodes[rewrite.node].attributes["hidden_size"] =
             CountKept(rewrite.symbols, is_kept);
         break;
     }

@@ -5,6 +5,7 @@
 
 #include "base/status.h"
 #include "compressor/activation_scores.h"
+#include "compressor/batch_norm_scores.h"
 #include "compressor/prune.h"
 #include "compressor/redundancy.h"
 
@@ -46,8 +47,10 @@ absl::StatusOr<RebuiltNetwork> PruneNetwork(
   if (cache == nullptr) cache = &own;
   if (!cache->symbol_scores) {
     LATHE_ASSIGN_OR_RETURN(cache->symbol_scores,
-                           ScoreSymbols(graph, groups, options.criterion,
-                                        source, options.samples));
+                           options.criterion == PruneCriterion::kGamma
+                               ? ScoreByGamma(graph, groups, options.gammas)
+                               : ScoreSymbols(graph, groups, options.criterion,
+                                              source, options.samples));
   }
   const std::vector<bool> is_kept =
       ChooseKeptSymbols(groups, *cache->symbol_scores, keep_ratio_of_group);

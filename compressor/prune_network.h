@@ -3,8 +3,10 @@
 #define LATHE_COMPRESSOR_PRUNE_NETWORK_H_
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <set>
+#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -24,6 +26,8 @@ struct PruneOptions {
   int64_t samples = 256;
   // Of the rebuild; a share of the Gram matrix's mean diagonal.
   double ridge = 1e-2;
+  // BatchNormScales of the model as it came, for kGamma.
+  std::map<std::string, std::vector<float>> gammas;
 };
 
 // What scoring found, so that the next plan for the same graph, source and
@@ -34,6 +38,7 @@ struct PruneCache {
 
 // By symbol; higher is worth more.
 //
+// REQUIRES: `criterion` is not kGamma, which needs more.
 // Errors: those of ScoreByActivations, ScoreByTaylor and ScoreByRedundancy.
 absl::StatusOr<std::vector<double>> ScoreSymbols(const Graph& graph,
                                                  const ChannelGroups& groups,
@@ -49,7 +54,7 @@ absl::StatusOr<std::vector<double>> ScoreSymbols(const Graph& graph,
 // source and criterion.
 // Errors:
 //   FailedPrecondition - an observed activation is not finite.
-//   Those of ScoreSymbols and RebuildNetwork.
+//   Those of ScoreSymbols, ScoreByGamma and RebuildNetwork.
 absl::StatusOr<RebuiltNetwork> PruneNetwork(
     const Graph& graph, const ChannelGroups& groups,
     absl::Span<const double> keep_ratio_of_group,

@@ -6,6 +6,7 @@
 #include "compressor/channel_scores.h"
 #include "compressor/graph_edit.h"
 #include "compressor/search_space.h"
+#include "compressor/testing/masked.h"
 #include "compressor/testing/net_builder.h"
 #include "compressor/testing/random_nets.h"
 #include "compressor/testing/tensor_matchers.h"
@@ -15,30 +16,6 @@
 
 namespace lathe {
 namespace {
-
-// The whole network with the weights of lost input channels set to zero: what
-// a pruned network must compute.
-Graph Masked(const Graph& graph, const ChannelGroups& groups,
-             const std::vector<bool>& is_kept) {
-  GraphParts parts = graph.parts();
-  for (const LayerChannels& layer : groups.layers) {
-    if (layer.kind == "depthwise_conv" || layer.in_symbols.empty()) continue;
-    const Tensor old =
-        *graph.value(graph.nodes()[layer.node].inputs[1]).constant;
-    const int in_axis = 1 - layer.weight_axis;
-    const int64_t inner = ElementCount(
-        absl::Span<const int64_t>(old.shape()).subspan(in_axis + 1));
-    std::vector<float> values(old.values<float>().begin(),
-                              old.values<float>().end());
-    for (size_t i = 0; i < values.size(); ++i) {
-      const size_t channel = i / inner % old.shape()[in_axis];
-      if (!is_kept[layer.in_symbols[channel]]) values[i] = 0;
-    }
-    SetConstantInput(&parts, layer.node, 1,
-                     Tensor::Of<float>(old.shape(), values));
-  }
-  return *Graph::Create(std::move(parts));
-}
 
 // One legal ratio for each group, drawn at random.
 std::vector<double> DrawRatios(const v1::SearchSpace& space, size_t groups,

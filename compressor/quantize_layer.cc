@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "compressor/gram_rounding.h"
 #include "compressor/layer_observations.h"
@@ -32,6 +33,48 @@ int64_t RowsFor(int64_t unknowns, int64_t samples) {
   return std::min(wanted, static_cast<int64_t>(affordable));
 }
 
+// Which values the weights may take besides a grid.
+struct ValueChoice {
+  std::vector<bool> mask;  // [outs, unknowns]; empty: no zeros.
+  std::vector<float> codebook;
+  int64_t unknowns = 0;
+
+  // Of one output; empty: none.
+  std::vector<bool> ZerosOf(int64_t out) const {
+    if (mask.empty()) return {};
+    return {mask.begin() + out * unknowns, mask.begin() + (out + 1) * unknowns};
+  }
+  float Nearest(float weight, int64_t out, int64_t unknown) const {
+    if (!mask.empty() && mask[out * unknowns + unknown]) return 0;
+    return codebook.empty() ? weight : NearestCode(codebook, weight);
+  }
+};
+
+ValueChoice ChooseValues(WeightMatrix weights, int bits,
+                         const WeightOptions& options) {
+  ValueChoice choice;
+  choice.unknowns = weights.unknowns();
+  std::vector<float> rows;
+  for (int64_t o = 0; o < weights.outs(); ++o) {
+    for (int64_t u = 0; u < choice.unknowns; ++u) {
+      rows.push_back(weights.at(o, u));
+    }
+  }
+  if (!options.sparsity.IsNone()) {
+    choice.mask = ZeroMask(rows, choice.unknowns, options.sparsity);
+  }
+  const bool has_codebook = bits == kFloatBits && options.clusters > 0;
+  if (!has_codebook) return choice;
+  // Zeros are one of the values.
+  std::vector<float> left;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    if (choice.mask.empty() || !choice.mask[i]) left.push_back(rows[i]);
+  }
+  const int codes = options.clusters - (choice.mask.empty() ? 0 : 1);
+  choice.codebook = MakeCodebook(std::move(left), std::max(1, codes));
+  return choice;
+}
+
 // The float layer and the quantised one in the making.
 class LayerQuantizer {
  public:
@@ -40,7 +83,7 @@ class LayerQuantizer {
       : node_(node),
         layer_(layer),
         bits_(bits),
-        most_((1 << (bits - 1)) - 1),
+        most_(bits == kFloatBits ? 0 : (1 << (bits - 1)) - 1),
         samples_(samples),
         options_(options),
         factors_(FactorsOf(node)),
@@ -48,7 +91,8 @@ class LayerQuantizer {
         levels_(node,
                 Tensor::Of<float>(layer.weights.shape(),
                                   std::vector<float>(layer.weights.size()))),
-        scales_(weights_.outs()) {}
+        scales_(weights_.outs()),
+        choice_(ChooseValues(weights_, bits, options)) {}
 
   // False for a layer that the regression does not take.
   bool Takes() {
@@ -67,7 +111,7 @@ class LayerQuantizer {
             node_, layer_.weights.shape(), samples_.input.shape(),
             RowsFor(weights_.unknowns(), samples_.input.shape()[0]),
             samples_.seed));
-    if (options_.scale_scope == ScaleScope::kPerTensor) {
+    if (bits_ != kFloatBits && options_.scale_scope == ScaleScope::kPerTensor) {
       LATHE_ASSIGN_OR_RETURN(const float scale,
                              ChooseScale(layer_.weights.values<float>(), most_,
                                          options_.scale_method));
@@ -127,6 +171,9 @@ class LayerQuantizer {
         options_.rounding == WeightRounding::kSecondOrder;
     const GramRounding rounding(
         is_second_order ? gram : Eigen::MatrixXd::Zero(1, 1), options_.ridge);
+    if (bits_ == kFloatBits) {
+      return Fit(problem, is_second_order, rounding, wanted);
+    }
     Eigen::MatrixXd rounded(wanted.rows(), wanted.cols());
     const bool is_per_channel = options_.scale_scope == ScaleScope::kPerChannel;
     for (int64_t o = 0; o < problem.outs; ++o) {
@@ -138,17 +185,20 @@ class LayerQuantizer {
             ChooseScale({weights.data(), static_cast<size_t>(weights.size())},
                         most_, options_.scale_method));
       }
+      const std::vector<bool> is_zero = choice_.ZerosOf(out);
       if (is_second_order) {
         const RoundedChannel channel =
             rounding.Round(weights, scales_[out], most_,
-                           /*fits_scale=*/is_per_channel);
+                           /*fits_scale=*/is_per_channel, is_zero);
         scales_[out] = channel.scale;
         for (Eigen::Index i = 0; i < wanted.rows(); ++i) {
           levels_.at(out, i) = channel.levels[i];
         }
       } else {
         for (Eigen::Index i = 0; i < wanted.rows(); ++i) {
-          levels_.at(out, i) = NearestLevel(weights(i), scales_[out], most_);
+          const bool is_lost = !is_zero.empty() && is_zero[i];
+          levels_.at(out, i) =
+              is_lost ? 0 : NearestLevel(weights(i), scales_[out], most_);
         }
       }
       for (Eigen::Index i = 0; i < wanted.rows(); ++i) {
@@ -156,6 +206,28 @@ class LayerQuantizer {
       }
     }
     return rounded;
+  }
+
+  // The same without a grid: sets the weights in levels_.
+  Eigen::MatrixXd Fit(const LayerProblem& problem, bool is_second_order,
+                      const GramRounding& rounding,
+                      const Eigen::MatrixXd& wanted) {
+    Eigen::MatrixXd fitted(wanted.rows(), wanted.cols());
+    for (int64_t o = 0; o < problem.outs; ++o) {
+      const int64_t out = problem.first_out + o;
+      const Eigen::VectorXf weights = wanted.col(o).cast<float>();
+      const std::vector<bool> is_zero = choice_.ZerosOf(out);
+      const Eigen::VectorXf values =
+          is_second_order ? rounding.Fit(weights, is_zero, choice_.codebook)
+                          : Eigen::VectorXf();
+      for (Eigen::Index i = 0; i < wanted.rows(); ++i) {
+        const float value =
+            is_second_order ? values(i) : choice_.Nearest(weights(i), out, i);
+        levels_.at(out, i) = value;
+        fitted(i, o) = value;
+      }
+    }
+    return fitted;
   }
 
   void CorrectBias(const LayerProblem& problem,
@@ -181,6 +253,15 @@ class LayerQuantizer {
 
   QuantizedLayer Result() const {
     QuantizedLayer result;
+    const bool is_bias_set =
+        HasBias() && options_.bias != BiasCorrection::kNone;
+    result.bias = is_bias_set ? Tensor::Of<float>({weights_.outs()}, *bias_)
+                              : layer_.bias;
+    if (bits_ == kFloatBits) {
+      result.floats =
+          Tensor::Of<float>(layer_.weights.shape(), levels_.values());
+      return result;
+    }
     result.weights.bits = bits_;
     result.weights.scales = scales_;
     if (options_.scale_scope == ScaleScope::kPerTensor) {
@@ -189,10 +270,6 @@ class LayerQuantizer {
     for (const float level : levels_.values()) {
       result.weights.levels.push_back(static_cast<int8_t>(level));
     }
-    const bool is_bias_set =
-        HasBias() && options_.bias != BiasCorrection::kNone;
-    result.bias = is_bias_set ? Tensor::Of<float>({weights_.outs()}, *bias_)
-                              : layer_.bias;
     return result;
   }
 
@@ -206,8 +283,40 @@ class LayerQuantizer {
   WeightMatrix weights_;
   WeightMatrix levels_;
   std::vector<float> scales_;
+  const ValueChoice choice_;
   std::optional<std::vector<float>> bias_;
 };
+
+// Without samples. Weights that are no matrix stay dense.
+absl::StatusOr<QuantizedLayer> Nearest(const Node& node,
+                                       const LayerWeights& layer,
+                                       int weight_axis, int bits,
+                                       const WeightOptions& options) {
+  Tensor weights = layer.weights;
+  const bool is_matrix =
+      node.op_type == "Conv" || layer.weights.shape().size() == 2;
+  if (is_matrix && (options.ChangesFloats() || bits == kFloatBits)) {
+    WeightMatrix matrix(node, layer.weights);
+    const ValueChoice choice = ChooseValues(matrix, bits, options);
+    for (int64_t o = 0; o < matrix.outs(); ++o) {
+      for (int64_t u = 0; u < matrix.unknowns(); ++u) {
+        matrix.at(o, u) = choice.Nearest(matrix.at(o, u), o, u);
+      }
+    }
+    weights = Tensor::Of<float>(layer.weights.shape(), matrix.values());
+  }
+  QuantizedLayer result;
+  result.bias = layer.bias;
+  if (bits == kFloatBits) {
+    result.floats = std::move(weights);
+    return result;
+  }
+  LATHE_ASSIGN_OR_RETURN(
+      result.weights,
+      QuantizeWeights(weights, weight_axis, bits, options.scale_method,
+                      options.scale_scope));
+  return result;
+}
 
 }  // namespace
 
@@ -222,15 +331,20 @@ WeightOptions NearestWeights() {
 absl::StatusOr<QuantizedLayer> QuantizeLayer(
     const Node& node, const LayerWeights& layer, int weight_axis, int bits,
     const std::optional<LayerSamples>& samples, const WeightOptions& options) {
-  LATHE_ASSIGN_OR_RETURN(
-      QuantizedWeights nearest,
-      QuantizeWeights(layer.weights, weight_axis, bits, options.scale_method,
-                      options.scale_scope));
+  if (bits != kFloatBits && (bits < 2 || bits > 8)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("bits = ", bits, ", not in [2, 8]"));
+  }
+  const absl::Span<const float> values = layer.weights.values<float>();
+  if (!std::all_of(values.begin(), values.end(),
+                   [](float weight) { return std::isfinite(weight); })) {
+    return absl::InvalidArgumentError("a weight is not finite");
+  }
   if (samples && options.NeedsSamples()) {
     LayerQuantizer quantizer(node, layer, bits, *samples, options);
     if (quantizer.Takes()) return quantizer.Run();
   }
-  return QuantizedLayer{std::move(nearest), layer.bias};
+  return Nearest(node, layer, weight_axis, bits, options);
 }
 
 }  // namespace lathe

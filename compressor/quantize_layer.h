@@ -10,6 +10,7 @@
 #include "compressor/rebuild.h"
 #include "compressor/tensor.h"
 #include "compressor/weight_quantizer.h"
+#include "compressor/weight_values.h"
 
 namespace lathe {
 
@@ -43,6 +44,13 @@ struct WeightOptions {
   bool is_refit = true;
   // As a share of the Gram matrix's mean diagonal.
   double ridge = 1e-2;
+  // Of all layers, before anything else is done to them.
+  Sparsity sparsity;
+  // Values that a layer without integer weights may take; 0: any.
+  int clusters = 0;
+
+  // Whether layers change that get no integer weights.
+  bool ChangesFloats() const { return !sparsity.IsNone() || clusters > 0; }
 
   // Whether samples are looked at.
   bool NeedsSamples() const {
@@ -54,8 +62,13 @@ struct WeightOptions {
 // Each weight to its nearest level, and nothing else.
 WeightOptions NearestWeights();
 
+// The "bits" of a layer that gets no integer weights, but zeros or a codebook.
+constexpr int kFloatBits = 32;
+
 struct QuantizedLayer {
   QuantizedWeights weights;
+  // Set for kFloatBits, and then `weights` is empty.
+  std::optional<Tensor> floats;
   // [out_channels]; none where the layer has none, and gets none.
   std::optional<Tensor> bias;
 };
@@ -74,7 +87,8 @@ struct LayerSamples {
 
 // `node` as in RebuildLayer, with the float weights and bias `layer`, whose
 // output channels lie along `weight_axis`. A Conv or Gemm whose bias is to be
-// corrected gets one if it had none. Without `samples`, and for layers that the
+// corrected gets one if it had none. Options for zeros and clusters hold for
+// every layer. Without `samples`, and for layers that the
 // regression does not take (a bias by sample, factors of 0, more than 4096
 // inputs of one output, weights of another rank than 2 for Gemm and MatMul),
 // weights go to their nearest level and the bias stays. Zero weights become
@@ -82,7 +96,8 @@ struct LayerSamples {
 // constant or zero count as any other.
 //
 // Errors:
-//   InvalidArgument - `bits` is not in [2, 8], a weight is not finite,
+//   InvalidArgument - `bits` is neither in [2, 8] nor kFloatBits, a weight is
+//   not finite,
 //     attributes that do not fit the shapes.
 absl::StatusOr<QuantizedLayer> QuantizeLayer(
     const Node& node, const LayerWeights& layer, int weight_axis, int bits,

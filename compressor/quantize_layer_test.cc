@@ -1,7 +1,9 @@
 #include "compressor/quantize_layer.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
+#include <set>
 
 #include "compressor/quantize_names.h"
 #include "compressor/reference_ops.h"
@@ -171,6 +173,61 @@ TEST(QuantizeNames, TakesWhatItPromisesAndNothingElse) {
   CompressOptions options;
   for (const char* name : {"", "everything", "all+bias", "bias+", "+bias"}) {
     EXPECT_FALSE(SetRepairs(name, &options).ok()) << name;
+  }
+}
+
+// Share of zeros.
+double ZerosOf(absl::Span<const float> values) {
+  return static_cast<double>(std::count(values.begin(), values.end(), 0.0f)) /
+         static_cast<double>(values.size());
+}
+
+TEST(QuantizeLayer, SparseFloatsKeepTheShareAndLoseLessThanZeroingAlone) {
+  const ConvCase conv = MakeConv(11, /*samples=*/64);
+  WeightOptions repaired;
+  repaired.sparsity = {0.5};
+  WeightOptions plain = NearestWeights();
+  plain.sparsity = {0.5};
+  const QuantizedLayer good = Quantized(conv, kFloatBits, repaired);
+  const QuantizedLayer bad = Quantized(conv, kFloatBits, plain);
+  for (const QuantizedLayer* layer : {&good, &bad}) {
+    EXPECT_TRUE(layer->weights.levels.empty());
+    EXPECT_NEAR(ZerosOf(layer->floats->values<float>()), 0.5, 0.01);
+  }
+  const auto error = [&conv](const QuantizedLayer& layer) {
+    return RootMeanSquare(
+        RunConv(conv.node, *layer.floats, *layer.bias, conv.input),
+        conv.target);
+  };
+  EXPECT_LT(error(good), error(bad));
+}
+
+TEST(QuantizeLayer, LevelsKeepTheZeros) {
+  const ConvCase conv = MakeConv(12);
+  WeightOptions options;
+  options.sparsity = {0, 2, 4};
+  for (const int bits : {8, 4, 2}) {
+    const std::vector<int8_t> levels =
+        Quantized(conv, bits, options).weights.levels;
+    // 54 weights an output: 13 fours and 2 that are left over.
+    for (size_t row = 0; row < levels.size(); row += 54) {
+      for (size_t i = row; i + 4 <= row + 54; i += 4) {
+        EXPECT_GE(std::count(levels.begin() + i, levels.begin() + i + 4, 0), 2);
+      }
+    }
+  }
+}
+
+TEST(QuantizeLayer, ClusteredFloatsTakeNoMoreValuesThanAllowed) {
+  const ConvCase conv = MakeConv(13);
+  for (const bool is_sparse : {false, true}) {
+    WeightOptions options;
+    options.clusters = 8;
+    if (is_sparse) options.sparsity = {0.5};
+    const QuantizedLayer layer = Quantized(conv, kFloatBits, options);
+    const auto values = layer.floats->values<float>();
+    EXPECT_LE(std::set<float>(values.begin(), values.end()).size(), 8u);
+    if (is_sparse) EXPECT_GE(ZerosOf(values), 0.49);
   }
 }
 

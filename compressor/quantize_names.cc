@@ -63,13 +63,17 @@ absl::Status SetRepairs(absl::string_view text, CompressOptions* options) {
   const CompressOptions defaults;
   options->weights = defaults.weights;
   options->is_equalized = defaults.is_equalized;
+  options->is_smoothed = defaults.is_smoothed;
   if (text == "all") return absl::OkStatus();
   options->weights = NearestWeights();
   options->is_equalized = false;
+  options->is_smoothed = false;
   if (text == "none") return absl::OkStatus();
   for (const absl::string_view name : absl::StrSplit(text, '+')) {
     if (name == "equalize") {
       options->is_equalized = true;
+    } else if (name == "smooth") {
+      options->is_smoothed = true;
     } else if (name == "refit") {
       options->weights.is_refit = true;
     } else if (name == "rounding") {
@@ -79,10 +83,11 @@ absl::Status SetRepairs(absl::string_view text, CompressOptions* options) {
     } else if (name == "bias") {
       options->weights.bias = BiasCorrection::kEmpirical;
     } else {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "repairs = '", text,
-          "', not none, all, or equalize, refit, rounding, analytic and bias "
-          "joined by +"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("repairs = '", text,
+                       "', not none, all, or equalize, smooth, refit, "
+                       "rounding, analytic and bias "
+                       "joined by +"));
     }
   }
   return absl::OkStatus();

@@ -53,13 +53,15 @@ absl::Status SetLayer(const QuantizedChoice& choice,
   if (!quantized.ok()) {
     return Annotate(quantized.status(), absl::StrCat("layer ", node.name));
   }
-  SetConstantInput(
-      parts, choice.node, 1,
-      DequantizeWeights(quantized->weights, shape, choice.weight_axis));
+  const bool is_float = quantized->floats.has_value();
+  SetConstantInput(parts, choice.node, 1,
+                   is_float ? *std::move(quantized->floats)
+                            : DequantizeWeights(quantized->weights, shape,
+                                                choice.weight_axis));
   if (layer.is_bias_settable && quantized->bias) {
     SetConstantInput(parts, choice.node, 2, *std::move(quantized->bias));
   }
-  node.quantized_weights = std::move(quantized->weights);
+  if (!is_float) node.quantized_weights = std::move(quantized->weights);
   return absl::OkStatus();
 }
 

@@ -13,7 +13,7 @@
 
 namespace lathe {
 
-// A layer that gets integer weights.
+// A layer that gets other weights: integers, or kFloatBits.
 struct QuantizedChoice {
   int node = 0;  // In Graph::nodes().
   int weight_axis = 0;

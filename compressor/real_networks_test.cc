@@ -139,8 +139,11 @@ INSTANTIATE_TEST_SUITE_P(
         NetworkCase{"SqueezeNet", "imagenet/squeezenet1_1.onnx", 26, 25, 1,
                     false},
         NetworkCase{"MnistCnn", "mnist/mnist_cnn.onnx", 3, 1, 1, true},
-        // The inner layers of four transformer blocks.
-        NetworkCase{"Transformer", "cifar10/cct4_3x1.onnx", 19, 4, 9, false}),
+        // The heads and the inner layers of four transformer blocks.
+        NetworkCase{"Transformer", "cifar10/cct4_3x1.onnx", 19, 8, 9, false},
+        // The hidden units.
+        NetworkCase{"MnistLstm", "mnist/mnist_lstm.onnx", 2, 1, 1, true},
+        NetworkCase{"KeywordLstm", "kws/lstm_arm_s.onnx", 2, 1, 1, true}),
     [](const ::testing::TestParamInfo<NetworkCase>& info) {
       return info.param.name;
     });

@@ -15,6 +15,7 @@
 #include "compressor/live_tensors.h"
 #include "compressor/prune.h"
 #include "compressor/rebuild.h"
+#include "compressor/rebuild_recurrent.h"
 #include "compressor/shape_inference.h"
 
 namespace lathe {
@@ -86,7 +87,9 @@ class RebuildPass {
         });
     if (is_changed) {
       const LayerChannels* layer = layer_of_node_[index];
-      if (layer != nullptr && LosesAny(layer->in_symbols)) {
+      if (layer != nullptr && IsRecurrent(*layer)) {
+        LATHE_RETURN_IF_ERROR(RebuildUnits(*layer, inputs, outputs));
+      } else if (layer != nullptr && LosesAny(layer->in_symbols)) {
         LATHE_RETURN_IF_ERROR(Rebuild(*layer, inputs, outputs[0]));
       }
       const Node& pruned = parts_.nodes[index];
@@ -136,6 +139,38 @@ class RebuildPass {
     if (rebuilt.bias) {
       SetConstantInput(&parts_, layer.node, 2, *std::move(rebuilt.bias));
     }
+    return absl::OkStatus();
+  }
+
+  // The same for an LSTM or GRU.
+  absl::Status RebuildUnits(const LayerChannels& layer,
+                            const std::vector<Tensor>& inputs,
+                            const std::vector<Tensor>& outputs) {
+    const Node& node = parts_.nodes[layer.node];
+    const bool has_lengths = node.inputs.size() > 4 && node.inputs[4] >= 0;
+    if (has_lengths || node.outputs[0] == kNoValue) return absl::OkStatus();
+    const bool has_bias = node.inputs.size() > 3 && node.inputs[3] >= 0;
+    const auto weights_of = [has_bias](const auto& tensor) {
+      RecurrentWeights weights{tensor(1), tensor(2), std::nullopt};
+      if (has_bias) weights.b = tensor(3);
+      return weights;
+    };
+    const RecurrentWeights original =
+        weights_of([&inputs](int i) { return inputs[i]; });
+    const RecurrentWeights kept = weights_of(
+        [&](int i) { return *parts_.values[node.inputs[i]].constant; });
+    const std::vector<int64_t> units = KeptIndices(layer.out_symbols, is_kept_);
+    RebuildOptions options;
+    options.method = options_.method;
+    options.ridge = options_.ridge;
+    RecurrentWeights rebuilt =
+        RebuildRecurrent(node, kept,
+                         {original, inputs[0], outputs[0],
+                          pruned_live_.at(node.inputs[0]), units},
+                         options);
+    SetConstantInput(&parts_, layer.node, 1, std::move(rebuilt.w));
+    SetConstantInput(&parts_, layer.node, 2, std::move(rebuilt.r));
+    SetConstantInput(&parts_, layer.node, 3, *std::move(rebuilt.b));
     return absl::OkStatus();
   }
 

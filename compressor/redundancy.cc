@@ -3,33 +3,19 @@
 #include <Eigen/Cholesky>
 #include <Eigen/Core>
 #include <algorithm>
+#include <iterator>
 #include <limits>
 #include <map>
 #include <numeric>
 #include <optional>
 #include <utility>
 
-#include "base/numeric.h"
 #include "base/status.h"
 #include "compressor/calibration_walk.h"
-#include "compressor/layer_observations.h"
-#include "compressor/ridge.h"
-#include "compressor/weight_matrix.h"
+#include "compressor/layer_systems.h"
 
 namespace lathe {
 namespace {
-
-// Base of the seeds by which output positions are drawn.
-constexpr uint64_t kSeed = 0x5e1ec7;
-
-// Rows for each unknown, and in all, at least: as in the rebuild.
-constexpr int64_t kRowsPerUnknown = 8;
-constexpr int64_t kLeastRows = 2048;
-
-// Most unknowns of a system. A layer with more forgets that the taps of a
-// kernel see neighbours: each tap is then a right-hand side of its own over the
-// channels, and the Gram matrix is that of single positions.
-constexpr int64_t kMostUnknowns = 1024;
 
 // Least-squares systems of one reading layer. Rows of `inverse` and `weights`
 // are the unknowns that are left.
@@ -44,66 +30,8 @@ struct Reader {
   double energy = 0;
 };
 
-// What a reader starts with.
-struct System {
-  Eigen::MatrixXd gram;
-  Eigen::MatrixXd weights;
-  std::vector<int> symbols;
-};
-
-int64_t TapsOf(const LayerChannels& layer, const WeightMatrix& weights) {
-  return weights.unknowns() / static_cast<int64_t>(layer.in_symbols.size());
-}
-
-// The node with its kernel cut down to one tap: what single positions see.
-Node PointwiseNode(const Node& node) {
-  Node pointwise = node;
-  for (const char* key : {"pads", "dilations", "auto_pad"}) {
-    pointwise.attributes.erase(key);
-  }
-  pointwise.attributes["kernel_shape"] = std::vector<int64_t>(
-      node.IntsOr("kernel_shape", {1, 1}).size(), int64_t{1});
-  return pointwise;
-}
-
-absl::StatusOr<System> MakeSystem(const Node& node, const LayerChannels& layer,
-                                  const Tensor& weight_tensor,
-                                  const Tensor& input) {
-  WeightMatrix weights(node, weight_tensor);
-  const int64_t channels = static_cast<int64_t>(layer.in_symbols.size());
-  const int64_t taps = TapsOf(layer, weights);
-  const bool is_folded = taps > 1 && weights.unknowns() > kMostUnknowns;
-  const int64_t unknowns = is_folded ? channels : weights.unknowns();
-  System system;
-  system.weights.resize(unknowns,
-                        is_folded ? taps * weights.outs() : weights.outs());
-  for (int64_t u = 0; u < weights.unknowns(); ++u) {
-    for (int64_t o = 0; o < weights.outs(); ++o) {
-      if (is_folded) {
-        system.weights(u / taps, u % taps * weights.outs() + o) =
-            weights.at(o, u);
-      } else {
-        system.weights(u, o) = weights.at(o, u);
-      }
-    }
-  }
-  for (int64_t u = 0; u < unknowns; ++u) {
-    system.symbols.push_back(layer.in_symbols[is_folded ? u : u / taps]);
-  }
-  Shape shape = weight_tensor.shape();
-  if (is_folded) std::fill(shape.begin() + 2, shape.end(), 1);
-  LATHE_ASSIGN_OR_RETURN(
-      const LayerObservations observations,
-      LayerObservations::Create(
-          is_folded ? PointwiseNode(node) : node, shape, input.shape(),
-          std::max(kLeastRows, kRowsPerUnknown * unknowns),
-          MixSeed(kSeed, static_cast<uint64_t>(layer.node))));
-  system.gram = CenteredGram(observations.Inputs(input, 0, channels));
-  return system;
-}
-
 // None where the layer tells nothing: its inputs do not vary.
-std::optional<Reader> MakeReader(const System& system, double ridge) {
+std::optional<Reader> MakeReader(const LayerSystem& system, double ridge) {
   const double mean_diagonal =
       system.gram.trace() / static_cast<double>(system.gram.rows());
   Reader reader;
@@ -251,14 +179,22 @@ class Elimination {
   std::vector<Reader> readers_;
 };
 
+bool ReadsPrunable(const std::vector<int>& symbols, const ChannelGroups& groups,
+                   const std::vector<int>& group_of_symbol) {
+  return std::any_of(symbols.begin(), symbols.end(), [&](int symbol) {
+    const int group = group_of_symbol[symbol];
+    return group >= 0 && !groups.groups[group].is_pinned;
+  });
+}
+
 bool IsReader(const LayerChannels& layer, const ChannelGroups& groups,
               const std::vector<int>& group_of_symbol) {
-  return layer.kind != "depthwise_conv" && layer.kind != "grouped_conv" &&
-         std::any_of(layer.in_symbols.begin(), layer.in_symbols.end(),
-                     [&](int symbol) {
-                       const int group = group_of_symbol[symbol];
-                       return group >= 0 && !groups.groups[group].is_pinned;
-                     });
+  if (IsRecurrent(layer) &&
+      ReadsPrunable(layer.out_symbols, groups, group_of_symbol)) {
+    return true;
+  }
+  return layer.kind != "depthwise_conv" &&
+         ReadsPrunable(layer.in_symbols, groups, group_of_symbol);
 }
 
 }  // namespace
@@ -274,13 +210,13 @@ absl::StatusOr<std::vector<double>> ScoreByRedundancy(
   for (const LayerChannels& layer : groups.layers) {
     if (IsReader(layer, groups, group_of_symbol)) readers[layer.node] = &layer;
   }
-  std::map<int, System> systems;  // By node.
+  std::vector<LayerSystem> systems;
   const auto visit = [&](const NodeActivations& at) -> absl::Status {
     const auto reader = readers.find(at.node);
     if (reader == readers.end()) return absl::OkStatus();
-    LATHE_ASSIGN_OR_RETURN(systems[at.node],
-                           MakeSystem(graph.nodes()[at.node], *reader->second,
-                                      at.inputs[1], at.inputs[0]));
+    LATHE_ASSIGN_OR_RETURN(std::vector<LayerSystem> made,
+                           LayerSystems(graph, *reader->second, at));
+    std::move(made.begin(), made.end(), std::back_inserter(systems));
     return absl::OkStatus();
   };
   LATHE_RETURN_IF_ERROR(WalkNetwork(graph, source, samples, visit));
@@ -288,7 +224,7 @@ absl::StatusOr<std::vector<double>> ScoreByRedundancy(
   for (size_t g = 0; g < groups.groups.size(); ++g) {
     if (groups.groups[g].is_pinned) continue;
     std::vector<Reader> own;
-    for (const auto& [node, system] : systems) {
+    for (const LayerSystem& system : systems) {
       const bool is_own = std::any_of(
           system.symbols.begin(), system.symbols.end(), [&](int symbol) {
             return group_of_symbol[symbol] == static_cast<int>(g);

@@ -52,15 +52,36 @@ void FillLinear(absl::Span<const ValueInfo> infos, const Node& node,
   layer->set_out_pixels(rows);
 }
 
-void FillPrecisions(const SpaceOptions& options, v1::Layer* layer) {
+void FillRecurrent(absl::Span<const ValueInfo> infos, const Node& node,
+                   v1::Layer* layer) {
+  const Shape& input = infos[node.inputs[0]].shape;
+  const int64_t batch_axis = node.IntOr("layout", 0) != 0 ? 0 : 1;
+  layer->set_in_channels(input[2]);
+  layer->set_out_channels(infos[node.inputs[2]].shape[2]);
+  layer->set_kernel_height(1);
+  layer->set_kernel_width(1);
+  layer->set_stride(1);
+  layer->set_in_pixels(input[1 - batch_axis]);
+  layer->set_out_pixels(input[1 - batch_axis]);
+}
+
+bool IsRecurrent(const Node& node) {
+  return node.op_type == "LSTM" || node.op_type == "GRU";
+}
+
+void FillPrecisions(const SpaceOptions& options, bool is_recurrent,
+                    v1::Layer* layer) {
   const auto add = [layer](v1::Precision precision, int bits) {
     v1::PrecisionOption* option = layer->add_precisions();
     option->set_precision(precision);
     option->set_weight_bits(bits);
   };
   add(v1::F32, 32);
+  // No kernel of fewer bits: only their channels can go.
+  if (is_recurrent) return;
   if (options.has_bf16) add(v1::BF16, 16);
   for (const int bits : options.weight_bits) add(v1::INT8, bits);
+  for (const int bits : options.weight_only_bits) add(v1::F32, bits);
 }
 
 // Whether keeping count / total of everything gives every layer of the group a
@@ -135,12 +156,18 @@ absl::StatusOr<v1::SearchSpace> MakeSearchSpace(const Graph& graph,
     layer->set_kind(channels.kind);
     if (node.op_type == "Conv") {
       FillConv(infos, node, layer);
+    } else if (IsRecurrent(node)) {
+      FillRecurrent(infos, node, layer);
     } else {
       FillLinear(infos, node, channels.weight_axis, batch, layer);
     }
     layer->set_parameters(ElementCount(infos[node.inputs[1]].shape));
+    if (IsRecurrent(node)) {
+      layer->set_parameters(layer->parameters() +
+                            ElementCount(infos[node.inputs[2]].shape));
+    }
     layer->set_macs(layer->parameters() * layer->out_pixels());
-    FillPrecisions(options, layer);
+    FillPrecisions(options, IsRecurrent(node), layer);
     for (const double ratio :
          KeepRatios(groups, groups.groups[channels.group], options)) {
       layer->add_keep_ratios(ratio);

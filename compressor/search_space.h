@@ -16,6 +16,8 @@ struct SpaceOptions {
   bool has_bf16 = false;
   // Widths of INT8 weights, descending.
   std::vector<int> weight_bits = {8, 6, 5, 4, 3, 2};
+  // Widths of weights that are offered for layers computed in F32, descending.
+  std::vector<int> weight_only_bits;
   // Kept channels are multiples of this (the fast block of the kernels)
   // whenever the layer has at least two blocks.
   int64_t channel_block = 8;

@@ -10,7 +10,6 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "compressor/compress.h"
 #include "data/dataset.h"
 #include "proto/types.pb.h"
 
@@ -66,15 +65,15 @@ struct EvaluatorOptions {
   double interval_width = 0.03;
   // All timed calls of one trial together take no longer, ten of each aside.
   double most_latency_seconds = 5;
-  CompressOptions compress;
 };
 
-// Opens a job. `model` are ONNX bytes; `datasets` the blobs that spec.dataset
-// names, by digest; `activation_stats` the bytes that trial 0 left, or empty.
+// Opens a job; `spec.compression`.compression says how plans are carried out.
+// `model` are ONNX bytes; `datasets` the blobs that spec.dataset names, by
+// digest; `activation_stats` the bytes that trial 0 left, or empty.
 //
 // Errors:
-//   InvalidArgument, Unimplemented - the model or the data are at fault
-//     (BAD_INPUT); the message says which and why.
+//   InvalidArgument, Unimplemented - the model, the data or the settings are
+//     at fault (BAD_INPUT); the message says which and why.
 absl::StatusOr<std::unique_ptr<Evaluator>> OpenOneDnnEvaluator(
     absl::string_view model, std::map<std::string, Dataset> datasets,
     const v1::JobSpec& spec, absl::string_view activation_stats,

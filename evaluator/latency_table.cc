@@ -176,6 +176,9 @@ ChannelCounts ChannelsOf(const Graph& graph, const Node& node) {
   if (node.op_type == "Conv") {
     return {weights[1] * node.IntOr("group", 1), weights[0]};
   }
+  if (node.op_type == "LSTM" || node.op_type == "GRU") {
+    return {weights[2], node.IntOr("hidden_size", weights[1])};
+  }
   const int64_t rows = weights[weights.size() - 2];
   const int64_t columns = weights.back();
   const bool is_turned = node.op_type == "Gemm" && node.IntOr("transB", 0) != 0;

@@ -11,10 +11,13 @@
 #include "base/digest.h"
 #include "base/numeric.h"
 #include "base/status.h"
+#include "compressor/batch_norm_scores.h"
+#include "compressor/compression_settings.h"
 #include "compressor/cost.h"
 #include "compressor/model_file.h"
 #include "compressor/onnx.h"
 #include "compressor/packed_model.h"
+#include "compressor/remembering_source.h"
 #include "compressor/search_space.h"
 #include "compressor/shape_inference.h"
 #include "evaluator/accuracy.h"
@@ -26,6 +29,7 @@
 #include "evaluator/latency.h"
 #include "evaluator/latency_table.h"
 #include "evaluator/model_inputs.h"
+#include "evaluator/sensitivity.h"
 #include "proto/plan.h"
 
 namespace lathe {
@@ -35,6 +39,10 @@ const char kEvaluatorVersion[] = "2";
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+// Activations of the original that are kept between plans: 128 samples of
+// ResNet-20 take 100 MB.
+constexpr int64_t kMostRemembered = int64_t{192} << 20;
 
 double SecondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
@@ -67,15 +75,19 @@ class OneDnnEvaluator : public Evaluator {
  public:
   OneDnnEvaluator(Graph graph, v1::SearchSpace space,
                   std::unique_ptr<JobData> data, const v1::JobSpec& spec,
-                  const EvaluatorOptions& options)
+                  const EvaluatorOptions& options,
+                  const CompressOptions& compress)
       : graph_(std::move(graph)),
         space_(std::move(space)),
         data_(std::move(data)),
         options_(options),
+        compress_(compress),
         batch_(std::max(1, spec.batch())),
         profile_(ProbeHardware(std::max(1, spec.threads()))),
+        sensitivity_samples_(spec.sensitivity_samples()),
         source_(&data_->calibration.inputs, data_->calibration.samples,
-                graph_.parts().opset) {}
+                graph_.parts().opset),
+        remembering_(graph_, source_, kMostRemembered) {}
 
   absl::StatusOr<BaselineEvaluation> EvaluateBaseline() override;
   absl::StatusOr<Evaluation> Evaluate(const v1::CompressionPlan& plan) override;
@@ -105,10 +117,14 @@ class OneDnnEvaluator : public Evaluator {
   const v1::SearchSpace space_;
   const std::unique_ptr<JobData> data_;
   const EvaluatorOptions options_;
+  const CompressOptions compress_;
   const int64_t batch_;
   const v1::HardwareProfile profile_;
+  const int64_t sensitivity_samples_;
   CalibrationSource source_;
-  // Of options_.compress.prune.criterion.
+  // Every plan is compressed beside the original.
+  RememberingSource remembering_;
+  // Of compress_.prune.criterion.
   PruneCache prune_cache_;
 
   std::optional<PartAnswers> baseline_answers_;
@@ -276,6 +292,15 @@ absl::StatusOr<BaselineEvaluation> OneDnnEvaluator::EvaluateBaseline() {
   *baseline.report.mutable_latency_table() = *std::move(latency_table);
   *baseline.report.mutable_latency_table()->mutable_profile() = profile_;
   *baseline.report.mutable_space() = space_;
+  if (sensitivity_samples_ > 0) {
+    SensitivityOptions options;
+    options.samples = sensitivity_samples_;
+    options.compress = compress_;
+    auto sensitivity =
+        MeasureSensitivity(graph_, space_, *data_, *stats_, source_, options);
+    if (!sensitivity.ok()) return ModelFault(sensitivity.status());
+    *baseline.report.mutable_sensitivity() = *std::move(sensitivity);
+  }
   baseline.activation_stats = SerializeActivationStats(*stats_);
   baseline.report.set_activation_stats_digest(
       Sha256Hex(baseline.activation_stats));
@@ -290,10 +315,10 @@ absl::StatusOr<Evaluation> OneDnnEvaluator::Evaluate(
   SetThreads(profile_.threads());
   LATHE_RETURN_IF_ERROR(PrepareBaseline());
   LATHE_RETURN_IF_ERROR(PrepareStats());
-  CompressOptions compress = options_.compress;
+  CompressOptions compress = compress_;
   compress.prune_cache = &prune_cache_;
   const auto compressed =
-      Compress(graph_, space_, plan, *stats_, source_, compress);
+      Compress(graph_, space_, plan, *stats_, remembering_, compress);
   if (!compressed.ok()) return PlanFault(compressed.status());
   auto evaluation = Measure(*compressed, plan);
   if (!evaluation.ok()) return PlanFault(evaluation.status());
@@ -310,10 +335,17 @@ absl::Status CheckBatch(const Graph& graph, int64_t batch) {
                    "; ask for a batch of ", *fixed));
 }
 
-absl::StatusOr<v1::SearchSpace> OpenSpace(const Graph& graph) {
-  SpaceOptions options;
-  options.has_bf16 = HasNativeBf16();
-  return MakeSearchSpace(graph, options);
+// Settings that make sense, for a model as it came.
+absl::StatusOr<CompressOptions> OpenOptions(
+    absl::string_view model, const v1::CompressionSettings& settings) {
+  LATHE_ASSIGN_OR_RETURN(CompressOptions options,
+                         MakeCompressOptions(settings));
+  if (options.prune.criterion == PruneCriterion::kGamma) {
+    const auto parsed = ParseOnnx(model);
+    if (!parsed.ok()) return ModelFault(parsed.status());
+    options.prune.gammas = BatchNormScales(*parsed);
+  }
+  return options;
 }
 
 // The job's model: its batch, and the sizes of its samples where the model
@@ -337,14 +369,19 @@ absl::StatusOr<std::unique_ptr<Evaluator>> OpenOneDnnEvaluator(
     absl::string_view model, std::map<std::string, Dataset> datasets,
     const v1::JobSpec& spec, absl::string_view activation_stats,
     const EvaluatorOptions& options) {
+  LATHE_ASSIGN_OR_RETURN(const CompressOptions compress,
+                         OpenOptions(model, spec.compression()));
+  LATHE_ASSIGN_OR_RETURN(const SpaceOptions space_options,
+                         MakeSpaceOptions(spec.compression(), HasNativeBf16()));
   auto graph = OpenForJob(model, datasets, spec);
   if (!graph.ok()) return ModelFault(graph.status());
-  auto space = OpenSpace(*graph);
+  auto space = MakeSearchSpace(*graph, space_options);
   if (!space.ok()) return ModelFault(space.status());
   auto data = OpenJobData(*graph, std::move(datasets), spec.dataset());
   if (!data.ok()) return Annotate(data.status(), "data");
   auto evaluator = std::make_unique<OneDnnEvaluator>(
-      *std::move(graph), *std::move(space), *std::move(data), spec, options);
+      *std::move(graph), *std::move(space), *std::move(data), spec, options,
+      compress);
   if (!activation_stats.empty()) {
     LATHE_RETURN_IF_ERROR(evaluator->SetStats(activation_stats));
   }

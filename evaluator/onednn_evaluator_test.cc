@@ -10,6 +10,7 @@
 #include "compressor/onnx.h"
 #include "evaluator/accuracy.h"
 #include "evaluator/evaluator.h"
+#include "evaluator/executor.h"
 #include "evaluator/job_data.h"
 #include "evaluator/latency_table.h"
 #include "evaluator/testing/small_job.h"
@@ -279,6 +280,63 @@ TEST(ChannelsOf, ReadsEveryLayoutOfWeights) {
   EXPECT_THAT(channels(0), ::testing::ElementsAre(8, 12));
   EXPECT_THAT(channels(2), ::testing::ElementsAre(192, 7));
   EXPECT_THAT(channels(3), ::testing::ElementsAre(7, 5));
+}
+
+TEST(OneDnnEvaluator, AnyNumberOfThreadsGivesTheSameBytes) {
+  std::string artifact;
+  for (const int threads : {1, 2}) {
+    v1::JobSpec spec = SmallSpec();
+    spec.set_threads(threads);
+    auto evaluator =
+        OpenOneDnnEvaluator(SmallModel(), {{"data", SmallDataset(kSamples)}},
+                            spec, "", QuickOptions());
+    ASSERT_TRUE(evaluator.ok()) << evaluator.status();
+    const v1::SearchSpace space =
+        (*evaluator)->EvaluateBaseline()->report.space();
+    const auto evaluation =
+        (*evaluator)->Evaluate(Uniform(space, v1::INT8, 4, 0.5));
+    ASSERT_TRUE(evaluation.ok()) << evaluation.status();
+    if (threads == 1) artifact = evaluation->artifact;
+    EXPECT_EQ(evaluation->artifact, artifact);
+  }
+  SetThreads(1);
+}
+
+TEST(OneDnnEvaluator, TheSettingsOfTheJobReachThePlan) {
+  const auto evaluate = [](const v1::JobSpec& spec) {
+    auto evaluator =
+        OpenOneDnnEvaluator(SmallModel(), {{"data", SmallDataset(kSamples)}},
+                            spec, "", QuickOptions());
+    EXPECT_TRUE(evaluator.ok()) << evaluator.status();
+    const v1::SearchSpace space =
+        (*evaluator)->EvaluateBaseline()->report.space();
+    return (*evaluator)->Evaluate(Uniform(space, v1::INT8, 4, 1))->measurement;
+  };
+  v1::JobSpec sparse = SmallSpec();
+  sparse.mutable_compression()->set_sparsity("0.7");
+  EXPECT_LT(evaluate(sparse).entropy_bytes(),
+            evaluate(SmallSpec()).entropy_bytes());
+  v1::JobSpec wrong = SmallSpec();
+  wrong.mutable_compression()->set_prune_criterion("nonesuch");
+  EXPECT_THAT(std::string(OpenOneDnnEvaluator(
+                              SmallModel(), {{"data", SmallDataset(kSamples)}},
+                              wrong, "", QuickOptions())
+                              .status()
+                              .message()),
+              HasSubstr("prune_criterion: "));
+}
+
+TEST(OneDnnEvaluator, SensitivityComesWithTheBaselineWhereAskedFor) {
+  v1::JobSpec spec = SmallSpec();
+  spec.set_sensitivity_samples(32);
+  auto evaluator =
+      OpenOneDnnEvaluator(SmallModel(), {{"data", SmallDataset(kSamples)}},
+                          spec, "", QuickOptions());
+  ASSERT_TRUE(evaluator.ok()) << evaluator.status();
+  const v1::BaselineReport report = (*evaluator)->EvaluateBaseline()->report;
+  EXPECT_EQ(report.sensitivity().samples(), 32);
+  EXPECT_GT(report.sensitivity().entries_size(), report.space().layers_size());
+  EXPECT_FALSE(MustOpen()->EvaluateBaseline()->report.has_sensitivity());
 }
 
 }  // namespace

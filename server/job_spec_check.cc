@@ -13,6 +13,8 @@ namespace {
 
 // Limits chosen so that no honest job meets them and no hostile one costs
 // much.
+constexpr int64_t kMostSensitivitySamples = 1'000'000;
+constexpr int64_t kMostSettingsBytes = 1024;
 constexpr int64_t kMostTrials = 1'000'000;
 constexpr int kMostThreads = 256;
 constexpr int kMostBatch = 4096;
@@ -172,6 +174,14 @@ absl::Status CheckJobSpec(const v1::JobSpec& spec,
   RequireInRange(checks, "spec.trials", spec.trials(), 1, kMostTrials);
   RequireInRange(checks, "spec.threads", spec.threads(), 0, kMostThreads);
   RequireInRange(checks, "spec.batch", spec.batch(), 0, kMostBatch);
+  RequireInRange(checks, "spec.sensitivity_samples", spec.sensitivity_samples(),
+                 0, kMostSensitivitySamples);
+  // Its names are the worker's to judge.
+  const int64_t settings =
+      static_cast<int64_t>(spec.compression().ByteSizeLong());
+  checks.Require(
+      settings <= kMostSettingsBytes, "spec.compression",
+      absl::StrCat(settings, " bytes, more than ", kMostSettingsBytes));
   CheckBudget(spec.budget(), checks);
   RequireObjectives(ObjectivesOf(spec), "spec.objectives", checks);
   CheckProfile(spec, checks);

@@ -87,6 +87,25 @@ absl::Status CheckLatencyTable(const v1::LatencyTable& table, int layers) {
   return absl::OkStatus();
 }
 
+absl::Status CheckSensitivity(const v1::Sensitivity& sensitivity, int layers) {
+  constexpr double kMost = std::numeric_limits<double>::max();
+  const int64_t samples = sensitivity.samples();
+  LATHE_RETURN_IF_ERROR(CheckCounts("sensitivity.baseline_correct",
+                                    sensitivity.baseline_correct(), samples));
+  for (const v1::Sensitivity::Entry& entry : sensitivity.entries()) {
+    if (entry.layer() < 0 || entry.layer() >= layers) {
+      return Invalid(absl::StrCat("sensitivity: layer ", entry.layer(),
+                                  ", not in [0, ", layers, ")"));
+    }
+    LATHE_RETURN_IF_ERROR(
+        CheckCounts("sensitivity.correct", entry.correct(), samples));
+    LATHE_RETURN_IF_ERROR(
+        CheckNumber({"sensitivity.kl_divergence", entry.kl_divergence(),
+                     kLeastDivergence, kMost}));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Status CheckMeasurement(const v1::Measurement& m) {
@@ -132,6 +151,7 @@ absl::Status CheckBaselineReport(const v1::BaselineReport& report) {
       !IsSha256Hex(report.activation_stats_digest())) {
     return Invalid("baseline.activation_stats_digest is not a digest");
   }
+  LATHE_RETURN_IF_ERROR(CheckSensitivity(report.sensitivity(), layers));
   return CheckLatencyTable(report.latency_table(), layers);
 }
 

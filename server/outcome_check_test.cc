@@ -78,6 +78,19 @@ TEST(OutcomeCheck, RefusesWhatCannotBeTrue) {
       [&](auto& o) { Table(o).mutable_entries(0)->set_latency_us(nan); },
       [](auto& o) { Table(o).set_other_us(-1); },
       [](auto& o) {
+        o.mutable_baseline()->mutable_sensitivity()->set_baseline_correct(1);
+      },
+      [](auto& o) {
+        o.mutable_baseline()->mutable_sensitivity()->add_entries()->set_layer(
+            99);
+      },
+      [&](auto& o) {
+        o.mutable_baseline()
+            ->mutable_sensitivity()
+            ->add_entries()
+            ->set_kl_divergence(nan);
+      },
+      [](auto& o) {
         o.mutable_baseline()->set_activation_stats_digest("../x");
       }};
   for (size_t i = 0; i < spoils.size(); ++i) {

@@ -76,6 +76,9 @@ TEST_F(StoreTrials, AMeasurementIsFoundOnlyForTheSameQuestion) {
   v1::JobSpec other_data = TestSpec();
   other_data.mutable_dataset()->set_scale(2);
   EXPECT_EQ(find(other_data, source.plan_digest(), TestProfile(), "1"), "");
+  v1::JobSpec other_settings = TestSpec();
+  other_settings.mutable_compression()->set_repairs("none");
+  EXPECT_EQ(find(other_settings, source.plan_digest(), TestProfile(), "1"), "");
   EXPECT_EQ(find(TestSpec("m"), source.plan_digest(), TestProfile(), "1"), "");
   EXPECT_EQ(find(TestSpec(), "plan", TestProfile(), "1"), "");
   EXPECT_EQ(find(TestSpec(), source.plan_digest(), TestProfile("b"), "1"), "");

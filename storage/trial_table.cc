@@ -204,6 +204,9 @@ std::string ReuseKey(const v1::JobSpec& spec, absl::string_view plan_digest,
   AddField(plan_digest, &digest);
   AddField(profile.SerializeAsString(), &digest);
   AddField(evaluator_version, &digest);
+  // Keys of jobs without settings stay what they were before there were any.
+  const std::string settings = spec.compression().SerializeAsString();
+  if (!settings.empty()) AddField(settings, &digest);
   return digest.Finish();
 }
 

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "client/cli/quantity.h"
+#include "client/compression_flags.h"
 
 namespace lathe {
 namespace {
@@ -111,6 +112,13 @@ void AddJobFlags(CLI::App& command, JobFlags& flags) {
       ->group(group);
   command.add_option("--name", flags.display_name, "the job's, for people")
       ->group(group);
+  command
+      .add_option("--sensitivity-samples", flags.sensitivity_samples,
+                  "samples on which trial 0 measures what each choice costs by "
+                  "itself; 0: it does not")
+      ->check(CLI::Range(int64_t{0}, kMostTrials))
+      ->group(group);
+  AddCompressionFlags(command, flags.compression);
 }
 
 absl::StatusOr<v1::JobSpec> MakeSpec(const JobFlags& flags) {
@@ -134,6 +142,10 @@ absl::StatusOr<v1::JobSpec> MakeSpec(const JobFlags& flags) {
   LATHE_RETURN_IF_ERROR(
       Annotate(SetDrop(flags.max_drop, budget), "--max-drop"));
   if (budget.ByteSizeLong() > 0) *spec.mutable_budget() = budget;
+  spec.set_sensitivity_samples(flags.sensitivity_samples);
+  if (flags.compression.ByteSizeLong() > 0) {
+    *spec.mutable_compression() = flags.compression;
+  }
   return spec;
 }
 

@@ -31,6 +31,8 @@ struct JobFlags {
   int64_t seed = 0;
   std::string display_name;
   std::vector<std::string> warm_start_jobs;
+  v1::CompressionSettings compression;
+  int64_t sensitivity_samples = 0;
 };
 
 // Adds --model, the data flags and the rest; `flags` must outlive the parse.

@@ -8,6 +8,7 @@
 #include "base/status.h"
 #include "client/blobs.h"
 #include "client/cli/exit_code.h"
+#include "compressor/compression_settings.h"
 #include "compressor/external_data.h"
 #include "compressor/model_file.h"
 #include "compressor/shape_inference.h"
@@ -101,6 +102,9 @@ absl::Status Blamed(const absl::Status& status) {
 absl::StatusOr<JobInputs> ReadJobInputs(const JobFlags& flags) {
   JobInputs inputs;
   LATHE_ASSIGN_OR_RETURN(inputs.spec, MakeSpec(flags));
+  const v1::CompressionSettings& settings = inputs.spec.compression();
+  LATHE_RETURN_IF_ERROR(MakeCompressOptions(settings).status());
+  LATHE_RETURN_IF_ERROR(MakeSpaceOptions(settings, false).status());
   auto model = ReadModelFile(flags.model_path);
   if (!model.ok()) return Blamed(model.status());
   inputs.model_bytes = *std::move(model);

@@ -31,6 +31,7 @@ void AddRun(CLI::App& app, ChosenCommand& chosen);
 void AddTrial(CLI::App& app, ChosenCommand& chosen);
 void AddSpace(CLI::App& app, ChosenCommand& chosen);
 void AddTable(CLI::App& app, ChosenCommand& chosen);
+void AddSensitivity(CLI::App& app, ChosenCommand& chosen);
 
 // Adds `-o text|json`; `output` must outlive the parse.
 void AddOutputFlag(CLI::App& command, std::string& output);

@@ -84,6 +84,7 @@ int Run(int argc, char** argv) {
   lathe::AddTrial(app, chosen);
   lathe::AddSpace(app, chosen);
   lathe::AddTable(app, chosen);
+  lathe::AddSensitivity(app, chosen);
   bool is_child = false;
   // The half of a worker that evaluates; started by the other half.
   app.add_subcommand("evaluate")->group("")->callback([&is_child] {

@@ -40,6 +40,7 @@ CommandResult RunCommand(std::vector<std::string> arguments) {
   AddTrial(app, chosen);
   AddSpace(app, chosen);
   AddTable(app, chosen);
+  AddSensitivity(app, chosen);
   std::reverse(arguments.begin(), arguments.end());  // As CLI11 wants them.
   try {
     app.parse(arguments);

@@ -11,10 +11,12 @@
 #include "absl/strings/str_format.h"
 #include "base/file.h"
 #include "base/status.h"
+#include "client/compression_flags.h"
 #include "client/json_text.h"
 #include "client/plan_json.h"
 #include "client/point_json.h"
 #include "client/worker/command.h"
+#include "compressor/compression_settings.h"
 #include "compressor/external_data.h"
 #include "compressor/packed_model.h"
 #include "compressor/search_space.h"
@@ -36,6 +38,7 @@ struct TrialFlags {
   int batch = 1;
   std::optional<int> core;
   DataFlags data;
+  v1::CompressionSettings compression;
 };
 
 absl::StatusOr<v1::CompressionPlan> ReadPlan(const std::string& text,
@@ -53,14 +56,15 @@ absl::StatusOr<v1::CompressionPlan> ReadPlan(const std::string& text,
   return plan;
 }
 
-absl::StatusOr<v1::SearchSpace> OpenSpace(const std::string& model,
-                                          const LoadedData& data) {
+absl::StatusOr<v1::SearchSpace> OpenSpace(
+    const std::string& model, const LoadedData& data,
+    const v1::CompressionSettings& settings) {
   LATHE_ASSIGN_OR_RETURN(
       const Graph graph,
       OpenGraph(model, ShapesOfData(&data.datasets.at(data.spec.digest()),
                                     data.spec)));
-  SpaceOptions options;
-  options.has_bf16 = HasNativeBf16();
+  LATHE_ASSIGN_OR_RETURN(const SpaceOptions options,
+                         MakeSpaceOptions(settings, HasNativeBf16()));
   auto space = MakeSearchSpace(graph, options);
   if (!space.ok()) return ModelFailed(space.status(), model);
   return space;
@@ -74,6 +78,7 @@ absl::StatusOr<Evaluation> EvaluatePlan(const TrialFlags& flags,
   *spec.mutable_dataset() = data.spec;
   spec.set_threads(flags.threads);
   spec.set_batch(flags.batch);
+  *spec.mutable_compression() = flags.compression;
   EvaluatorOptions options;
   options.pinned_core = flags.core;
   SetThreads(flags.threads);
@@ -104,7 +109,7 @@ std::string PointText(const v1::Measurement& measurement) {
 absl::Status RunTrial(const TrialFlags& flags) {
   LATHE_ASSIGN_OR_RETURN(LoadedData data, LoadData(flags.data));
   LATHE_ASSIGN_OR_RETURN(const v1::SearchSpace space,
-                         OpenSpace(flags.model, data));
+                         OpenSpace(flags.model, data, flags.compression));
   v1::Trial trial;
   LATHE_ASSIGN_OR_RETURN(*trial.mutable_proposal()->mutable_plan(),
                          ReadPlan(flags.plan, space));
@@ -154,6 +159,7 @@ void AddTrial(CLI::App& app, ChosenCommand& chosen) {
   command->add_option("--core", flags->core,
                       "core to pin to while latency is measured");
   AddDataFlags(*command, flags->data);
+  AddCompressionFlags(*command, flags->compression);
   command->callback(
       [flags, &chosen] { chosen.run = [flags] { return RunTrial(*flags); }; });
 }

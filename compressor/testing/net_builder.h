@@ -85,6 +85,20 @@ class NetBuilder {
     return out;
   }
 
+  // A node with `outputs` outputs.
+  std::vector<ValueId> OpWithOutputs(
+      const std::string& op_type, std::vector<ValueId> inputs, int outputs,
+      std::map<std::string, Attribute> attributes = {}) {
+    const ValueId first = Op(op_type, std::move(inputs), std::move(attributes));
+    std::vector<ValueId> all = {first};
+    for (int i = 1; i < outputs; ++i) {
+      all.push_back(
+          AddValue(absl::StrCat(parts_.nodes.back().name, "_out", i)));
+    }
+    parts_.nodes.back().outputs = all;
+    return all;
+  }
+
   // A "same" convolution with bias and random weights.
   ValueId Conv(ValueId in, int64_t ins, int64_t outs, int64_t kernel,
                int64_t stride = 1, int64_t groups = 1) {

@@ -1,0 +1,107 @@
+#include "evaluator/sensitivity.h"
+
+#include <algorithm>
+#include <memory>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "base/status.h"
+#include "compressor/remembering_source.h"
+#include "evaluator/accuracy.h"
+#include "evaluator/suffix_runner.h"
+#include "proto/plan.h"
+
+namespace lathe {
+namespace {
+
+constexpr int64_t kMostBytes = int64_t{1} << 30;
+// Of calibration activations that are remembered.
+constexpr int64_t kMostRemembered = int64_t{1} << 28;
+
+// `count` of the indices below `all`, evenly spread.
+std::vector<int64_t> Spread(int64_t all, int64_t count) {
+  count = std::min(count, all);
+  std::vector<int64_t> spread;
+  for (int64_t i = 0; i < count; ++i) spread.push_back(i * all / count);
+  return spread;
+}
+
+// One changed choice each.
+struct SingleChoice {
+  int layer = 0;
+  v1::LayerChoice choice;
+  v1::CompressionPlan plan;
+};
+
+std::vector<SingleChoice> SingleChoices(const v1::SearchSpace& space) {
+  const v1::CompressionPlan baseline = BaselinePlan(space);
+  std::vector<SingleChoice> choices;
+  std::set<int> groups;
+  for (int i = 0; i < space.layers_size(); ++i) {
+    const v1::Layer& layer = space.layers(i);
+    for (int p = 1; p < layer.precisions_size(); ++p) {
+      SingleChoice single{i, baseline.layers(i), baseline};
+      single.choice.set_precision(layer.precisions(p).precision());
+      single.choice.set_weight_bits(layer.precisions(p).weight_bits());
+      *single.plan.mutable_layers(i) = single.choice;
+      choices.push_back(std::move(single));
+    }
+    if (!groups.insert(layer.group()).second) continue;
+    for (int r = 1; r < layer.keep_ratios_size(); ++r) {
+      SingleChoice single{i, baseline.layers(i), baseline};
+      single.choice.set_keep_ratio(layer.keep_ratios(r));
+      for (int k = 0; k < space.layers_size(); ++k) {
+        if (space.layers(k).group() != layer.group()) continue;
+        single.plan.mutable_layers(k)->set_keep_ratio(layer.keep_ratios(r));
+      }
+      choices.push_back(std::move(single));
+    }
+  }
+  return choices;
+}
+
+}  // namespace
+
+absl::StatusOr<v1::Sensitivity> MeasureSensitivity(
+    const Graph& graph, const v1::SearchSpace& space, const JobData& data,
+    const ActivationStats& stats, ActivationSource& source,
+    const SensitivityOptions& options) {
+  const DataPart& search = data.search;
+  const std::vector<int64_t> picked =
+      Spread(static_cast<int64_t>(search.samples.size()), options.samples);
+  std::vector<int64_t> samples;
+  for (const int64_t i : picked) samples.push_back(search.samples[i]);
+  LATHE_ASSIGN_OR_RETURN(
+      const std::unique_ptr<SuffixRunner> runner,
+      SuffixRunner::Create(graph, search.inputs, samples, kMostBytes));
+  LATHE_ASSIGN_OR_RETURN(const Answers reference,
+                         Answer(graph, search.inputs, runner->samples()));
+  std::vector<int64_t> labels;
+  for (size_t i = 0; i < runner->samples().size(); ++i) {
+    if (!search.labels.empty()) labels.push_back(search.labels[picked[i]]);
+  }
+  v1::Sensitivity sensitivity;
+  sensitivity.set_samples(static_cast<int64_t>(runner->samples().size()));
+  sensitivity.set_baseline_correct(Score(reference, reference, labels).correct);
+  RememberingSource remembering(graph, source, kMostRemembered);
+  PruneCache cache;
+  CompressOptions compress = options.compress;
+  compress.prune_cache = &cache;
+  for (const SingleChoice& single : SingleChoices(space)) {
+    const absl::StatusOr<Graph> changed =
+        Compress(graph, space, single.plan, stats, remembering, compress);
+    if (!changed.ok()) continue;
+    const absl::StatusOr<Answers> answers = runner->AnswerOf(*changed);
+    if (!answers.ok()) continue;
+    const Accuracy accuracy = Score(*answers, reference, labels);
+    v1::Sensitivity::Entry* entry = sensitivity.add_entries();
+    entry->set_layer(single.layer);
+    *entry->mutable_choice() = single.choice;
+    entry->set_correct(accuracy.correct);
+    entry->set_kl_divergence(accuracy.kl_divergence);
+  }
+  return sensitivity;
+}
+
+}  // namespace lathe

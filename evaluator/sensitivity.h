@@ -1,0 +1,39 @@
+// What single choices cost, when all other layers stay as they are.
+#ifndef LATHE_EVALUATOR_SENSITIVITY_H_
+#define LATHE_EVALUATOR_SENSITIVITY_H_
+
+#include <cstdint>
+
+#include "absl/status/statusor.h"
+#include "compressor/activation_source.h"
+#include "compressor/activation_stats.h"
+#include "compressor/compress.h"
+#include "compressor/graph.h"
+#include "evaluator/job_data.h"
+#include "proto/types.pb.h"
+
+namespace lathe {
+
+struct SensitivityOptions {
+  // Of the search split, spread over it; fewer where activations of the
+  // original would take more than 1 GiB.
+  int64_t samples = 512;
+  CompressOptions compress;
+};
+
+// One entry for each layer and each of its precisions, and for each group and
+// each of its keep ratios, but for the first ones, in the order of the space.
+// The original's activations are computed once; for a choice only what comes
+// behind the change runs, with the kernels that the choice would get. A choice
+// that cannot be carried out has no entry.
+//
+// `space` is MakeSearchSpace(graph, ...), `stats` are the graph's.
+// Errors: those of the source and of Executor::Compile for the original.
+absl::StatusOr<v1::Sensitivity> MeasureSensitivity(
+    const Graph& graph, const v1::SearchSpace& space, const JobData& data,
+    const ActivationStats& stats, ActivationSource& source,
+    const SensitivityOptions& options);
+
+}  // namespace lathe
+
+#endif  // LATHE_EVALUATOR_SENSITIVITY_H_

@@ -1,0 +1,103 @@
+#include "evaluator/sensitivity.h"
+
+#include <memory>
+#include <set>
+#include <string>
+
+#include "compressor/canonical.h"
+#include "compressor/search_space.h"
+#include "evaluator/accuracy.h"
+#include "evaluator/calibration_source.h"
+#include "evaluator/testing/small_job.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "proto/plan.h"
+
+namespace lathe {
+namespace {
+
+class SensitivityOf : public ::testing::TestWithParam<SmallOutput> {
+ protected:
+  SensitivityOf()
+      : graph_(*Canonicalize(SmallNetwork(kDynamic, GetParam()))),
+        space_(*MakeSearchSpace(graph_, {})),
+        data_(*OpenJobData(graph_, {{"data", SmallDataset(200)}},
+                           SmallSpec().dataset())),
+        source_(&data_->calibration.inputs, data_->calibration.samples, 17),
+        stats_(
+            *CollectActivationStats(graph_, source_, source_.SampleCount())) {
+    options_.samples = 64;
+  }
+
+  // The plan in which only the entry's choice differs from the baseline's.
+  v1::CompressionPlan PlanOf(const v1::Sensitivity::Entry& entry) const {
+    v1::CompressionPlan plan = BaselinePlan(space_);
+    *plan.mutable_layers(entry.layer()) = entry.choice();
+    for (int i = 0; i < space_.layers_size(); ++i) {
+      if (space_.layers(i).group() == space_.layers(entry.layer()).group()) {
+        plan.mutable_layers(i)->set_keep_ratio(entry.choice().keep_ratio());
+      }
+    }
+    return plan;
+  }
+
+  const Graph graph_;
+  const v1::SearchSpace space_;
+  const std::unique_ptr<JobData> data_;
+  CalibrationSource source_;
+  const ActivationStats stats_;
+  SensitivityOptions options_;
+};
+
+TEST_P(SensitivityOf, EachChoiceIsWhatTheWholeNetworkMeasures) {
+  const auto sensitivity =
+      MeasureSensitivity(graph_, space_, *data_, stats_, source_, options_);
+  ASSERT_TRUE(sensitivity.ok()) << sensitivity.status();
+  EXPECT_EQ(sensitivity->samples(), 64);
+  std::vector<int64_t> samples;
+  std::vector<int64_t> labels;
+  const DataPart& search = data_->search;
+  const int64_t all = static_cast<int64_t>(search.samples.size());
+  for (int64_t i = 0; i < 64; ++i) {
+    samples.push_back(search.samples[i * all / 64]);
+    labels.push_back(search.labels[i * all / 64]);
+  }
+  const Answers reference = *Answer(graph_, search.inputs, samples);
+  EXPECT_EQ(sensitivity->baseline_correct(),
+            Score(reference, reference, labels).correct);
+  for (const v1::Sensitivity::Entry& entry : sensitivity->entries()) {
+    const Graph whole =
+        *Compress(graph_, space_, PlanOf(entry), stats_, source_);
+    const Accuracy expected =
+        Score(*Answer(whole, search.inputs, samples), reference, labels);
+    const std::string what = entry.choice().ShortDebugString();
+    EXPECT_NEAR(static_cast<double>(entry.correct()),
+                static_cast<double>(expected.correct), 1)
+        << what;
+    EXPECT_NEAR(entry.kl_divergence(), expected.kl_divergence,
+                1e-6 + 1e-3 * expected.kl_divergence)
+        << what;
+  }
+}
+
+TEST_P(SensitivityOf, HasAnEntryForEveryOtherChoice) {
+  const auto sensitivity =
+      MeasureSensitivity(graph_, space_, *data_, stats_, source_, options_);
+  ASSERT_TRUE(sensitivity.ok()) << sensitivity.status();
+  int expected = 0;
+  std::set<int> groups;
+  for (const v1::Layer& layer : space_.layers()) {
+    expected += layer.precisions_size() - 1;
+    if (groups.insert(layer.group()).second) {
+      expected += layer.keep_ratios_size() - 1;
+    }
+  }
+  EXPECT_EQ(sensitivity->entries_size(), expected);
+}
+
+INSTANTIATE_TEST_SUITE_P(Outputs, SensitivityOf,
+                         ::testing::Values(SmallOutput::kLogits,
+                                           SmallOutput::kSoftmax));
+
+}  // namespace
+}  // namespace lathe
