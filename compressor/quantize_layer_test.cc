@@ -227,7 +227,9 @@ TEST(QuantizeLayer, ClusteredFloatsTakeNoMoreValuesThanAllowed) {
     const QuantizedLayer layer = Quantized(conv, kFloatBits, options);
     const auto values = layer.floats->values<float>();
     EXPECT_LE(std::set<float>(values.begin(), values.end()).size(), 8u);
-    if (is_sparse) EXPECT_GE(ZerosOf(values), 0.49);
+    if (is_sparse) {
+      EXPECT_GE(ZerosOf(values), 0.49);
+    }
   }
 }
 

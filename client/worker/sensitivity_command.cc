@@ -18,6 +18,7 @@
 #include "evaluator/calibration_source.h"
 #include "evaluator/executor.h"
 #include "evaluator/job_data.h"
+#include "evaluator/model_inputs.h"
 #include "evaluator/sensitivity.h"
 #include "proto/names.h"
 
@@ -44,14 +45,18 @@ absl::StatusOr<NamedSensitivity> Measure(const SensitivityFlags& flags) {
   LATHE_ASSIGN_OR_RETURN(options.compress,
                          MakeCompressOptions(flags.compression));
   const std::clock_t start = std::clock();
-  LATHE_ASSIGN_OR_RETURN(const Graph graph, OpenGraph(flags.model));
+  LATHE_ASSIGN_OR_RETURN(LoadedData loaded, LoadData(flags.data));
+  LATHE_ASSIGN_OR_RETURN(
+      const Graph graph,
+      OpenGraph(flags.model,
+                ShapesOfData(&loaded.datasets.at(loaded.spec.digest()),
+                             loaded.spec)));
   LATHE_ASSIGN_OR_RETURN(const SpaceOptions space_options,
                          MakeSpaceOptions(flags.compression, HasNativeBf16()));
   NamedSensitivity named;
   auto space = MakeSearchSpace(graph, space_options);
   if (!space.ok()) return ModelFailed(space.status(), flags.model);
   named.space = *std::move(space);
-  LATHE_ASSIGN_OR_RETURN(LoadedData loaded, LoadData(flags.data));
   LATHE_ASSIGN_OR_RETURN(
       const std::unique_ptr<JobData> data,
       OpenJobData(graph, std::move(loaded.datasets), loaded.spec));
