@@ -16,8 +16,8 @@ class Collectable;
 namespace lathe {
 
 // Answers GET /metrics over HTTP/1.0, one caller at a time, until destroyed.
-// (prometheus-cpp's own page stands on civetweb, which does not start in a
-// process that has loaded Debian's libtorch.)
+// (prometheus-cpp's own page stands on civetweb, which failed to start inside
+// lathe-server and not in small programs; the cause is not known.)
 class MetricsPage {
  public:
   using Sources = std::vector<std::shared_ptr<prometheus::Collectable>>;
