@@ -106,8 +106,18 @@ void AddFlags(CLI::App& app, Flags& flags) {
   app.add_flag("--exit-with-parent", flags.exits_with_parent)->group("");
 }
 
-// SIGTERM and SIGINT reach nobody but WaitForEnd. Before any thread starts.
+// Libraries start threads before main() that block nothing: what reaches one
+// of them goes on to the main thread.
+pthread_t main_thread;
+void PassToMainThread(int signal_number) {
+  pthread_kill(main_thread, signal_number);
+}
+
+// SIGTERM and SIGINT reach nobody but sigwait() in Serve.
 sigset_t BlockEndSignals() {
+  main_thread = pthread_self();
+  signal(SIGTERM, PassToMainThread);
+  signal(SIGINT, PassToMainThread);
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
