@@ -33,7 +33,7 @@ AdditiveCorrection::Options SizePrior() {
   return prior;
 }
 
-constexpr std::array<double, kPrecisionCount> kKernelBytes = {4, 2, 1};
+constexpr std::array<double, kPrecisionCount> kKernelBytes = {4, 2, 1, 1};
 
 double OtherBytes(const DecisionSpace& space, double whole) {
   double weights = 0;
@@ -87,7 +87,8 @@ CostModel::Cell CostModel::MakeCell(int layer,
   const int64_t out =
       space_->OutChannels(layer, keeps[space_->group_of(layer)]);
   Cell cell;
-  for (const v1::Precision precision : {v1::F32, v1::BF16, v1::INT8}) {
+  for (const v1::Precision precision :
+       {v1::F32, v1::BF16, v1::INT8, v1::INT8_DYNAMIC}) {
     cell.us[PrecisionIndex(precision)] = curves_.Us(layer, precision, in, out);
   }
   const v1::Layer& whole = space_->space().layers(layer);
@@ -156,7 +157,8 @@ CostPart CostModel::SizePart(int layer, int option, const Cell& cell) const {
   part.kind = PrecisionIndex(chosen.precision());
   part.amount = kKernelBytes[part.kind] * cell.share *
                 static_cast<double>(space_->space().layers(layer).parameters());
-  if (chosen.precision() == v1::INT8) {
+  if (chosen.precision() == v1::INT8 ||
+      chosen.precision() == v1::INT8_DYNAMIC) {
     part.saving = part.amount * (1 - chosen.weight_bits() / 8.0);
   }
   part.log_in = cell.log_in;

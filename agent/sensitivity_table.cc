@@ -15,7 +15,9 @@ constexpr double kLeastSaving = 1e-3;
 int RoundOf(const DecisionSpace& space, const Decision& decision, int choice) {
   if (!decision.is_keep) {
     const v1::PrecisionOption& option = space.option(decision.layer, choice);
-    if (option.precision() != v1::INT8) return 1;
+    const bool is_int8 = option.precision() == v1::INT8 ||
+                         option.precision() == v1::INT8_DYNAMIC;
+    if (!is_int8) return 1;
     return option.weight_bits() == 8 ? 0 : 2;
   }
   const std::vector<double>& ratios =

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 
 namespace lathe {
 namespace {
@@ -67,15 +68,17 @@ std::vector<float> StateFeatures::At(const PrefixWalker& walker,
 
   // Latency of the layer in each precision, as multiples of an average
   // layer's share; 0 where a precision is not legal.
-  float us[kPrecisionCount] = {};
+  // Both kinds of int8 share one.
+  constexpr int kInt8 = 2;
+  float us[kInt8 + 1] = {};
   for (int option = layer.precisions_size() - 1; option >= 0; --option) {
     const CostModel::LayerCost cost =
         costs.CostOf(decision.layer, option, keeps);
-    us[PrecisionIndex(layer.precisions(option).precision())] =
+    us[std::min(PrecisionIndex(layer.precisions(option).precision()), kInt8)] =
         static_cast<float>(cost.us / costs.baseline_us() *
                            space.space().layers_size() / 4);
   }
-  state.insert(state.end(), us, us + kPrecisionCount);
+  state.insert(state.end(), std::begin(us), std::end(us));
   const double spent_us = walker.spent().us / costs.baseline_us();
   const double bound_us = walker.bound().us / costs.baseline_us();
   const double spent_bytes = walker.spent().bytes / costs.baseline_bytes();

@@ -10,8 +10,19 @@
 namespace lathe {
 namespace {
 
+bool Offers(const v1::Layer& layer, v1::Precision precision) {
+  return std::any_of(layer.precisions().begin(), layer.precisions().end(),
+                     [precision](const v1::PrecisionOption& option) {
+                       return option.precision() == precision;
+                     });
+}
+
+// Layers without INT8 take INT8_DYNAMIC for it.
 int NearestOption(const v1::Layer& layer, v1::Precision precision,
                   int weight_bits) {
+  if (precision == v1::INT8 && !Offers(layer, precision)) {
+    precision = v1::INT8_DYNAMIC;
+  }
   int best = 0;
   int best_bits = 0;
   for (int c = 0; c < layer.precisions_size(); ++c) {

@@ -13,8 +13,8 @@
 
 namespace lathe {
 
-constexpr int kPrecisionCount = 3;
-// 0, 1, 2 for F32, BF16, INT8.
+constexpr int kPrecisionCount = 4;
+// 0, 1, 2, 3 for F32, BF16, INT8, INT8_DYNAMIC.
 int PrecisionIndex(v1::Precision precision);
 
 // Share of a layer's multiply-accumulates (and weights) that is left at `in`

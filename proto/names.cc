@@ -13,17 +13,20 @@ absl::string_view PrecisionName(v1::Precision precision) {
       return "bf16";
     case v1::INT8:
       return "int8";
+    case v1::INT8_DYNAMIC:
+      return "int8-dynamic";
     default:
       return "unspecified";
   }
 }
 
 absl::StatusOr<v1::Precision> ParsePrecision(absl::string_view name) {
-  for (const v1::Precision precision : {v1::F32, v1::BF16, v1::INT8}) {
+  for (const v1::Precision precision :
+       {v1::F32, v1::BF16, v1::INT8, v1::INT8_DYNAMIC}) {
     if (name == PrecisionName(precision)) return precision;
   }
-  return absl::InvalidArgumentError(
-      absl::StrCat("precision = '", name, "', not f32, bf16 or int8"));
+  return absl::InvalidArgumentError(absl::StrCat(
+      "precision = '", name, "', not f32, bf16, int8 or int8-dynamic"));
 }
 
 absl::string_view JobStateName(v1::JobState state) {

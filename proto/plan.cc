@@ -69,6 +69,7 @@ v1::CompressionPlan BaselinePlan(const v1::SearchSpace& space) {
 int DefaultWeightBits(v1::Precision precision) {
   switch (precision) {
     case v1::INT8:
+    case v1::INT8_DYNAMIC:
       return 8;
     case v1::BF16:
       return 16;

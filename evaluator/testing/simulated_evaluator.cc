@@ -25,6 +25,7 @@ constexpr char kStats[] = "simulated statistics\n";
 double Speed(v1::Precision precision) {
   switch (precision) {
     case v1::INT8:
+    case v1::INT8_DYNAMIC:
       return 4;
     case v1::BF16:
       return 2;
