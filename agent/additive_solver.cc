@@ -17,14 +17,14 @@ class Solver {
          const Limits& limits)
       : core_(core), model_(model), limits_(limits) {}
 
-  Choices Solve() const {
+  PricedPlan Solve() const {
     // Damage is of the order of 1 at most and cost a share of the limits:
     // beyond this price only the cost counts.
     constexpr double kLowestPrice = 1e-4;
     constexpr double kHighestPrice = 1e4;
     constexpr int kBisections = 12;
     Choices plan = AtPrice(0);
-    if (core_.IsWithin(plan, limits_)) return plan;
+    if (core_.IsWithin(plan, limits_)) return {plan, 0};
     double low = std::log(kLowestPrice);
     double high = std::log(kHighestPrice);
     plan = AtPrice(kHighestPrice);
@@ -38,7 +38,7 @@ class Solver {
         low = middle;
       }
     }
-    return Improve(std::move(plan));
+    return {Improve(std::move(plan)), std::exp(high)};
   }
 
  private:
@@ -130,9 +130,15 @@ class Solver {
 
 }  // namespace
 
+PricedPlan LeastDamageAndPrice(const SearchCore& core,
+                               const DivergenceModel& model,
+                               const Limits& limits) {
+  return Solver(core, model, limits).Solve();
+}
+
 Choices LeastDamage(const SearchCore& core, const DivergenceModel& model,
                     const Limits& limits) {
-  return Solver(core, model, limits).Solve();
+  return LeastDamageAndPrice(core, model, limits).plan;
 }
 
 }  // namespace lathe

@@ -15,6 +15,14 @@ namespace lathe {
 // are just met, and what is left of them is spent on the single changes that
 // help most. So the answer is optimal on the convex hull of the trade-off and
 // near it elsewhere. When no plan meets the limits, the cheapest plan.
+struct PricedPlan {
+  Choices plan;
+  // Of a cost of all the limits, in damage; 0 where the limits do not bind.
+  double price = 0;
+};
+PricedPlan LeastDamageAndPrice(const SearchCore& core,
+                               const DivergenceModel& model,
+                               const Limits& limits);
 Choices LeastDamage(const SearchCore& core, const DivergenceModel& model,
                     const Limits& limits);
 

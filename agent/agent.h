@@ -51,6 +51,16 @@ class Agent {
   // The reward this agent gives the trial, with its components and the moving
   // baseline as it stands; called just before Learn.
   virtual v1::Reward Evaluate(const v1::Trial& trial) const = 0;
+
+  // The plan that the agent would give for a budget that nobody asked for
+  // before, by what it has learned; it need not have been measured. Asking
+  // changes nothing.
+  //
+  // Errors:
+  //   Unimplemented - this agent only answers by what was measured.
+  //   FailedPrecondition - no plan that it knows of is within the budget; the
+  //     message names the least that can be reached.
+  virtual absl::StatusOr<v1::Proposal> Answer(const v1::Budget& budget) const;
 };
 
 // Makes the agent called `name`.

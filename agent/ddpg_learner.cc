@@ -1,100 +1,31 @@
 #include "agent/ddpg_learner.h"
 
-#include <ATen/Parallel.h>
 #include <torch/optim/adam.h>
 #include <torch/torch.h>
 
-#include <cmath>
-
+#include "agent/mlp.h"
 #include "agent/random.h"
-
-// OpenBLAS, where libtorch's BLAS is that, has threads of its own.
-extern "C" void openblas_set_num_threads(int threads) __attribute__((weak));
+#include "agent/torch_threads.h"
 
 namespace lathe {
 namespace {
 
 constexpr int kHidden = 300;
+constexpr double kActorRate = 1e-4;
+constexpr double kCriticRate = 1e-3;
 constexpr double kTargetRate = 0.01;
-// The thread count of OpenMP belongs to the calling thread, so it is set at
-// every entry: results must not depend on it, and small products only lose by
-// threads.
-void UseOneThread() {
-  at::set_num_threads(1);
-  if (openblas_set_num_threads != nullptr) openblas_set_num_threads(1);
-}
-
-// Uniform in +-`range`. torch's own initialisers draw from its global
-// generator.
-torch::Tensor RandomTensor(std::vector<int64_t> sizes, double range,
-                           Random* random) {
-  torch::Tensor tensor = torch::empty(sizes);
-  float* values = tensor.data_ptr<float>();
-  for (int64_t i = 0; i < tensor.numel(); ++i) {
-    values[i] = static_cast<float>(range * (2 * random->Uniform() - 1));
-  }
-  return tensor.requires_grad_(true);
-}
-
-// Three linear layers, rectified between.
-class Mlp {
- public:
-  Mlp(int inputs, Random* random) {
-    const int sizes[] = {inputs, kHidden, kHidden, 1};
-    for (int i = 0; i < 3; ++i) {
-      // Small last weights: the first policy is the middle of the range.
-      const double range = i < 2 ? 1 / std::sqrt(sizes[i]) : 3e-3;
-      parameters_.push_back(
-          RandomTensor({sizes[i + 1], sizes[i]}, range, random));
-      parameters_.push_back(RandomTensor({sizes[i + 1]}, range, random));
-    }
-  }
-
-  torch::Tensor Forward(torch::Tensor x) const {
-    x = torch::relu(torch::linear(x, parameters_[0], parameters_[1]));
-    x = torch::relu(torch::linear(x, parameters_[2], parameters_[3]));
-    return torch::linear(x, parameters_[4], parameters_[5]);
-  }
-
-  const std::vector<torch::Tensor>& parameters() const { return parameters_; }
-
-  // Moves towards `source` by `rate`; 1 copies.
-  void Follow(const Mlp& source, double rate) {
-    torch::NoGradGuard no_grad;
-    for (size_t i = 0; i < parameters_.size(); ++i) {
-      parameters_[i].lerp_(source.parameters_[i], rate);
-    }
-  }
-
- private:
-  std::vector<torch::Tensor> parameters_;
-};
-
-torch::Tensor ToTensor(absl::Span<const float> values, int64_t columns) {
-  return torch::from_blob(
-             const_cast<float*>(values.data()),
-             {static_cast<int64_t>(values.size()) / columns, columns})
-      .clone();
-}
-
-std::vector<float> ToVector(const torch::Tensor& tensor) {
-  const torch::Tensor flat = tensor.contiguous();
-  return std::vector<float>(flat.data_ptr<float>(),
-                            flat.data_ptr<float>() + flat.numel());
-}
-
 }  // namespace
 
 struct DdpgLearner::Networks {
-  Networks(int state_size, Random random, const DdpgOptions& options)
-      : actor(state_size, &random),
-        critic(state_size + 1, &random),
-        target_actor(state_size, &random),
-        target_critic(state_size + 1, &random),
+  Networks(int state_size, Random random)
+      : actor(state_size, kHidden, &random),
+        critic(state_size + 1, kHidden, &random),
+        target_actor(state_size, kHidden, &random),
+        target_critic(state_size + 1, kHidden, &random),
         actor_optimizer(actor.parameters(),
-                        torch::optim::AdamOptions(options.actor_rate)),
+                        torch::optim::AdamOptions(kActorRate)),
         critic_optimizer(critic.parameters(),
-                         torch::optim::AdamOptions(options.critic_rate)) {
+                         torch::optim::AdamOptions(kCriticRate)) {
     target_actor.Follow(actor, 1);
     target_critic.Follow(critic, 1);
   }
@@ -115,12 +46,9 @@ struct DdpgLearner::Networks {
   torch::optim::Adam critic_optimizer;
 };
 
-DdpgLearner::DdpgLearner(int state_size, uint64_t seed,
-                         const DdpgOptions& options)
+DdpgLearner::DdpgLearner(int state_size, uint64_t seed)
     : state_size_(state_size),
-      options_(options),
-      networks_(std::make_unique<Networks>(state_size, Random(seed), options)) {
-}
+      networks_(std::make_unique<Networks>(state_size, Random(seed))) {}
 
 DdpgLearner::~DdpgLearner() = default;
 
@@ -143,7 +71,7 @@ std::vector<float> DdpgLearner::Value(absl::Span<const float> states,
 
 void DdpgLearner::Update(absl::Span<const Transition* const> batch) {
   UseOneThread();
-  std::vector<float> states, actions, rewards, next_states, goes_on, imitation;
+  std::vector<float> states, actions, rewards, next_states, goes_on;
   for (const Transition* step : batch) {
     const bool is_last = step->next_state.empty();
     const std::vector<float>& next = is_last ? step->state : step->next_state;
@@ -151,7 +79,6 @@ void DdpgLearner::Update(absl::Span<const Transition* const> batch) {
     next_states.insert(next_states.end(), next.begin(), next.end());
     actions.push_back(step->action);
     rewards.push_back(step->reward);
-    imitation.push_back(step->imitation);
     goes_on.push_back(is_last ? 0 : 1);
   }
   Networks& n = *networks_;
@@ -173,17 +100,7 @@ void DdpgLearner::Update(absl::Span<const Transition* const> batch) {
   n.actor_optimizer.zero_grad();
   const torch::Tensor acted = Networks::Action(n.actor, s);
   const torch::Tensor value = Networks::Value(n.critic, s, acted);
-  if (options_.value_weight) {
-    // Values in units of their own size, so that imitation weighs the same
-    // however large rewards are.
-    const double scale = value.detach().abs().mean().item<double>();
-    const torch::Tensor distance =
-        ToTensor(imitation, 1) * (acted - ToTensor(actions, 1)).square();
-    (distance.mean() - *options_.value_weight / (scale + 0.1) * value.mean())
-        .backward();
-  } else {
-    (-value.mean()).backward();
-  }
+  (-value.mean()).backward();
   n.actor_optimizer.step();
 
   n.target_actor.Follow(n.actor, kTargetRate);

@@ -1,11 +1,10 @@
 // Deep deterministic policy gradient (Lillicrap et al. 2016) for one action in
-// [0, 1] a step, with imitation of good actions (Fujimoto and Gu 2021).
+// [0, 1] a step.
 #ifndef LATHE_AGENT_DDPG_LEARNER_H_
 #define LATHE_AGENT_DDPG_LEARNER_H_
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <vector>
 
 #include "absl/types/span.h"
@@ -18,30 +17,18 @@ struct Transition {
   // The action that was executed, in [0, 1].
   float action = 0;
   float reward = 0;
-  // How strongly the actor is drawn to this action itself, besides where the
-  // critic points; 0: not at all.
-  float imitation = 0;
   // Empty after the last step.
   std::vector<float> next_state;
 };
 
-struct DdpgOptions {
-  // Step sizes of Adam. HAQ's and AMC's are 1e-4 and 1e-3.
-  double actor_rate = 1e-4;
-  double critic_rate = 1e-3;
-  // Weight of the critic's value against imitation, in units of the values'
-  // own size; absent: no imitation, as published.
-  std::optional<double> value_weight;
-};
-
-// Actor and critic have two hidden layers of 300, as HAQ and AMC have; targets
-// follow by 0.01, no discount. The weights start from
-// the seed and nothing else is random: equal calls give equal results, whatever
-// else runs in the process. Not thread-safe; computes on the caller's thread.
+// Actor and critic have two hidden layers of 300, Adam at 1e-4 and 1e-3,
+// targets that follow by 0.01 and no discount, as HAQ and AMC have. The weights
+// start from the seed and nothing else is random: equal calls give equal
+// results, whatever else runs in the process. Not thread-safe; computes on the
+// caller's thread.
 class DdpgLearner {
  public:
-  DdpgLearner(int state_size, uint64_t seed,
-              const DdpgOptions& options = DdpgOptions());
+  DdpgLearner(int state_size, uint64_t seed);
   ~DdpgLearner();
   DdpgLearner(const DdpgLearner&) = delete;
   DdpgLearner& operator=(const DdpgLearner&) = delete;
@@ -58,7 +45,6 @@ class DdpgLearner {
  private:
   struct Networks;
   const int state_size_;
-  const DdpgOptions options_;
   const std::unique_ptr<Networks> networks_;
 };
 

@@ -214,6 +214,16 @@ std::vector<DivergenceModel::Prediction> DivergenceModel::Predict(
   return predictions;
 }
 
+std::vector<DivergenceModel::Prediction> DivergenceModel::PredictSums(
+    absl::Span<const Choices> plans) const {
+  std::vector<Prediction> predictions;
+  for (const Choices& plan : plans) {
+    const double sum = baseline_divergence_ + Damage(plan) + kFloor;
+    predictions.push_back({std::log(sum), 0});
+  }
+  return predictions;
+}
+
 double DivergenceModel::Prediction::Optimistic(double sds) const {
   return std::max(0.0, std::exp(log_mean - sds * log_sd) - kFloor);
 }

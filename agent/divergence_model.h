@@ -44,6 +44,8 @@ class DivergenceModel {
     double Optimistic(double sds) const;
   };
   std::vector<Prediction> Predict(absl::Span<const Choices> plans) const;
+  // The first part alone, and sure of it.
+  std::vector<Prediction> PredictSums(absl::Span<const Choices> plans) const;
 
   // Damage of a plan, the sum of that of its choices, nats.
   double Damage(absl::Span<const int> choices) const;

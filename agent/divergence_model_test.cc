@@ -11,6 +11,7 @@
 #include "agent/budget_grid.h"
 #include "agent/ddpg_learner.h"
 #include "agent/policy.h"
+#include "agent/policy_teacher.h"
 #include "agent/testing/synthetic_network.h"
 #include "gtest/gtest.h"
 
@@ -223,44 +224,127 @@ TEST(DdpgLearner, EqualCallsGiveEqualBits) {
   EXPECT_NE(a.Act({0.5f, 0.5f}, 1), DdpgLearner(2, 8).Act({0.5f, 0.5f}, 1));
 }
 
+struct PolicyFixture : Fixture {
+  PolicyFixture()
+      : choice_network(Policy::FeatureSize(), 1),
+        policy(core.get(), model.get(), &choice_network) {
+    Fit(30);
+  }
+
+  BudgetPrior PriorAt(double latency_ratio) const {
+    EpisodeBudget budget;
+    budget.latency_ratio = latency_ratio;
+    return policy.PriorOf(budget);
+  }
+
+  ChoiceNetwork choice_network;
+  Policy policy;
+};
+
 TEST(Policy, DrawsPlansWithinTheBudgetAsked) {
-  Fixture f;
-  f.Fit(30);
-  const StateFeatures features(f.core.get(), f.model.get());
-  DdpgLearner learner(features.size(), 1);
-  const Policy policy(f.core.get(), f.model.get(), &learner);
+  PolicyFixture f;
   Random random(1);
-  EpisodeBudget budget;
-  budget.latency_ratio = 0.35;
-  for (const Choices& plan :
-       policy.Draw(budget, std::vector<double>(20, 0.5), &random)) {
+  for (const Choices& plan : f.policy.Draw(f.PriorAt(0.35), 20, &random)) {
     EXPECT_LE(f.core->PredictedLatencyRatio(plan), 0.35 * (1 + 1e-6));
   }
 }
 
-TEST(Policy, RewardsOfAReplayAddUpAndActionsAreThoseExecuted) {
-  Fixture f;
-  const std::vector<Evaluated> rows = f.Fit(30);
-  const StateFeatures features(f.core.get(), f.model.get());
-  DdpgLearner learner(features.size(), 1);
-  const Policy policy(f.core.get(), f.model.get(), &learner);
-  for (const Evaluated& row : rows) {
-    const std::vector<Transition> steps =
-        policy.Replay(row.choices, row.divergence, /*reference=*/-0.1, {});
-    double sum = 0;
-    size_t next = 0;
-    for (int d = 0; d < f.core->space().size(); ++d) {
-      const int count = f.core->space().decisions()[d].count;
-      if (count == 1) continue;
-      EXPECT_EQ(ToChoice(steps[next].action, count), row.choices[d]);
-      sum += steps[next++].reward;
-    }
-    ASSERT_EQ(next, steps.size());
-    EXPECT_TRUE(steps.back().next_state.empty());
-    EXPECT_NEAR(
-        sum, Policy::kRewardScale * (QualityOfDivergence(row.divergence) + 0.1),
-        1e-4);
+TEST(Policy, WithoutMasksPlansMayExceedTheBudget) {
+  PolicyFixture f;
+  const Policy unmasked(f.core.get(), f.model.get(), &f.choice_network,
+                        /*has_masks=*/false);
+  Random random(1);
+  bool is_any_beyond = false;
+  for (const Choices& plan : unmasked.Draw(f.PriorAt(0.35), 50, &random)) {
+    is_any_beyond |= f.core->PredictedLatencyRatio(plan) > 0.35 * (1 + 1e-6);
   }
+  EXPECT_TRUE(is_any_beyond);
+}
+
+TEST(Policy, UntrainedItDrawsTheSolversChoicesMostOften) {
+  PolicyFixture f;
+  const BudgetPrior prior = f.PriorAt(0.35);
+  Random random(2);
+  int same = 0;
+  int all = 0;
+  for (const Choices& plan : f.policy.Draw(prior, 50, &random)) {
+    for (size_t d = 0; d < plan.size(); ++d) {
+      if (f.core->space().decisions()[d].count == 1) continue;
+      ++all;
+      same += plan[d] == prior.solved[d];
+    }
+  }
+  // Chance would be one in five or so.
+  EXPECT_GT(same, all / 2);
+  EXPECT_LT(same, all);
+}
+
+TEST(Policy, ImitationMakesAPlanLikelier) {
+  PolicyFixture f;
+  const BudgetPrior prior = f.PriorAt(0.5);
+  Random random(3);
+  const Choices plan = f.core->RandomPlan(prior.limits, 0, &random);
+  const auto log_p = [&] {
+    double sum = 0;
+    for (const std::optional<double>& p : f.policy.Probabilities(plan, prior)) {
+      if (p) sum += std::log(*p);
+    }
+    return sum;
+  };
+  const double before = log_p();
+  for (int i = 0; i < 20; ++i) {
+    f.choice_network.Update(f.policy.Replay(plan, prior, /*weight=*/1));
+  }
+  EXPECT_GT(log_p(), before + 1);
+}
+
+TEST(Policy, ReplayHasTheChoicesThatWereExecuted) {
+  PolicyFixture f;
+  const BudgetPrior prior = f.PriorAt(0.5);
+  Random random(4);
+  for (const Choices& plan : f.policy.Draw(prior, 5, &random)) {
+    size_t steps = 0;
+    for (const Decision& decision : f.core->space().decisions()) {
+      steps += decision.count > 1;
+    }
+    const std::vector<ChoiceStep> replayed = f.policy.Replay(plan, prior, 1);
+    ASSERT_EQ(replayed.size(), steps);
+    const auto probabilities = f.choice_network.Probabilities(replayed);
+    const auto taken = f.policy.Probabilities(plan, prior);
+    size_t next = 0;
+    for (size_t d = 0; d < plan.size(); ++d) {
+      if (f.core->space().decisions()[d].count == 1) continue;
+      EXPECT_NEAR(*taken[d], probabilities[next][replayed[next].taken], 1e-6);
+      ++next;
+    }
+  }
+}
+
+// Two choices; the second is worth more.
+TEST(PolicyTeacher, RolloutsRaiseTheProbabilityOfWhatIsWorthMore) {
+  PolicyFixture f;
+  const Archive archive(f.core.get());
+  PolicyTeacher teacher(&archive, &f.policy, &f.choice_network);
+  const BudgetPrior prior = f.PriorAt(0.5);
+  Random random(5);
+  const auto mean_us = [&] {
+    Random same(6);
+    double sum = 0;
+    for (const Choices& plan : f.policy.Draw(prior, 200, &same)) {
+      sum += f.core->PredictedLatencyRatio(plan) / 200;
+    }
+    return sum;
+  };
+  const double before = mean_us();
+  for (int i = 0; i < 40; ++i) {
+    const std::vector<Choices> drawn = f.policy.Draw(prior, 16, &random);
+    std::vector<double> worths;
+    for (const Choices& plan : drawn) {
+      worths.push_back(-f.core->PredictedLatencyRatio(plan));
+    }
+    teacher.Reinforce(prior, drawn, worths);
+  }
+  EXPECT_LT(mean_us(), before - 0.01);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "agent/objective.h"
+#include "proto/hypervolume.h"
 
 namespace lathe {
 namespace {
@@ -29,18 +30,6 @@ bool IsAtLeastAsGood(const std::vector<double>& a,
     if (a[i] > b[i]) return false;
   }
   return true;
-}
-
-double ReportAccuracy(const v1::Measurement& m) {
-  return m.report_samples() > 0 ? m.report_accuracy() : m.accuracy();
-}
-
-// Accuracy over the baseline's, both of the split that `m` has.
-double AccuracyRatio(const v1::Measurement& m,
-                     const v1::Measurement& baseline) {
-  const double of_baseline =
-      m.report_samples() > 0 ? ReportAccuracy(baseline) : baseline.accuracy();
-  return of_baseline > 0 ? ReportAccuracy(m) / of_baseline : 0;
 }
 
 }  // namespace
@@ -85,32 +74,13 @@ std::vector<int> ParetoFrontier(absl::Span<const v1::Trial> trials,
 
 double Hypervolume(absl::Span<const v1::Trial> trials,
                    const v1::Measurement& baseline) {
-  constexpr double kReferenceLatency = 1;
-  constexpr double kReferenceAccuracy = 0.8;
-  struct Point {
-    double latency;
-    double accuracy;
-  };
-  std::vector<Point> points;
+  HypervolumeCurve curve;
   for (const v1::Trial& trial : trials) {
     if (trial.state() != v1::TRIAL_MEASURED) continue;
-    points.push_back({trial.measurement().latency_ratio(),
-                      AccuracyRatio(trial.measurement(), baseline)});
+    curve.Add(trial.measurement().latency_ratio(),
+              AccuracyRatio(trial.measurement(), baseline));
   }
-  std::sort(points.begin(), points.end(), [](const Point& a, const Point& b) {
-    return a.latency < b.latency;
-  });
-  // From fast to slow: each point that raises the accuracy adds the slab
-  // between the old height and its own.
-  double area = 0;
-  double height = kReferenceAccuracy;
-  for (const Point& point : points) {
-    if (point.latency >= kReferenceLatency) break;
-    if (point.accuracy <= height) continue;
-    area += (kReferenceLatency - point.latency) * (point.accuracy - height);
-    height = point.accuracy;
-  }
-  return area / (1 - kReferenceAccuracy);
+  return curve.value();
 }
 
 }  // namespace lathe

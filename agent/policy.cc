@@ -1,13 +1,26 @@
 #include "agent/policy.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
+#include <string>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "agent/additive_solver.h"
 #include "agent/rl_seeds.h"
+#include "proto/names.h"
 
 namespace lathe {
 namespace {
+
+// What a choice has besides its state: energy, its place among the choices,
+// whether the solver takes it, its own damage.
+constexpr int kChoiceFeatures = 4;
+
+// Energies beyond this are never drawn anyway.
+constexpr double kMostEnergy = 20;
 
 // The allowed choice nearest to `wanted`; of two as near, the milder.
 int Nearest(const std::vector<int>& allowed, int wanted) {
@@ -20,8 +33,57 @@ int Nearest(const std::vector<int>& allowed, int wanted) {
 }  // namespace
 
 Policy::Policy(const SearchCore* core, const DivergenceModel* model,
-               DdpgLearner* learner)
-    : core_(*core), model_(*model), features_(core, model), learner_(learner) {}
+               const ChoiceNetwork* network, bool has_masks)
+    : core_(*core),
+      model_(*model),
+      network_(*network),
+      has_masks_(has_masks),
+      features_(core, model) {}
+
+int Policy::FeatureSize() { return StateFeatures::Size() + kChoiceFeatures; }
+
+BudgetPrior Policy::PriorOf(const EpisodeBudget& budget) const {
+  BudgetPrior prior;
+  prior.budget = budget;
+  prior.limits = LimitsOf(core_, budget);
+  const PricedPlan priced = LeastDamageAndPrice(core_, model_, prior.limits);
+  prior.solved = priced.plan;
+  const auto cost_of = [&](const Choices& plan) {
+    double share = 0;
+    if (std::isfinite(prior.limits.us)) {
+      share += core_.costs().LatencyUs(plan) / prior.limits.us;
+    }
+    if (std::isfinite(prior.limits.bytes)) {
+      share += core_.costs().Bytes(plan) / prior.limits.bytes;
+    }
+    return model_.Damage(plan) + priced.price * share;
+  };
+  const double least = cost_of(prior.solved);
+  // A typical choice's damage; the floor is what divergences cannot tell.
+  const double unit =
+      DivergenceModel::kFloor +
+      model_.Damage(prior.solved) / std::max<size_t>(1, prior.solved.size());
+  Choices changed = prior.solved;
+  for (int d = 0; d < core_.space().size(); ++d) {
+    std::vector<float>& energies = prior.energies.emplace_back();
+    for (int c = 0; c < core_.space().decisions()[d].count; ++c) {
+      changed[d] = c;
+      const double rise = (cost_of(changed) - least) / unit;
+      energies.push_back(
+          static_cast<float>(std::clamp(rise, 0.0, kMostEnergy)));
+    }
+    changed[d] = prior.solved[d];
+  }
+  return prior;
+}
+
+std::vector<int> Policy::Allowed(const PrefixWalker& walker,
+                                 const Limits& limits) const {
+  std::vector<int> allowed = walker.Allowed(has_masks_ ? limits : Limits());
+  if (allowed.empty()) return {walker.LeastExceeding(limits)};
+  RemoveUseless(walker, &allowed);
+  return allowed;
+}
 
 void Policy::RemoveUseless(const PrefixWalker& walker,
                            std::vector<int>* allowed) const {
@@ -52,36 +114,43 @@ void Policy::RemoveUseless(const PrefixWalker& walker,
   *allowed = std::move(useful);
 }
 
-int Policy::Choose(const PrefixWalker& walker, const Limits& limits,
-                   double action, double sigma, Random* random) const {
-  std::vector<int> allowed = walker.Allowed(limits);
-  if (allowed.empty()) return walker.LeastExceeding(limits);
-  RemoveUseless(walker, &allowed);
-  const double noisy =
-      sigma > 0 ? random->TruncatedNormal(action, sigma, 0, 1) : action;
-  return Nearest(allowed, ToChoice(noisy, walker.next().count));
+ChoiceStep Policy::StepAt(const PrefixWalker& walker,
+                          const std::vector<int>& allowed,
+                          const BudgetPrior& prior) const {
+  const int d = static_cast<int>(walker.choices().size());
+  const std::vector<float> state = features_.At(walker, prior.budget);
+  ChoiceStep step;
+  for (const int choice : allowed) {
+    const float energy = prior.energies[d][choice];
+    step.energies.push_back(energy);
+    step.features.insert(step.features.end(), state.begin(), state.end());
+    step.features.push_back(std::log1p(energy) / 3);
+    step.features.push_back(
+        static_cast<float>(ToAction(choice, walker.next().count)));
+    step.features.push_back(choice == prior.solved[d] ? 1.0f : 0.0f);
+    step.features.push_back(static_cast<float>(
+        std::log1p(100 * model_.ChoiceDamage(d, choice)) / 5));
+  }
+  return step;
 }
 
-std::vector<Choices> Policy::Draw(const EpisodeBudget& budget,
-                                  absl::Span<const double> sigmas,
+std::vector<Choices> Policy::Draw(const BudgetPrior& prior, int count,
                                   Random* random) const {
-  const Limits limits = LimitsOf(core_, budget);
-  const int count = static_cast<int>(sigmas.size());
   std::vector<PrefixWalker> walkers(count, PrefixWalker(&core_.reachability()));
   for (const Decision& decision : core_.space().decisions()) {
     if (decision.count == 1) {
       for (PrefixWalker& walker : walkers) walker.Push(0);
       continue;
     }
-    std::vector<float> states;
+    std::vector<std::vector<int>> allowed;
+    std::vector<ChoiceStep> steps;
     for (const PrefixWalker& walker : walkers) {
-      const std::vector<float> state = features_.At(walker, budget);
-      states.insert(states.end(), state.begin(), state.end());
+      allowed.push_back(Allowed(walker, prior.limits));
+      steps.push_back(StepAt(walker, allowed.back(), prior));
     }
-    const std::vector<float> actions = learner_->Act(states, count);
+    const auto probabilities = network_.Probabilities(steps);
     for (int i = 0; i < count; ++i) {
-      walkers[i].Push(
-          Choose(walkers[i], limits, actions[i], sigmas[i], random));
+      walkers[i].Push(allowed[i][random->Weighted(probabilities[i])]);
     }
   }
   std::vector<Choices> plans;
@@ -89,53 +158,114 @@ std::vector<Choices> Policy::Draw(const EpisodeBudget& budget,
   return plans;
 }
 
-Choices Policy::Redraw(const Choices& plan, const std::vector<bool>& is_free,
-                       const EpisodeBudget& budget, double sigma,
-                       Random* random) const {
-  const Limits limits = LimitsOf(core_, budget);
+Choices Policy::Likeliest(const BudgetPrior& prior) const {
   PrefixWalker walker(&core_.reachability());
   while (!walker.is_complete()) {
-    const size_t d = walker.choices().size();
-    if (is_free[d] && walker.next().count > 1) {
-      const float action = learner_->Act(features_.At(walker, budget), 1)[0];
-      walker.Push(Choose(walker, limits, action, sigma, random));
+    if (walker.next().count == 1) {
+      walker.Push(0);
       continue;
     }
-    const std::vector<int> allowed = walker.Allowed(limits);
-    walker.Push(allowed.empty() ? walker.LeastExceeding(limits)
-                                : Nearest(allowed, plan[d]));
+    const std::vector<int> allowed = Allowed(walker, prior.limits);
+    const std::vector<ChoiceStep> steps = {StepAt(walker, allowed, prior)};
+    const std::vector<double> p = network_.Probabilities(steps)[0];
+    walker.Push(allowed[std::max_element(p.begin(), p.end()) - p.begin()]);
   }
   return walker.choices();
 }
 
-std::vector<Transition> Policy::Replay(const Choices& plan, double divergence,
-                                       double reference,
-                                       const EpisodeBudget& budget) const {
-  std::vector<Transition> steps;
+Choices Policy::Redraw(const Choices& plan, const std::vector<bool>& is_free,
+                       const BudgetPrior& prior, Random* random) const {
   PrefixWalker walker(&core_.reachability());
-  double damage = 0;
-  double potential = 0;
-  for (size_t d = 0; d < plan.size(); ++d) {
-    const int count = core_.space().decisions()[d].count;
-    if (count > 1) {
-      Transition step;
-      step.state = features_.At(walker, budget);
-      if (!steps.empty()) steps.back().next_state = step.state;
-      step.action = static_cast<float>(ToAction(plan[d], count));
-      damage += model_.ChoiceDamage(static_cast<int>(d), plan[d]);
-      const double next = QualityOfDivergence(damage);
-      step.reward = static_cast<float>(kRewardScale * (next - potential));
-      potential = next;
-      steps.push_back(std::move(step));
+  while (!walker.is_complete()) {
+    const size_t d = walker.choices().size();
+    const std::vector<int> allowed = Allowed(walker, prior.limits);
+    if (!is_free[d] || walker.next().count == 1) {
+      walker.Push(Nearest(allowed, plan[d]));
+      continue;
     }
-    walker.Push(plan[d]);
+    const std::vector<ChoiceStep> steps = {StepAt(walker, allowed, prior)};
+    walker.Push(allowed[random->Weighted(network_.Probabilities(steps)[0])]);
   }
-  if (!steps.empty()) {
-    steps.back().reward +=
-        static_cast<float>(kRewardScale * (QualityOfDivergence(divergence) -
-                                           potential - reference));
+  return walker.choices();
+}
+
+std::vector<ChoiceStep> Policy::Replay(const Choices& plan,
+                                       const BudgetPrior& prior,
+                                       float weight) const {
+  std::vector<ChoiceStep> steps;
+  PrefixWalker walker(&core_.reachability());
+  for (const int choice : plan) {
+    if (walker.next().count > 1) {
+      const std::vector<int> allowed = Allowed(walker, prior.limits);
+      const auto taken = std::find(allowed.begin(), allowed.end(), choice);
+      if (taken != allowed.end()) {
+        steps.push_back(StepAt(walker, allowed, prior));
+        steps.back().taken = static_cast<int>(taken - allowed.begin());
+        steps.back().weight = weight;
+      }
+    }
+    walker.Push(choice);
   }
   return steps;
+}
+
+std::vector<std::optional<double>> Policy::Probabilities(
+    const Choices& plan, const BudgetPrior& prior) const {
+  std::vector<std::optional<double>> probabilities;
+  PrefixWalker walker(&core_.reachability());
+  for (const int choice : plan) {
+    if (walker.next().count == 1) {
+      probabilities.emplace_back(1.0);
+    } else {
+      const std::vector<int> allowed = Allowed(walker, prior.limits);
+      const auto taken = std::find(allowed.begin(), allowed.end(), choice);
+      probabilities.emplace_back();
+      if (taken != allowed.end()) {
+        const std::vector<ChoiceStep> steps = {StepAt(walker, allowed, prior)};
+        probabilities.back() =
+            network_.Probabilities(steps)[0][taken - allowed.begin()];
+      }
+    }
+    walker.Push(choice);
+  }
+  return probabilities;
+}
+
+std::string Policy::Explain(const Choices& plan,
+                            const BudgetPrior& prior) const {
+  std::string text = "; for";
+  if (std::isfinite(prior.budget.latency_ratio)) {
+    absl::StrAppendFormat(&text, " a latency ratio of %.3f",
+                          prior.budget.latency_ratio);
+  }
+  if (std::isfinite(prior.budget.size_ratio)) {
+    absl::StrAppendFormat(&text, " a size ratio of %.3f",
+                          prior.budget.size_ratio);
+  }
+  const auto probabilities = Probabilities(plan, prior);
+  const char* separator = ":";
+  for (int d = 0; d < core_.space().size(); ++d) {
+    const Decision& decision = core_.space().decisions()[d];
+    if (decision.count == 1) continue;
+    const v1::Layer& layer = core_.space().space().layers(decision.layer);
+    absl::StrAppend(&text, separator, " ", layer.name());
+    separator = ";";
+    if (decision.is_keep) {
+      absl::StrAppendFormat(
+          &text, " keeps %.3g",
+          core_.space().groups()[decision.group].keep_ratios[plan[d]]);
+    } else {
+      const v1::PrecisionOption& option = layer.precisions(plan[d]);
+      absl::StrAppend(&text, " ", PrecisionName(option.precision()), ":",
+                      option.weight_bits());
+    }
+    if (probabilities[d]) {
+      absl::StrAppendFormat(&text, " p %.2f", *probabilities[d]);
+    } else {
+      absl::StrAppend(&text, " masked");
+    }
+  }
+  return text;
 }
 
 }  // namespace lathe

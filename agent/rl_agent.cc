@@ -1,10 +1,10 @@
-// rl: a budget-conditioned DDPG policy in the manner of HAQ (Wang et al. 2019)
-// and AMC (He et al. 2018), with what they lack: budgets are masked instead of
-// clipped afterwards, so that what is learnt from is what was executed; every
-// trial teaches every budget it meets; a surrogate fitted to the trials says
-// what each step is worth and which of many proposals is worth a trial.
+// rl: a budget-conditioned categorical policy on a relabelled archive. Budgets
+// are masked, so that what is learnt from is what was executed; every trial
+// teaches every budget it meets; a surrogate fitted to the trials says which of
+// many proposals is worth a trial, and what imagined plans are worth to the
+// policy.
 //
-// A round: proposers suggest plans (the policy for budgets where the frontier
+// A round: proposers suggest plans (the policy for a budget where the frontier
 // has gaps; elites partly re-drawn by the policy; children of elites; the exact
 // solver of the sums of damages). Of all, the one with the largest gain of
 // volume under the frontier, by what the model optimistically believes, is
@@ -27,12 +27,15 @@
 #include "agent/additive_solver.h"
 #include "agent/archive.h"
 #include "agent/budget_grid.h"
-#include "agent/ddpg_learner.h"
+#include "agent/choice_network.h"
 #include "agent/divergence_model.h"
+#include "agent/elite_children.h"
 #include "agent/policy.h"
+#include "agent/policy_answer.h"
+#include "agent/policy_teacher.h"
 #include "agent/proposer_bandit.h"
+#include "agent/rl_parts.h"
 #include "agent/rl_seeds.h"
-#include "agent/rl_teacher.h"
 #include "agent/search_core.h"
 #include "agent/strategies.h"
 #include "base/numeric.h"
@@ -62,31 +65,11 @@ constexpr double kOptimism = 0.5;
 // it.
 constexpr double kDivergenceWorth = 0.01;
 
-// Exploration: standard deviation of the actor's noise at the first and the
-// last trial.
-constexpr double kFirstSigma = 0.5;
-constexpr double kLastSigma = 0.05;
+// Random plans to start from where there are no seeds.
+constexpr size_t kRandomSeeds = 10;
 
 enum Proposer { kPolicy, kElite, kChild, kSolver, kProposerCount };
 constexpr const char* kProposerNames[] = {"policy", "elite", "child", "solver"};
-
-// Which parts take part.
-struct RlParts {
-  const char* name = "rl";
-  // Policy, elites that it re-draws, and solver; without them evolution alone.
-  bool has_policy_and_solver = true;
-};
-
-// A critic after a few hundred updates points less well than plans that were
-// solved for: its weight is of 0.01, 0.03 and 0.1 the best on synthetic
-// networks.
-DdpgOptions LearnerOptions() {
-  DdpgOptions options;
-  options.value_weight = 0.01;
-  // A search has about ten times fewer updates than HAQ's.
-  options.actor_rate = 1e-3;
-  return options;
-}
 
 class RlAgent : public Agent {
  public:
@@ -97,11 +80,9 @@ class RlAgent : public Agent {
         archive_(core_.get()),
         model_(&core_->space(), core_->context().baseline.kl_divergence()),
         grid_(*core_),
-        features_(core_.get(), &model_),
-        learner_(features_.size(), MixSeed(core_->context().seed, 2),
-                 LearnerOptions()),
-        policy_(core_.get(), &model_, &learner_),
-        teacher_(core_.get(), &archive_, &model_, &grid_, &policy_, &learner_),
+        network_(Policy::FeatureSize(), MixSeed(core_->context().seed, 2)),
+        policy_(core_.get(), &model_, &network_, parts.has_masks),
+        teacher_(&archive_, &policy_, &network_),
         bandit_(kProposerCount) {
     seeds_left_ = static_cast<size_t>(std::clamp<double>(
         kSeedShare * static_cast<double>(core_->context().trials), kFewestSeeds,
@@ -111,7 +92,7 @@ class RlAgent : public Agent {
   }
 
   absl::StatusOr<v1::Proposal> Propose() override {
-    if (seeds_.empty() && !is_reseeded_) Reseed();
+    if (seeds_.empty() && !is_reseeded_ && parts_.has_seeds) Reseed();
     while (!seeds_.empty()) {
       const Choices seed = std::move(seeds_.front());
       seeds_.pop_front();
@@ -135,15 +116,36 @@ class RlAgent : public Agent {
     } else {
       AddToGrid(row);
     }
-    if (parts_.has_policy_and_solver) teacher_.Teach(&random_);
+    if (parts_.has_policy && parts_.has_relabelling) teacher_.Imitate(&random_);
   }
 
   v1::Reward Evaluate(const v1::Trial& trial) const override {
     return core_->Evaluate(trial);
   }
 
+  absl::StatusOr<v1::Proposal> Answer(const v1::Budget& budget) const override {
+    const RelativeBudget asked =
+        MakeRelativeBudget(budget, core_->context().baseline);
+    EpisodeBudget episode;
+    episode.latency_ratio = asked.latency_ratio.value_or(episode.latency_ratio);
+    episode.size_ratio = asked.size_ratio.value_or(episode.size_ratio);
+    // The answer must not depend on how often something was asked before.
+    Random random(MixSeed(core_->context().seed, 3));
+    LATHE_ASSIGN_OR_RETURN(const Choices plan,
+                           AnswerWithin(*core_, archive_, model_,
+                                        parts_.has_policy ? &policy_ : nullptr,
+                                        policy_.PriorOf(episode), &random));
+    return core_->Describe(plan, SourceOf("answer"));
+  }
+
  private:
   void Seed() {
+    if (!parts_.has_seeds) {
+      while (seeds_.size() < kRandomSeeds && core_->space().size() > 0) {
+        seeds_.push_back(core_->RandomPlan(core_->limits(), 0, &random_));
+      }
+      return;
+    }
     const std::vector<Choices> seeds = MakeSeeds(*core_, seeds_left_);
     seeds_.assign(seeds.begin(), seeds.end());
     seeds_left_ -= std::min(seeds_left_, seeds.size());
@@ -193,7 +195,8 @@ class RlAgent : public Agent {
 
   // What `plans` promise, each in turn.
   std::vector<Outlook> OutlooksOf(absl::Span<const Choices> plans) const {
-    const auto predictions = model_.Predict(plans);
+    const auto predictions = parts_.has_surrogate ? model_.Predict(plans)
+                                                  : model_.PredictSums(plans);
     std::vector<Outlook> outlooks;
     for (size_t i = 0; i < plans.size(); ++i) {
       outlooks.push_back({Worth(predictions[i].Optimistic(kOptimism)),
@@ -230,14 +233,6 @@ class RlAgent : public Agent {
     return Make(*fresh, source, proposer);
   }
 
-  double Sigma() const {
-    const double progress =
-        static_cast<double>(archive_.rows().size()) /
-        std::max<double>(1, static_cast<double>(core_->context().trials));
-    return kFirstSigma *
-           std::pow(kLastSigma / kFirstSigma, std::min(1.0, progress));
-  }
-
   absl::StatusOr<v1::Proposal> ProposeBest() {
     if (core_->space().size() == 0) {
       return absl::OutOfRangeError(
@@ -246,9 +241,8 @@ class RlAgent : public Agent {
     const EpisodeBudget budget = grid_.Draw(&random_);
     const std::vector<Suggestion> suggestions = ScoredSuggestions(budget);
     const bool is_bandits = random_.Uniform() < kBanditShare;
-    const int turn = is_bandits && parts_.has_policy_and_solver
-                         ? bandit_.Draw(&random_)
-                         : -1;
+    const int turn =
+        is_bandits && parts_.has_policy ? bandit_.Draw(&random_) : -1;
     const Suggestion* best = nullptr;
     for (const Suggestion& s : suggestions) {
       const auto key = [turn](const Suggestion& x) {
@@ -261,8 +255,13 @@ class RlAgent : public Agent {
       return MakeFresh(core_->RandomPlan(LimitsOf(*core_, budget), 0, &random_),
                        SourceOf("random"), std::nullopt);
     }
-    return Make(best->plan, SourceOf(kProposerNames[best->proposer]),
-                best->proposer);
+    v1::Proposal proposal = Make(
+        best->plan, SourceOf(kProposerNames[best->proposer]), best->proposer);
+    if (round_prior_) {
+      absl::StrAppend(proposal.mutable_explanation(),
+                      policy_.Explain(best->plan, *round_prior_));
+    }
+    return proposal;
   }
 
   std::vector<Suggestion> ScoredSuggestions(const EpisodeBudget& budget) {
@@ -283,33 +282,42 @@ class RlAgent : public Agent {
     std::vector<Suggestion> suggestions;
     std::set<Choices> suggested;
     const auto add = [&](Choices plan, Proposer proposer) {
-      if (proposer == kPolicy || proposer == kElite)
-        teacher_.RememberDrawn(plan, budget);
       if (core_->IsKnown(plan) || !core_->IsWithin(plan, core_->limits()) ||
           !suggested.insert(plan).second) {
         return;
       }
       suggestions.push_back({std::move(plan), proposer, {}, 0});
     };
-    if (parts_.has_policy_and_solver) {
-      // From the bare policy to the full exploration.
-      std::vector<double> sigmas;
-      for (int i = 0; i < kPolicyPlans; ++i) {
-        sigmas.push_back(Sigma() * i / (kPolicyPlans - 1));
-      }
-      for (Choices& plan : policy_.Draw(budget, sigmas, &random_)) {
-        add(std::move(plan), kPolicy);
-      }
-      for (int i = 0; i < kElitePlans; ++i) add(MutatedElite(budget), kElite);
-      for (int i = 0; i < kSolverPlans; ++i) {
-        const EpisodeBudget asked = i == 0 ? budget : grid_.Draw(&random_);
-        Choices solved = LeastDamage(*core_, model_, LimitsOf(*core_, asked));
-        teacher_.RememberSolved(solved, asked);
-        add(std::move(solved), kSolver);
-      }
+    if (parts_.has_policy) {
+      round_prior_ = policy_.PriorOf(budget);
+      const BudgetPrior& prior = *round_prior_;
+      std::vector<Choices> drawn = policy_.Draw(prior, kPolicyPlans, &random_);
+      if (parts_.has_rollouts) Rehearse(prior, drawn);
+      for (Choices& plan : drawn) add(std::move(plan), kPolicy);
+      for (int i = 0; i < kElitePlans; ++i) add(RedrawnElite(prior), kElite);
     }
-    for (int i = 0; i < kChildren; ++i) add(Child(), kChild);
+    for (int i = 0; parts_.has_solver && i < kSolverPlans; ++i) {
+      const EpisodeBudget asked = i == 0 ? budget : grid_.Draw(&random_);
+      add(LeastDamage(*core_, model_, LimitsOf(*core_, asked)), kSolver);
+    }
+    for (int i = 0; parts_.has_children && i < kChildren; ++i) {
+      add(EliteChild(*core_, archive_, &random_), kChild);
+    }
     return suggestions;
+  }
+
+  // The policy learns from plans it has just drawn by what the model thinks of
+  // them.
+  void Rehearse(const BudgetPrior& prior, absl::Span<const Choices> drawn) {
+    std::vector<double> worths;
+    for (const Outlook& outlook : OutlooksOf(drawn)) {
+      // Only without masks anything is exceeded.
+      const double excess =
+          std::max(0.0, outlook.latency_ratio - prior.budget.latency_ratio) +
+          std::max(0.0, outlook.size_ratio - prior.budget.size_ratio);
+      worths.push_back(outlook.worth - excess);
+    }
+    teacher_.Reinforce(prior, drawn, worths);
   }
 
   // Predicted gain of volume; where there is none, how far (negative) the plan
@@ -331,27 +339,8 @@ class RlAgent : public Agent {
     return grid;
   }
 
-  // An elite, likelier the nearer its cost is to the budget.
-  const Choices& DrawElite(const EpisodeBudget& budget) {
-    constexpr double kNear = 0.05;
-    std::vector<double> weights;
-    for (const int i : archive_.elites()) {
-      const Evaluated& row = archive_.rows()[i];
-      double distance = 0;
-      if (std::isfinite(budget.latency_ratio)) {
-        distance += std::abs(row.latency_ratio - budget.latency_ratio);
-      }
-      if (std::isfinite(budget.size_ratio)) {
-        distance += std::abs(row.size_ratio - budget.size_ratio);
-      }
-      weights.push_back(1 / (kNear + distance));
-    }
-    return archive_.rows()[archive_.elites()[random_.Weighted(weights)]]
-        .choices;
-  }
-
-  Choices MutatedElite(const EpisodeBudget& budget) {
-    const Choices& elite = DrawElite(budget);
+  Choices RedrawnElite(const BudgetPrior& prior) {
+    const Choices elite = EliteNear(archive_, prior.budget, &random_).choices;
     // One decision on average half the time, a quarter of them otherwise.
     const double share = random_.Uniform() < 0.5
                              ? 1.5 / std::max<size_t>(1, elite.size())
@@ -360,36 +349,7 @@ class RlAgent : public Agent {
     for (size_t d = 0; d < is_free.size(); ++d) {
       is_free[d] = random_.Uniform() < share;
     }
-    return policy_.Redraw(elite, is_free, budget, std::max(0.2, Sigma()),
-                          &random_);
-  }
-
-  // Two elites crossed, or one, with one to three decisions changed.
-  Choices Child() {
-    constexpr double kCrossed = 0.5;
-    constexpr double kMore[] = {0.6, 0.3};
-    const auto& elites = archive_.elites();
-    const auto draw = [&]() -> const Choices& {
-      return archive_
-          .rows()[elites[random_.Below(static_cast<int>(elites.size()))]]
-          .choices;
-    };
-    Choices child = draw();
-    if (random_.Uniform() < kCrossed) {
-      const Choices& other = draw();
-      for (size_t d = 0; d < child.size(); ++d) {
-        if (random_.Uniform() < 0.5) child[d] = other[d];
-      }
-    }
-    const auto mutate = [&] {
-      const int d = random_.Below(core_->space().size());
-      child[d] = random_.Below(core_->space().decisions()[d].count);
-    };
-    mutate();
-    for (const double share : kMore) {
-      if (random_.Uniform() < share) mutate();
-    }
-    return child;
+    return policy_.Redraw(elite, is_free, prior, &random_);
   }
 
   // Tells the bandit what a result gains.
@@ -413,10 +373,11 @@ class RlAgent : public Agent {
   DivergenceModel model_;
   AccuracyCurve curve_;
   BudgetGrid grid_;
-  const StateFeatures features_;
-  DdpgLearner learner_;
+  ChoiceNetwork network_;
   const Policy policy_;
-  RlTeacher teacher_;
+  PolicyTeacher teacher_;
+  // Of the budget that the last round was drawn for.
+  std::optional<BudgetPrior> round_prior_;
   ProposerBandit bandit_;
   std::deque<Choices> seeds_;
   size_t seeds_left_ = 0;
@@ -427,20 +388,25 @@ class RlAgent : public Agent {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Agent>> MakeRlAgent(
-    const AgentContext& context) {
+absl::StatusOr<std::unique_ptr<Agent>> MakeRlAgentOf(
+    const AgentContext& context, const RlParts& parts) {
   LATHE_ASSIGN_OR_RETURN(std::unique_ptr<SearchCore> core,
                          SearchCore::Make(context));
-  return std::make_unique<RlAgent>(std::move(core), RlParts());
+  return std::make_unique<RlAgent>(std::move(core), parts);
+}
+
+absl::StatusOr<std::unique_ptr<Agent>> MakeRlAgent(
+    const AgentContext& context) {
+  return MakeRlAgentOf(context, RlParts());
 }
 
 absl::StatusOr<std::unique_ptr<Agent>> MakeSurrogateEaAgent(
     const AgentContext& context) {
-  LATHE_ASSIGN_OR_RETURN(std::unique_ptr<SearchCore> core,
-                         SearchCore::Make(context));
-  return std::make_unique<RlAgent>(
-      std::move(core),
-      RlParts{"surrogate-ea", /*has_policy_and_solver=*/false});
+  RlParts parts;
+  parts.name = "surrogate-ea";
+  parts.has_policy = false;
+  parts.has_solver = false;
+  return MakeRlAgentOf(context, parts);
 }
 
 }  // namespace lathe

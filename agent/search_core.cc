@@ -177,6 +177,11 @@ std::optional<Choices> SearchCore::FindUnknown(Random* random) const {
 v1::Proposal SearchCore::Propose(const Choices& choices,
                                  absl::string_view source) {
   known_.insert(choices);
+  return Describe(choices, source);
+}
+
+v1::Proposal SearchCore::Describe(const Choices& choices,
+                                  absl::string_view source) const {
   v1::Proposal proposal;
   *proposal.mutable_plan() = space_.ToPlan(choices);
   proposal.set_source(std::string(source));

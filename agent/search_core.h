@@ -58,7 +58,9 @@ class SearchCore {
   // with few decisions changed; nothing when no such plan is left.
   std::optional<Choices> Fresh(Choices choices, Random* random) const;
 
-  // The proposal for an unknown plan, which is known from now on.
+  // The proposal for a plan.
+  v1::Proposal Describe(const Choices& choices, absl::string_view source) const;
+  // The same for an unknown plan, which is known from now on.
   v1::Proposal Propose(const Choices& choices, absl::string_view source);
 
   // Takes a trial into account: known plans, cost model, moving baseline.

@@ -36,7 +36,7 @@ StateFeatures::StateFeatures(const SearchCore* core,
   }
 }
 
-int StateFeatures::size() const {
+int StateFeatures::Size() {
   return kLayerFeatures + kCostFeatures + kHistoryFeatures;
 }
 
@@ -49,7 +49,7 @@ std::vector<float> StateFeatures::At(const PrefixWalker& walker,
   const int position = static_cast<int>(walker.choices().size());
   const std::vector<int>& keeps = walker.keeps();
   std::vector<float> state;
-  state.reserve(size());
+  state.reserve(Size());
 
   state.push_back(decision.is_keep ? 1 : 0);
   state.push_back(static_cast<float>(position) / space.size());

@@ -17,7 +17,7 @@ class StateFeatures {
   // Both must outlive this.
   StateFeatures(const SearchCore* core, const DivergenceModel* model);
 
-  int size() const;
+  static int Size();
 
   // The state at the walker's next decision, every number of the order of 1:
   // the layer's shape, its share of work and weights, the measured latency of

@@ -186,6 +186,51 @@ TEST_P(AgentSuite, EndsAtOnceWhereThereIsNothingToChoose) {
             absl::StatusCode::kOutOfRange);
 }
 
+TEST_P(AgentSuite, CoversANetworkOfOneLayer) {
+  SyntheticOptions options;
+  options.layers = 1;
+  const SyntheticNetwork network(options);
+  const AgentContext context = network.Context(/*seed=*/15, /*trials=*/20);
+  std::unique_ptr<Agent> agent = Make(context);
+  std::set<std::string> seen;
+  absl::StatusOr<v1::Proposal> proposal = agent->Propose();
+  for (; proposal.ok(); proposal = agent->Propose()) {
+    ASSERT_TRUE(seen.insert(PlanDigest(proposal->plan())).second);
+    agent->Learn(network.Run(*proposal, static_cast<int64_t>(seen.size())));
+  }
+  EXPECT_EQ(proposal.status().code(), absl::StatusCode::kOutOfRange);
+  if (CoversTheSpace()) {
+    // All but the uncompressed one.
+    EXPECT_EQ(static_cast<int>(seen.size()),
+              context.space.layers(0).precisions_size() - 1);
+  }
+}
+
+TEST_P(AgentSuite, AnswersForABudgetWithinItOrSaysWhyNot) {
+  const SyntheticNetwork network(Small());
+  const AgentContext context = network.Context(/*seed=*/16, /*trials=*/40);
+  std::unique_ptr<Agent> agent = Make(context);
+  for (int64_t number = 1; number < 20; ++number) {
+    const absl::StatusOr<v1::Proposal> proposal = agent->Propose();
+    ASSERT_TRUE(proposal.ok()) << proposal.status();
+    agent->Learn(network.Run(*proposal, number));
+  }
+  v1::Budget budget;
+  budget.set_max_latency_ratio(0.6);
+  const absl::StatusOr<v1::Proposal> answer = agent->Answer(budget);
+  if (absl::IsUnimplemented(answer.status())) return;
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  EXPECT_LE(answer->predicted_latency_us(),
+            0.6 * context.baseline.latency_us() * (1 + 1e-6));
+  // Asking changes nothing.
+  EXPECT_EQ(agent->Answer(budget)->SerializeAsString(),
+            answer->SerializeAsString());
+  budget.set_max_latency_ratio(1e-4);
+  const absl::Status status = agent->Answer(budget).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_TRUE(absl::StrContains(status.message(), "least")) << status;
+}
+
 TEST_P(AgentSuite, SurvivesWhenEveryPlanIsInfeasible) {
   const SyntheticNetwork network(Small());
   std::unique_ptr<Agent> agent = Make(network.Context(/*seed=*/10, 40));

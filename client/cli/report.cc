@@ -182,11 +182,15 @@ std::string LayersSection(const ReportInput& input) {
 }
 
 std::string ProposersSection(const ReportInput& input) {
-  HtmlTable table({"<proposer", "trials", "on the frontier", "mean reward"});
-  for (const auto& [source, share] :
-       ProposerShares(input.trials, input.frontier)) {
+  HtmlTable table({"<proposer", "trials", "on the frontier",
+                   "share of the hypervolume gained", "mean reward"});
+  const auto shares = ProposerShares(input.trials, input.frontier);
+  double gained = 0;
+  for (const auto& [source, share] : shares) gained += share.gain;
+  for (const auto& [source, share] : shares) {
     table.AddRow({source, absl::StrCat(share.trials),
                   absl::StrCat(share.on_frontier),
+                  FormatPercent(gained > 0 ? share.gain / gained : 0),
                   absl::StrFormat("%.4g", share.mean_reward)});
   }
   return Section("Who proposed what", "",

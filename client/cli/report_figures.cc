@@ -2,22 +2,12 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
+
+#include "proto/hypervolume.h"
 
 namespace lathe {
 namespace {
-
-constexpr double kReferenceLatency = 1;
-constexpr double kReferenceAccuracy = 0.8;
-
-double AccuracyRatio(const v1::Measurement& m,
-                     const v1::Measurement& baseline) {
-  const bool is_reported =
-      m.report_samples() > 0 && baseline.report_samples() > 0;
-  const double accuracy = is_reported ? m.report_accuracy() : m.accuracy();
-  const double of_baseline =
-      is_reported ? baseline.report_accuracy() : baseline.accuracy();
-  return of_baseline > 0 ? accuracy / of_baseline : 0;
-}
 
 // Measured trials, in the order of learning.
 std::vector<const v1::Trial*> InLearningOrder(
@@ -39,31 +29,6 @@ std::vector<const v1::Trial*> InLearningOrder(
 }
 
 }  // namespace
-
-void HypervolumeCurve::Add(double latency_ratio, double accuracy_ratio) {
-  if (!(latency_ratio < kReferenceLatency) ||
-      !(accuracy_ratio > kReferenceAccuracy)) {
-    return;
-  }
-  auto next = staircase_.upper_bound(latency_ratio);
-  if (next != staircase_.begin() && std::prev(next)->second >= accuracy_ratio) {
-    return;
-  }
-  while (next != staircase_.end() && next->second <= accuracy_ratio) {
-    next = staircase_.erase(next);
-  }
-  staircase_[latency_ratio] = accuracy_ratio;
-}
-
-double HypervolumeCurve::value() const {
-  double area = 0;
-  double height = kReferenceAccuracy;
-  for (const auto& [latency, accuracy] : staircase_) {
-    area += (kReferenceLatency - latency) * (accuracy - height);
-    height = accuracy;
-  }
-  return area / (1 - kReferenceAccuracy);
-}
 
 std::vector<CurvePoint> HypervolumeOverTrials(
     absl::Span<const v1::Trial> trials, const v1::Measurement& baseline) {
@@ -93,8 +58,21 @@ double Optimism(const v1::Frontier& frontier) {
              : sum / members - difference(frontier.baseline().measurement());
 }
 
+std::map<int64_t, double> GainByTrial(absl::Span<const v1::Trial> trials,
+                                      const v1::Measurement& baseline) {
+  std::map<int64_t, double> gains;
+  double before = 0;
+  for (const CurvePoint& point : HypervolumeOverTrials(trials, baseline)) {
+    gains[point.trial] = point.hypervolume - before;
+    before = point.hypervolume;
+  }
+  return gains;
+}
+
 std::map<std::string, ProposerShare> ProposerShares(
     absl::Span<const v1::Trial> trials, const v1::Frontier& frontier) {
+  const std::map<int64_t, double> gains =
+      GainByTrial(trials, frontier.baseline().measurement());
   std::set<int64_t> members;
   for (const v1::Trial& trial : frontier.trials()) {
     members.insert(trial.number());
@@ -105,6 +83,8 @@ std::map<std::string, ProposerShare> ProposerShares(
     ProposerShare& share = shares[trial.proposal().source()];
     ++share.trials;
     share.on_frontier += members.count(trial.number());
+    const auto gain = gains.find(trial.number());
+    if (gain != gains.end()) share.gain += gain->second;
     if (!trial.has_reward()) continue;
     ++rewarded[trial.proposal().source()];
     share.mean_reward += trial.reward().value();

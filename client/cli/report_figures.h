@@ -13,20 +13,6 @@
 
 namespace lathe {
 
-// Grows point by point; tells the share of the box between the reference
-// point (latency ratio 1, accuracy 0.8 of the baseline's) and (0, 1) that the
-// points so far dominate. Not thread-safe.
-class HypervolumeCurve {
- public:
-  // `accuracy_ratio`: accuracy / the baseline's.
-  void Add(double latency_ratio, double accuracy_ratio);
-  double value() const;
-
- private:
-  // Accuracy ratio by latency ratio, both ascending: what nothing dominates.
-  std::map<double, double> staircase_;
-};
-
 // By trial number, the hypervolume that the measured trials up to it dominate,
 // on the report split where there is one. Trials in the order in which the
 // agent learned them, those that it did not learn last.
@@ -36,6 +22,10 @@ struct CurvePoint {
 };
 std::vector<CurvePoint> HypervolumeOverTrials(
     absl::Span<const v1::Trial> trials, const v1::Measurement& baseline);
+
+// By trial number, what each measured trial added to that hypervolume.
+std::map<int64_t, double> GainByTrial(absl::Span<const v1::Trial> trials,
+                                      const v1::Measurement& baseline);
 
 // By how much the frontier's accuracies on the search split promise too much:
 // the mean over its members of (accuracy - report accuracy), less the
@@ -47,6 +37,8 @@ double Optimism(const v1::Frontier& frontier);
 struct ProposerShare {
   int64_t trials = 0;
   int64_t on_frontier = 0;
+  // Sum of its trials' gains of hypervolume.
+  double gain = 0;
   double mean_reward = 0;
   std::map<std::string, double> mean_components;
 };

@@ -10,6 +10,7 @@
 #include "client/cli/report_data.h"
 #include "client/cli/report_figures.h"
 #include "client/json_text.h"
+#include "proto/hypervolume.h"
 
 namespace lathe {
 namespace {
@@ -165,6 +166,10 @@ TEST(HypervolumeOverTrials, FollowsTheOrderOfLearning) {
   EXPECT_EQ(curve[1].trial, 2);
   EXPECT_NEAR(curve[1].hypervolume, 0.75, 1e-12);
   EXPECT_NEAR(curve[2].hypervolume, 0.75, 1e-12);
+  // The slower one came later, and added nothing.
+  const auto gains = GainByTrial(trials, trials[0].measurement());
+  EXPECT_NEAR(gains.at(2), 0.75, 1e-12);
+  EXPECT_NEAR(gains.at(1), 0, 1e-12);
 }
 
 TEST(ProposerShares, CountTrialsAndFrontierMembers) {
@@ -174,6 +179,14 @@ TEST(ProposerShares, CountTrialsAndFrontierMembers) {
   EXPECT_EQ(shares.at("rl/policy").on_frontier, 2);
   EXPECT_NEAR(shares.at("rl/policy").mean_reward, 0.8, 1e-12);
   EXPECT_EQ(shares.at("baseline").trials, 1);
+  double gain = 0;
+  for (const auto& [source, share] : shares) gain += share.gain;
+  EXPECT_NEAR(gain,
+              HypervolumeOverTrials(input.trials,
+                                    input.frontier.baseline().measurement())
+                  .back()
+                  .hypervolume,
+              1e-12);
 }
 
 TEST(Choice, FastestWithinADropIsTheBaselineWhenNothingElseQualifies) {

@@ -1,5 +1,7 @@
 // `lathe trials`, `lathe frontier` and `lathe try`.
 #include <CLI/CLI.hpp>
+#include <cstdint>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -10,12 +12,20 @@
 #include "base/file.h"
 #include "base/status.h"
 #include "client/cli/command.h"
+#include "client/cli/report_figures.h"
 #include "client/cli/trial_table.h"
 #include "client/point_json.h"
 #include "client/search_client.h"
 
 namespace lathe {
 namespace {
+
+// What each measured trial added to the hypervolume; nothing before the
+// baseline is measured.
+std::map<int64_t, double> Gains(const std::vector<v1::Trial>& trials) {
+  if (trials.empty() || !trials[0].has_measurement()) return {};
+  return GainByTrial(trials, trials[0].measurement());
+}
 
 absl::Status Trials(const Cli& cli, const std::string& name) {
   LATHE_ASSIGN_OR_RETURN(const auto channel, cli.Connect());
@@ -27,8 +37,12 @@ absl::Status Trials(const Cli& cli, const std::string& name) {
     PrintText(TrialsTable(trials));
     return absl::OkStatus();
   }
+  const std::map<int64_t, double> gains = Gains(trials);
   for (const v1::Trial& trial : trials) {
-    PrintJson(TrialToJson(trial, &job.baseline().space()));
+    nlohmann::json object = TrialToJson(trial, &job.baseline().space());
+    const auto gain = gains.find(trial.number());
+    if (gain != gains.end()) object["gain"] = gain->second;
+    PrintJson(object);
   }
   return absl::OkStatus();
 }

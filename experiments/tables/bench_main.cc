@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_format.h"
 #include "agent/agent.h"
+#include "base/numeric.h"
 #include "base/status.h"
 #include "experiments/tables/table.h"
 #include "experiments/tables/table_game.h"
@@ -24,6 +25,25 @@ struct BenchFlags {
   std::string output = "text";
 };
 
+void Add(const UnaskedAnswers& from, UnaskedAnswers* to) {
+  to->asked += from.asked;
+  to->unanswered += from.unanswered;
+  to->exceeded += from.exceeded;
+  to->losses.insert(to->losses.end(), from.losses.begin(), from.losses.end());
+}
+
+nlohmann::json ToJson(const UnaskedAnswers& unasked) {
+  double sum = 0;
+  for (const double loss : unasked.losses) sum += loss;
+  const std::vector<double>& losses = unasked.losses;
+  return {{"asked", unasked.asked},
+          {"unanswered", unasked.unanswered},
+          {"exceeded", unasked.exceeded},
+          {"mean_loss",
+           losses.empty() ? 0 : sum / static_cast<double>(losses.size())},
+          {"loss_p95", losses.empty() ? 0 : Quantile(losses, 0.95)}};
+}
+
 absl::StatusOr<nlohmann::json> Play(const BenchFlags& flags) {
   LATHE_ASSIGN_OR_RETURN(const ConfigurationTable table,
                          ReadTable(flags.table));
@@ -32,12 +52,14 @@ absl::StatusOr<nlohmann::json> Play(const BenchFlags& flags) {
   nlohmann::json shares = nlohmann::json::object();
   double seconds = 0;
   int64_t evaluations = 0;
+  UnaskedAnswers unasked;
   for (int64_t i = 0; i < flags.seeds; ++i) {
     game.seed = flags.first_seed + static_cast<uint64_t>(i);
     LATHE_ASSIGN_OR_RETURN(const GameResult result, PlayOnTable(table, game));
     ratios.push_back(result.hypervolume_ratios);
     seconds += result.seconds;
     evaluations += result.evaluations;
+    Add(result.unasked, &unasked);
     for (const auto& [source, looks] : result.looks) {
       nlohmann::json& share = shares[source];
       if (share.is_null()) share = {{"evaluations", 0.0}, {"gain", 0.0}};
@@ -47,13 +69,17 @@ absl::StatusOr<nlohmann::json> Play(const BenchFlags& flags) {
           share["gain"].get<double>() + result.gains.at(source) / flags.seeds;
     }
   }
-  return nlohmann::json{
+  nlohmann::json played = {
       {"agent", game.agent},
       {"table", flags.table},
       {"checkpoints", game.checkpoints},
       {"hypervolume_ratio", ratios},
       {"seconds_per_evaluation", seconds / static_cast<double>(evaluations)},
       {"sources", shares}};
+  if (!game.without.empty()) played["without"] = game.without;
+  if (game.is_accuracy_objective) played["objective"] = "accuracy";
+  if (unasked.asked > 0) played["unasked"] = ToJson(unasked);
+  return played;
 }
 
 std::string ResultText(const nlohmann::json& result) {
@@ -75,6 +101,10 @@ std::string ResultText(const nlohmann::json& result) {
     absl::StrAppendFormat(&text, "%8.1f evaluations, gain %.4f  %s\n",
                           share["evaluations"].get<double>(),
                           share["gain"].get<double>(), source);
+  }
+  if (result.contains("unasked")) {
+    absl::StrAppendFormat(&text, "budgets nobody asked for: %s\n",
+                          result["unasked"].dump());
   }
   return text;
 }
@@ -105,6 +135,16 @@ int Run(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--seed-from", flags.first_seed, "the first seed")
       ->capture_default_str();
+  app.add_option("--without", flags.game.without,
+                 "parts of rl to go without: seeds, policy, solver, children, "
+                 "relabelling, rollouts, surrogate, masks")
+      ->delimiter(',');
+  app.add_flag("--accuracy-objective", flags.game.is_accuracy_objective,
+               "the agent sees accuracies of a finite sample in place of "
+               "divergences");
+  app.add_option("--unasked", flags.game.unasked_budgets,
+                 "budgets to answer for after the last evaluation")
+      ->check(CLI::Range(int64_t{0}, int64_t{10000}));
   app.add_option("-o,--output", flags.output, "text or json")
       ->check(CLI::IsMember({"text", "json"}))
       ->capture_default_str();

@@ -4,10 +4,13 @@
 #include <chrono>
 #include <cmath>
 #include <functional>
+#include <random>
 #include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "agent/rl_parts.h"
+#include "base/numeric.h"
 #include "base/status.h"
 #include "proto/plan.h"
 
@@ -143,6 +146,21 @@ class Game {
     return absl::OkStatus();
   }
 
+  // Budgets between the least and the most of both axes, drawn from the seed.
+  void AskUnasked(const Agent& agent) {
+    const ConfigurationTable& table = space_.table();
+    std::mt19937_64 random(MixSeed(options_.seed, 99));
+    const auto draw = [&random](const std::vector<double>& axis) {
+      const double u = static_cast<double>(random() >> 11) * 0x1.0p-53;
+      return axis.front() + u * (axis.back() - axis.front());
+    };
+    for (int64_t i = 0; i < options_.unasked_budgets; ++i) {
+      const double latency = draw(table.latency_budgets);
+      const double size = draw(table.size_budgets);
+      Answer(agent, latency, size);
+    }
+  }
+
   GameResult Finish() {
     while (result_.hypervolume_ratios.size() < options_.checkpoints.size()) {
       result_.hypervolume_ratios.push_back(hypervolume_.Ratio());
@@ -151,6 +169,38 @@ class Game {
   }
 
  private:
+  void Answer(const Agent& agent, double latency, double size) {
+    const ConfigurationTable& table = space_.table();
+    double best = table.quality_reference;
+    for (int64_t e = 0; e < table.ConfigurationCount(); ++e) {
+      if (table.latency_ratio[e] <= latency && table.size_ratio[e] <= size) {
+        best = std::max<double>(best, table.quality[e]);
+      }
+    }
+    // Nothing in the table is worth having there.
+    if (best <= table.quality_reference) return;
+    UnaskedAnswers& unasked = result_.unasked;
+    ++unasked.asked;
+    v1::Budget budget;
+    const int64_t whole = space_.uncompressed();
+    budget.set_max_latency_ratio(latency / table.latency_ratio[whole]);
+    budget.set_max_size_ratio(size / table.size_ratio[whole]);
+    const auto answer = agent.Answer(budget);
+    const std::optional<int64_t> entry =
+        answer.ok() ? space_.EntryOf(answer->plan()) : std::nullopt;
+    if (!entry) {
+      ++unasked.unanswered;
+    } else if (table.latency_ratio[*entry] > latency ||
+               table.size_ratio[*entry] > size) {
+      ++unasked.exceeded;
+    } else {
+      unasked.losses.push_back(
+          (best -
+           std::max<double>(table.quality[*entry], table.quality_reference)) /
+          (table.quality[whole] - table.quality_reference));
+    }
+  }
+
   v1::Trial Evaluate(const v1::Proposal& proposal, int64_t number) {
     v1::Trial trial;
     trial.set_number(number);
@@ -164,6 +214,14 @@ class Game {
     Look(*entry, proposal.source());
     trial.set_state(v1::TRIAL_MEASURED);
     *trial.mutable_measurement() = space_.MeasurementOf(*entry);
+    if (options_.is_accuracy_objective) {
+      // What a finite sample says of how far the answers are off.
+      const double ratio = space_.table().accuracy[*entry] /
+                           space_.table().accuracy[space_.uncompressed()];
+      constexpr double kLeastRatio = 1e-3;
+      trial.mutable_measurement()->set_kl_divergence(
+          std::max(0.0, -std::log(std::max(kLeastRatio, ratio))));
+    }
     return trial;
   }
 
@@ -188,6 +246,23 @@ class Game {
   GameResult result_;
 };
 
+absl::StatusOr<std::unique_ptr<Agent>> MakeAgentFor(
+    const TableSpace& space, const GameOptions& options) {
+  if (options.without.empty()) {
+    return MakeAgent(options.agent, space.Context(options));
+  }
+  if (options.agent != "rl") {
+    return absl::InvalidArgumentError(
+        absl::StrCat("agent = '", options.agent,
+                     "' has no parts to go without; only rl has"));
+  }
+  RlParts parts;
+  for (const std::string& part : options.without) {
+    LATHE_RETURN_IF_ERROR(SwitchOff(part, &parts));
+  }
+  return MakeRlAgentOf(space.Context(options), parts);
+}
+
 }  // namespace
 
 absl::StatusOr<GameResult> PlayOnTable(const ConfigurationTable& table,
@@ -195,13 +270,15 @@ absl::StatusOr<GameResult> PlayOnTable(const ConfigurationTable& table,
   LATHE_ASSIGN_OR_RETURN(const TableSpace space, TableSpace::Make(&table));
   const auto start = std::chrono::steady_clock::now();
   LATHE_ASSIGN_OR_RETURN(const std::unique_ptr<Agent> agent,
-                         MakeAgent(options.agent, space.Context(options)));
+                         MakeAgentFor(space, options));
   Game game(table, space, options);
   LATHE_RETURN_IF_ERROR(game.Play(agent.get()));
-  GameResult result = game.Finish();
-  result.seconds =
+  const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start)
           .count();
+  game.AskUnasked(*agent);
+  GameResult result = game.Finish();
+  result.seconds = seconds;
   return result;
 }
 

@@ -18,11 +18,32 @@ namespace lathe {
 
 struct GameOptions {
   std::string agent = "rl";
+  // Of the agent "rl", parts that are switched off (agent/rl_parts.h).
+  std::vector<std::string> without;
+  // The agent sees accuracies of a finite sample, as the table has them, in
+  // place of divergences.
+  bool is_accuracy_objective = false;
+  // Budgets, drawn at random, that the agent answers for after the last
+  // evaluation.
+  int64_t unasked_budgets = 0;
   uint64_t seed = 0;
   // First looks at entries, that of the uncompressed one included.
   int64_t evaluations = 300;
   // Evaluations after which the hypervolume is asked for, ascending.
   std::vector<int64_t> checkpoints = {50, 75, 100, 150, 200, 300};
+};
+
+// Answers for budgets nobody asked for, none of them evaluated.
+struct UnaskedAnswers {
+  int64_t asked = 0;
+  // The agent gave no plan, or one that the table does not have.
+  int64_t unanswered = 0;
+  // Latency or size is above the budget when looked up.
+  int64_t exceeded = 0;
+  // Of the answers within their budgets: quality lost against the best of the
+  // table within the same budget, over the range from the reference to the
+  // uncompressed entry.
+  std::vector<double> losses;
 };
 
 struct GameResult {
@@ -35,6 +56,7 @@ struct GameResult {
   // First looks, and hypervolume ratio gained, by proposer.
   std::map<std::string, int64_t> looks;
   std::map<std::string, double> gains;
+  UnaskedAnswers unasked;
 };
 
 // A table as a search space of one layer per decision, each a group of its own.
@@ -55,6 +77,7 @@ class TableSpace {
   std::optional<int64_t> EntryOf(const v1::CompressionPlan& plan) const;
   int64_t uncompressed() const { return uncompressed_; }
   v1::Measurement MeasurementOf(int64_t entry) const;
+  const ConfigurationTable& table() const { return *table_; }
 
  private:
   explicit TableSpace(const ConfigurationTable* table) : table_(table) {}

@@ -1,0 +1,166 @@
+#!/usr/bin/env python3
+"""Makes README.md and the curves of recorded runs.
+
+    experiments/search/report.py [--runs runs] [--to README.md]
+
+Endpoints named beforehand: the share of the exhaustive hypervolume at the last
+checkpoint, and the area under the curve from the first to the last.
+"""
+import argparse
+import json
+import os
+
+import curves
+from statistics_of_runs import (area, holm, interquartile_mean, interval, permutation_p,
+                                probability_of_improvement)
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+UNSEEDED = ["random", "nsga2", "tpe", "haq", "amc"]
+SOLVERS = ["adaptive", "clado"]
+MARGIN = 0.003
+
+
+class Run:
+    def __init__(self, path):
+        with open(path) as file:
+            self.json = json.load(file)
+        self.name = os.path.basename(path)[:-len(".json")]
+        self.checkpoints = self.json["checkpoints"]
+        self.ratios = self.json["hypervolume_ratio"]
+        self.final = [seed[-1] for seed in self.ratios]
+        self.areas = [area(self.checkpoints, seed) for seed in self.ratios]
+
+
+def read(folder):
+    """Runs by table, then by name."""
+    tables = {}
+    for table in sorted(os.listdir(folder)):
+        inside = os.path.join(folder, table)
+        if os.path.isdir(inside):
+            tables[table] = {run.name: run for run in
+                             (Run(os.path.join(inside, f)) for f in sorted(os.listdir(inside))
+                              if f.endswith(".json"))}
+    return tables
+
+
+def figure(values):
+    low, high = interval(values)
+    return f"{interquartile_mean(values):.4f} ({low:.4f} to {high:.4f})"
+
+
+def main_table(runs):
+    named = sorted(runs.values(), key=lambda run: -interquartile_mean(run.final))
+    lines = ["| agent | seeds | " + " | ".join(str(c) for c in named[0].checkpoints)
+             + " | area | ms per evaluation |",
+             "|---" * (len(named[0].checkpoints) + 4) + "|"]
+    for run in named:
+        cells = [f"{interquartile_mean([seed[i] for seed in run.ratios]):.3f}"
+                 for i in range(len(run.checkpoints) - 1)]
+        lines.append(f"| `{run.name}` | {len(run.final)} | " + " | ".join(cells)
+                     + f" | {figure(run.final)} | {figure(run.areas)} | "
+                     f"{1e3 * run.json['seconds_per_evaluation']:.1f} |")
+    return lines
+
+
+def comparison(runs, others, shift=0.0):
+    """Rows of rl against each of `others`; `shift` is taken off what they reached."""
+    rl = runs["rl"]
+    is_complete = all(name in runs for name in others)
+    others = [name for name in others if name in runs]
+    tests = [(name, endpoint) for name in others for endpoint in ("final", "areas")]
+    paired = [permutation_p(getattr(rl, endpoint),
+                            [x - shift for x in getattr(runs[name], endpoint)])
+              for name, endpoint in tests]
+    adjusted = holm(paired)
+    lines = ["| against | endpoint | difference | better with probability | p (Holm) |",
+             "|---|---|---|---|---|"]
+    for (name, endpoint), p in zip(tests, adjusted):
+        ours, theirs = getattr(rl, endpoint), getattr(runs[name], endpoint)
+        difference = interquartile_mean(ours) - interquartile_mean(theirs)
+        lines.append(f"| `{name}` | {'last' if endpoint == 'final' else 'area'} | "
+                     f"{difference:+.4f} | {probability_of_improvement(ours, theirs):.2f} | "
+                     f"{p:.4f} |")
+    # A claim about all of them cannot hold by some of them.
+    holds = all(p < 0.05 for p in adjusted) if tests else None
+    if holds and not is_complete:
+        holds = None
+    return lines, holds
+
+
+def verdict(holds):
+    return {True: "holds", False: "**does not hold**", None: "not shown: not all of the comparisons were run"}[holds]
+
+
+def hypotheses(table, runs):
+    lines = [f"### Hypotheses on {table}", ""]
+    summary = []
+    for name, claim, others, shift in (
+            ("H1", "better than random, NSGA-II, TPE and DDPG", UNSEEDED, 0.0),
+            ("H2", "better than the adaptive solver and CLADO", SOLVERS, 0.0),
+            ("H4", f"not worse than surrogate + evolution (margin {MARGIN})",
+             ["surrogate-ea"], MARGIN)):
+        rows, holds = comparison(runs, others, shift)
+        summary.append(f"- {name}, {claim}: {verdict(holds)}.")
+        lines += [f"{name}:", ""] + rows + [""]
+    reached = interquartile_mean(runs["rl"].final)
+    summary.append(f"- H5, 0.98 of the exhaustive hypervolume at the last checkpoint: "
+                   f"{verdict(reached >= 0.98)} ({reached:.4f}).")
+    unasked = runs["rl"].json.get("unasked")
+    if unasked:
+        answered = unasked["asked"] - unasked["unanswered"] - unasked["exceeded"]
+        summary.append(
+            f"- H7, {unasked['asked']} budgets nobody asked for, mean loss of quality under 0.5 "
+            f"points: {verdict(unasked['mean_loss'] < 0.005)} "
+            f"(mean {100 * unasked['mean_loss']:.2f} points of the range from reference to "
+            f"original, 95th percentile {100 * unasked['loss_p95']:.2f}, over {answered} answers; "
+            f"{unasked['exceeded']} exceeded their budget when looked up, "
+            f"{unasked['unanswered']} had no answer).")
+    summary.append("- H3 (against seeded searches), H6 (audit against the solver at full "
+                   "fidelity) and H8 (pre-trained): not run.")
+    return summary + [""] + lines
+
+
+def sources(run):
+    lines = ["| proposer | evaluations | gain | share of the gain |", "|---|---|---|---|"]
+    shares = run.json["sources"]
+    whole = sum(share["gain"] for share in shares.values())
+    for name, share in sorted(shares.items(), key=lambda item: -item[1]["gain"]):
+        lines.append(f"| `{name}` | {share['evaluations']:.1f} | {share['gain']:.4f} | "
+                     f"{100 * share['gain'] / whole:.1f} % |")
+    return lines
+
+
+def section(table, runs, folder):
+    agents = {name: run for name, run in runs.items() if not name.startswith("rl-")}
+    ablations = {name: run for name, run in runs.items()
+                 if name.startswith("rl-") or name == "rl"}
+    lines = [f"## {table}", "",
+             "Share of the exhaustive hypervolume, interquartile mean over the seeds with its "
+             "95 % bootstrap interval at the last checkpoint.", ""]
+    lines += main_table(agents) + [""]
+    curves.write(os.path.join(folder, f"{table}.svg"), agents)
+    lines += [f"![What is missing from the exhaustive hypervolume, by evaluations]({table}.svg)",
+              ""]
+    if "rl" in runs:
+        lines += hypotheses(table, runs) + [f"### What `rl`'s evaluations gained on {table}", ""]
+        lines += sources(runs["rl"]) + [""]
+    if len(ablations) > 1:
+        lines += [f"### `rl` without its parts on {table}", ""] + main_table(ablations) + [""]
+    return lines
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", default=os.path.join(HERE, "runs"))
+    parser.add_argument("--to", default=os.path.join(HERE, "README.md"))
+    flags = parser.parse_args()
+    with open(os.path.join(HERE, "introduction.md")) as file:
+        lines = [file.read().rstrip(), ""]
+    for table, runs in read(flags.runs).items():
+        lines += section(table, runs, os.path.dirname(os.path.abspath(flags.to)))
+    with open(flags.to, "w") as file:
+        file.write("\n".join(lines).rstrip() + "\n")
+
+
+if __name__ == "__main__":
+    main()
