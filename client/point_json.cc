@@ -134,6 +134,9 @@ nlohmann::json TrialToJson(const v1::Trial& trial,
   add_if_set("explanation", trial.proposal().explanation());
   add_if_set("reused_from", trial.reused_from());
   add_if_set("artifact", trial.artifact_digest());
+  if (trial.proposal().thinking_seconds() > 0) {
+    object["thinking_seconds"] = trial.proposal().thinking_seconds();
+  }
   if (trial.proposal().has_predicted_latency_us()) {
     object["predicted_latency_us"] = trial.proposal().predicted_latency_us();
   }

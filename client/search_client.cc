@@ -17,6 +17,8 @@ constexpr int kJobsPerPage = 100;
 
 // A copy of a large database takes long.
 constexpr absl::Duration kBackupTimeout = absl::Minutes(30);
+// An agent that has thought for long is replayed for as long.
+constexpr absl::Duration kReplayTimeout = absl::Minutes(10);
 
 v1::GetJobRequest Named(absl::string_view name) {
   v1::GetJobRequest request;
@@ -113,6 +115,16 @@ absl::StatusOr<v1::Trial> SearchClient::CreateTrial(
   request.set_parent(std::string(job));
   *request.mutable_plan() = plan;
   return CallUnary(*stub_, &v1::Search::Stub::CreateTrial, request, options_);
+}
+
+absl::StatusOr<v1::Proposal> SearchClient::AnswerBudget(
+    absl::string_view job, const v1::Budget& budget) const {
+  v1::AnswerBudgetRequest request;
+  request.set_name(std::string(job));
+  *request.mutable_budget() = budget;
+  RetryOptions patient = options_;
+  patient.call_timeout = kReplayTimeout;
+  return CallUnary(*stub_, &v1::Search::Stub::AnswerBudget, request, patient);
 }
 
 absl::StatusOr<v1::Frontier> SearchClient::GetFrontier(

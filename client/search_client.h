@@ -46,6 +46,8 @@ class SearchClient {
                                      int64_t number) const;
   absl::StatusOr<v1::Trial> CreateTrial(absl::string_view job,
                                         const v1::CompressionPlan& plan) const;
+  absl::StatusOr<v1::Proposal> AnswerBudget(absl::string_view job,
+                                            const v1::Budget& budget) const;
   absl::StatusOr<v1::Frontier> GetFrontier(absl::string_view job) const;
   absl::StatusOr<v1::BestConfiguration> GetBestConfiguration(
       const v1::GetBestConfigurationRequest& request) const;

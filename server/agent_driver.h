@@ -38,6 +38,11 @@ class AgentDriver {
   // Errors: OutOfRange - nothing more to propose.
   absl::StatusOr<v1::Proposal> Propose();
 
+  // See Agent::Answer.
+  absl::StatusOr<v1::Proposal> Answer(const v1::Budget& budget) const {
+    return agent_->Answer(budget);
+  }
+
   // The reward of an ended trial, which the agent then learns.
   v1::Reward Learn(const v1::Trial& trial);
 

@@ -66,6 +66,10 @@ std::vector<SpecCase> SpecCases() {
          s.add_objectives("size");
          s.add_objectives("size");
        }},
+      {"spec.first_plans",
+       [](auto& s) {
+         for (int i = 0; i < 5; ++i) s.add_first_plans();
+       }},
       {"spec.display_name",
        [](auto& s) { s.set_display_name(std::string(201, 'x')); }},
       {"spec.target_profile",

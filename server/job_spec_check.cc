@@ -19,6 +19,7 @@ constexpr int64_t kMostTrials = 1'000'000;
 constexpr int kMostThreads = 256;
 constexpr int kMostBatch = 4096;
 constexpr int kMostWarmStartJobs = 16;
+constexpr int kMostFirstPlans = 16;
 constexpr size_t kMostNameBytes = 200;
 constexpr int kMostChannels = 4096;
 // A budget above ten times the baseline asks for nothing.
@@ -31,12 +32,13 @@ std::string Quoted(const std::string& text) {
 
 bool IsFinite(double value) { return std::isfinite(value); }
 
-void RequirePositive(FieldChecks& checks, const char* field, double value) {
+void RequirePositive(FieldChecks& checks, const std::string& field,
+                     double value) {
   checks.Require(IsFinite(value) && value > 0, field,
                  absl::StrCat(value, ", not a number above 0"));
 }
 
-void RequireRatio(FieldChecks& checks, const char* field, double value) {
+void RequireRatio(FieldChecks& checks, const std::string& field, double value) {
   checks.Require(value > 0 && value <= kMostRatio, field,
                  absl::StrCat(value, ", not in (0, ", kMostRatio, "]"));
 }
@@ -103,27 +105,34 @@ void CheckDataset(const v1::DatasetSpec& data, FieldChecks& checks) {
                  0, kMostSamples);
 }
 
-void CheckBudget(const v1::Budget& budget, FieldChecks& checks) {
+void RequireBudget(const v1::Budget& budget, const std::string& prefix,
+                   FieldChecks& checks) {
   if (budget.has_max_latency_us()) {
-    RequirePositive(checks, "spec.budget.max_latency_us",
-                    budget.max_latency_us());
+    RequirePositive(checks, prefix + "max_latency_us", budget.max_latency_us());
   }
   if (budget.has_max_latency_ratio()) {
-    RequireRatio(checks, "spec.budget.max_latency_ratio",
+    RequireRatio(checks, prefix + "max_latency_ratio",
                  budget.max_latency_ratio());
   }
   if (budget.has_max_size_bytes()) {
-    RequirePositive(checks, "spec.budget.max_size_bytes",
-                    budget.max_size_bytes());
+    RequirePositive(checks, prefix + "max_size_bytes", budget.max_size_bytes());
   }
   if (budget.has_max_size_ratio()) {
-    RequireRatio(checks, "spec.budget.max_size_ratio", budget.max_size_ratio());
+    RequireRatio(checks, prefix + "max_size_ratio", budget.max_size_ratio());
   }
   if (budget.has_max_accuracy_drop()) {
     const double drop = budget.max_accuracy_drop();
-    checks.Require(drop >= 0 && drop <= 1, "spec.budget.max_accuracy_drop",
+    checks.Require(drop >= 0 && drop <= 1, prefix + "max_accuracy_drop",
                    absl::StrCat(drop, ", not in [0, 1]"));
   }
+}
+
+void CheckFirstPlans(const v1::JobSpec& spec, FieldChecks& checks) {
+  const int64_t most = std::min<int64_t>(
+      kMostFirstPlans, std::max<int64_t>(0, spec.trials() - 1));
+  checks.Require(
+      spec.first_plans_size() <= most, "spec.first_plans",
+      absl::StrCat(spec.first_plans_size(), " plans, more than ", most));
 }
 
 void CheckProfile(const v1::JobSpec& spec, FieldChecks& checks) {
@@ -182,7 +191,8 @@ absl::Status CheckJobSpec(const v1::JobSpec& spec,
   checks.Require(
       settings <= kMostSettingsBytes, "spec.compression",
       absl::StrCat(settings, " bytes, more than ", kMostSettingsBytes));
-  CheckBudget(spec.budget(), checks);
+  RequireBudget(spec.budget(), "spec.budget.", checks);
+  CheckFirstPlans(spec, checks);
   RequireObjectives(ObjectivesOf(spec), "spec.objectives", checks);
   CheckProfile(spec, checks);
   checks.Require(spec.warm_start_jobs_size() <= kMostWarmStartJobs,
@@ -207,6 +217,12 @@ v1::JobSpec WithDefaults(v1::JobSpec spec) {
   if (spec.batch() == 0) spec.set_batch(1);
   if (spec.objectives().empty()) spec.add_objectives("latency");
   return spec;
+}
+
+absl::Status CheckBudget(const v1::Budget& budget) {
+  FieldChecks checks;
+  RequireBudget(budget, "budget.", checks);
+  return checks.ToStatus();
 }
 
 absl::Status CheckBounds(const v1::GetBestConfigurationRequest& bounds) {

@@ -34,6 +34,7 @@ v1::JobSpec WithDefaults(v1::JobSpec spec);
 
 // Errors:
 //   InvalidArgument (FIELD_INVALID) - a bound is not a number in its range.
+absl::Status CheckBudget(const v1::Budget& budget);
 absl::Status CheckBounds(const v1::GetBestConfigurationRequest& bounds);
 
 // Errors:

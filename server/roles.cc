@@ -35,6 +35,7 @@ constexpr Method kMethods[] = {
     {"Search.CreateTrial", kUsers, true},
     {"Search.GetFrontier", kReaders, false},
     {"Search.GetBestConfiguration", kReaders, false},
+    {"Search.AnswerBudget", kReaders, false},
     {"Workers.RegisterWorker", kWorkers, true},
     {"Workers.LeaseTrials", kWorkers, false},
     {"Workers.RenewLeases", kWorkers, false},

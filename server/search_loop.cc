@@ -64,11 +64,12 @@ void SearchLoop::BeginThought() {
   status_.thinking_since = SteadyNow();
 }
 
-void SearchLoop::EndThought(absl::string_view thought) {
+absl::Duration SearchLoop::EndThought(absl::string_view thought) {
   absl::MutexLock lock(&status_mu_);
-  parts_.metrics->ObserveThought(thought,
-                                 SteadyNow() - *status_.thinking_since);
+  const absl::Duration took = SteadyNow() - *status_.thinking_since;
+  parts_.metrics->ObserveThought(thought, took);
   status_.thinking_since.reset();
+  return took;
 }
 
 void SearchLoop::SetError(const absl::Status& error) {
@@ -191,7 +192,7 @@ absl::StatusOr<bool> SearchLoop::MakeDriver(const v1::Job& job) {
     if (trial.learn_sequence() > 0) frontier_->Add(trial);
   }
   driver_ = std::move(driver);
-  if (trials.size() == 1) LATHE_RETURN_IF_ERROR(AddWarmStart(job));
+  if (trials.size() == 1) LATHE_RETURN_IF_ERROR(AddFirstPlans(job));
   return true;
 }
 
@@ -221,6 +222,22 @@ absl::StatusOr<std::vector<v1::Proposal>> SearchLoop::WarmStartProposals(
     }
   }
   return proposals;
+}
+
+absl::Status SearchLoop::AddFirstPlans(const v1::Job& job) {
+  std::vector<v1::Proposal> proposals;
+  std::set<std::string> seen;
+  for (const v1::CompressionPlan& plan : job.spec().first_plans()) {
+    if (!ValidatePlan(job.baseline().space(), plan).ok() ||
+        !seen.insert(PlanDigest(plan)).second) {
+      continue;
+    }
+    v1::Proposal& proposal = proposals.emplace_back();
+    *proposal.mutable_plan() = plan;
+    proposal.set_source(kUserSource);
+  }
+  LATHE_RETURN_IF_ERROR(AddNew(proposals));
+  return AddWarmStart(job);
 }
 
 absl::Status SearchLoop::AddWarmStart(const v1::Job& job) {
@@ -260,7 +277,7 @@ absl::Status SearchLoop::LearnSome() {
     frontier_->Add(trial);
     unlearned_.pop_front();
   } while (!unlearned_.empty() && SteadyNow() < until);
-  EndThought("learn");
+  thought_ += EndThought("learn");
   has_learned_since_proposal_ = true;
   LATHE_RETURN_IF_ERROR(
       parts_.store->RecordLearned(job_, learned, frontier_->Numbers()));
@@ -291,7 +308,7 @@ absl::StatusOr<SearchLoop::Next> SearchLoop::ProposeSome(const v1::Job& job,
   for (int64_t i = 0; i < wanted && (i == 0 || SteadyNow() < until); ++i) {
     BeginThought();
     absl::StatusOr<v1::Proposal> proposal = driver_->Propose();
-    EndThought("propose");
+    thought_ += EndThought("propose");
     if (absl::IsOutOfRange(proposal.status())) {
       exhausted_after_ = driver_->learned();
       break;
@@ -300,6 +317,8 @@ absl::StatusOr<SearchLoop::Next> SearchLoop::ProposeSome(const v1::Job& job,
         proposal.ok() ? ValidatePlan(job.baseline().space(), proposal->plan())
                       : proposal.status();
     if (!usable.ok()) return FailForProposal(usable);
+    proposal->set_thinking_seconds(
+        absl::ToDoubleSeconds(std::exchange(thought_, absl::ZeroDuration())));
     LATHE_ASSIGN_OR_RETURN(const std::optional<v1::Trial> source,
                            FindReusable(job, *proposal));
     if (source.has_value()) {

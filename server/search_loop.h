@@ -77,7 +77,9 @@ class SearchLoop {
   void Run();
   // Tells the status, and at the end the metrics, that the agent thinks.
   void BeginThought() ABSL_LOCKS_EXCLUDED(status_mu_);
-  void EndThought(absl::string_view thought) ABSL_LOCKS_EXCLUDED(status_mu_);
+  // How long it did.
+  absl::Duration EndThought(absl::string_view thought)
+      ABSL_LOCKS_EXCLUDED(status_mu_);
   void SetError(const absl::Status& error) ABSL_LOCKS_EXCLUDED(status_mu_);
   void WaitAfterError();
   // One small step of the search; nothing is lost when it fails.
@@ -98,7 +100,9 @@ class SearchLoop {
   // Adds proposals in their order, so that a replay makes the same calls.
   absl::Status AddReused(const v1::Proposal& proposal, const v1::Trial& source);
   absl::Status AddNew(std::vector<v1::Proposal>& proposals);
-  // Takes over plans of earlier jobs' frontiers.
+  // What the search begins with: the spec's own plans, and some of earlier
+  // jobs' frontiers.
+  absl::Status AddFirstPlans(const v1::Job& job);
   absl::Status AddWarmStart(const v1::Job& job);
   absl::StatusOr<std::vector<v1::Proposal>> WarmStartProposals(
       const v1::Job& job);
@@ -121,6 +125,8 @@ class SearchLoop {
   // Read from the store and not yet learned, in order.
   std::deque<v1::Trial> unlearned_;
   bool has_learned_since_proposal_ = true;
+  // What the agent thought since it last proposed.
+  absl::Duration thought_ = absl::ZeroDuration();
   // The agent had nothing to propose after this many results.
   std::optional<int64_t> exhausted_after_;
 

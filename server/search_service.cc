@@ -182,4 +182,13 @@ ServerUnaryReactor* SearchService::GetBestConfiguration(
                   });
 }
 
+ServerUnaryReactor* SearchService::AnswerBudget(
+    CallbackServerContext* context, const v1::AnswerBudgetRequest* request,
+    v1::Proposal* response) {
+  return RunUnary(context, *parts_.gate, "Search.AnswerBudget", request,
+                  [this, request, response] {
+                    return Answer(answers_.Answer(*request), response);
+                  });
+}
+
 }  // namespace lathe

@@ -5,6 +5,7 @@
 #include <grpcpp/support/server_callback.h>
 
 #include "proto/search.grpc.pb.h"
+#include "server/budget_answers.h"
 #include "server/call_gate.h"
 #include "server/frontier_tracker.h"
 #include "server/job_control.h"
@@ -35,7 +36,8 @@ struct SearchServiceParts {
 // See proto/search.proto for what each call promises. Thread-safe.
 class SearchService final : public v1::Search::CallbackService {
  public:
-  explicit SearchService(const SearchServiceParts& parts) : parts_(parts) {}
+  explicit SearchService(const SearchServiceParts& parts)
+      : parts_(parts), answers_(parts.store) {}
 
   grpc::ServerUnaryReactor* CreateJob(grpc::CallbackServerContext* context,
                                       const v1::CreateJobRequest* request,
@@ -81,9 +83,13 @@ class SearchService final : public v1::Search::CallbackService {
       grpc::CallbackServerContext* context,
       const v1::GetBestConfigurationRequest* request,
       v1::BestConfiguration* response) override;
+  grpc::ServerUnaryReactor* AnswerBudget(grpc::CallbackServerContext* context,
+                                         const v1::AnswerBudgetRequest* request,
+                                         v1::Proposal* response) override;
 
  private:
   const SearchServiceParts parts_;
+  BudgetAnswers answers_;
 };
 
 }  // namespace lathe

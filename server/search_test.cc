@@ -234,6 +234,73 @@ TEST_F(Search, AUsersPlanJoinsTheSearchOnce) {
   EXPECT_GT(GetTrial(job, trial.number()).learn_sequence(), 0);
 }
 
+TEST_F(Search, AJobBeginsWithItsFirstPlans) {
+  StartServer();
+  v1::JobSpec spec = Spec(/*trials=*/2);
+  v1::CompressionPlan& plan = *spec.add_first_plans();
+  plan = BaselinePlan(SimulatedSpace());
+  plan.mutable_layers(1)->set_keep_ratio(0.5);
+  const std::string job = CreateJob(spec);
+  ScriptedWorker worker = NewWorker();
+  EXPECT_EQ(RunToEnd(worker, job).state(), v1::DONE);
+  const std::vector<v1::Trial> trials = Trials(job);
+  ASSERT_EQ(trials.size(), 2u);
+  EXPECT_EQ(trials[1].plan_digest(), PlanDigest(plan));
+  EXPECT_EQ(trials[1].state(), v1::TRIAL_MEASURED);
+}
+
+TEST_F(Search, TheAgentAnswersForABudgetOfAJobThatRunsOrHasEnded) {
+  StartServer();
+  const std::string job = CreateJob(Spec(/*trials=*/15, "rl"));
+  v1::AnswerBudgetRequest request;
+  request.set_name(job);
+  request.mutable_budget()->set_max_latency_ratio(0.5);
+  v1::Proposal answer;
+  const auto ask = [&] {
+    return search_->AnswerBudget(NewContext().get(), request, &answer);
+  };
+  EXPECT_EQ(ErrorOf(ask()).reason, "NOTHING_MEASURED");
+  ScriptedWorker worker = NewWorker();
+  RunTrials(worker, 6);
+  for (const bool has_ended : {false, true}) {
+    if (has_ended) RunToEnd(worker, job);
+    const size_t trials = Trials(job).size();
+    ASSERT_TRUE(ask().ok());
+    EXPECT_TRUE(ValidatePlan(SimulatedSpace(), answer.plan()).ok());
+    EXPECT_LE(answer.predicted_latency_us(),
+              0.5 * GetTrial(job, 0).measurement().latency_us() * (1 + 1e-6));
+    if (has_ended) EXPECT_EQ(Trials(job).size(), trials);
+  }
+  request.mutable_budget()->set_max_latency_ratio(1e-4);
+  EXPECT_EQ(ErrorOf(ask()).reason, "BUDGET_UNREACHABLE");
+  request.mutable_budget()->set_max_latency_ratio(-1);
+  EXPECT_EQ(ErrorOf(ask()).reason, "FIELD_INVALID");
+}
+
+TEST_F(Search, AnAgentThatKnowsOnlyWhatWasMeasuredSaysSo) {
+  StartServer();
+  v1::AnswerBudgetRequest request;
+  request.set_name(CreateJob(Spec(/*trials=*/2)));
+  ScriptedWorker worker = NewWorker();
+  RunToEnd(worker, request.name());
+  v1::Proposal answer;
+  const CallError error =
+      ErrorOf(search_->AnswerBudget(NewContext().get(), request, &answer));
+  EXPECT_EQ(error.code, grpc::StatusCode::UNIMPLEMENTED);
+  EXPECT_EQ(error.reason, "AGENT_ANSWERS_NOT");
+}
+
+TEST_F(Search, EachProposalSaysHowLongTheAgentThought) {
+  StartServer();
+  const std::string job = CreateJob(Spec(/*trials=*/8, "rl"));
+  ScriptedWorker worker = NewWorker();
+  RunToEnd(worker, job);
+  for (const v1::Trial& trial : Trials(job)) {
+    if (trial.number() == 0) continue;
+    EXPECT_GT(trial.proposal().thinking_seconds(), 0) << trial.name();
+  }
+}
+
 TEST_F(Search, TheAgentsProposalsDoNotDependOnTheReportSplit) {
   // Two jobs whose workers report other report accuracies: the same plans.
   StartServer();

@@ -100,6 +100,22 @@ class SearchTest(unittest.TestCase):
             self.assertEqual(none.returncode, 7)
             self.assertIn("latency", none.stderr)
 
+    def test_best_measures_what_the_agent_answers_for_a_budget_nobody_asked_for(self):
+        with lathe.Service(self.folder) as service:
+            service.start_worker()
+            job = self.found["job"]
+            bound = ("--max-latency", "0.77x", "--max-size", "0.9x")
+            untried = service.lathe_json("best", job, *bound, "--propose")["answer"]
+            self.assertGreater(untried["predicted_latency_us"], 0)
+            first = service.lathe_json("best", job, *bound, "--measure")
+            measured = first["answer"]
+            self.assertEqual([layer["precision"] for layer in measured["plan"]["layers"]],
+                             [layer["precision"] for layer in untried["plan"]["layers"]])
+            self.assertGreater(measured["latency_us"], 0)
+            # Asked again it is not measured again.
+            again = service.lathe_json("best", job, *bound, "--measure")
+            self.assertEqual(again["answer"]["name"], measured["name"])
+
     def test_onnx_runtime_gives_the_same_answers(self):
         if not shutil.which("npm"):
             self.skipTest("npm is not installed: no ONNX Runtime to compare with")

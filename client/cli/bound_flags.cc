@@ -99,6 +99,26 @@ v1::GetBestConfigurationRequest RequestOfBudget(const std::string& job_name,
   return request;
 }
 
+v1::Budget BudgetOfRequest(const v1::GetBestConfigurationRequest& request) {
+  v1::Budget budget;
+  if (request.has_max_latency_us()) {
+    budget.set_max_latency_us(request.max_latency_us());
+  }
+  if (request.has_max_latency_ratio()) {
+    budget.set_max_latency_ratio(request.max_latency_ratio());
+  }
+  if (request.has_max_size_bytes()) {
+    budget.set_max_size_bytes(request.max_size_bytes());
+  }
+  if (request.has_max_size_ratio()) {
+    budget.set_max_size_ratio(request.max_size_ratio());
+  }
+  if (request.has_min_accuracy() && request.min_accuracy() < 0) {
+    budget.set_max_accuracy_drop(std::min(1.0, -request.min_accuracy()));
+  }
+  return budget;
+}
+
 absl::Status NothingMeetsBounds(const v1::BestConfiguration& best) {
   const std::string misses = DescribeMisses(best);
   return WithExitCode(

@@ -38,6 +38,10 @@ absl::StatusOr<v1::GetBestConfigurationRequest> MakeBestRequest(
 v1::GetBestConfigurationRequest RequestOfBudget(const std::string& job_name,
                                                 const v1::Budget& budget);
 
+// What of the bounds an agent can heed: all but a least accuracy that is not
+// against the original's.
+v1::Budget BudgetOfRequest(const v1::GetBestConfigurationRequest& request);
+
 // That nothing meets the bounds: the misses and why, with
 // kExitNoConfiguration.
 absl::Status NothingMeetsBounds(const v1::BestConfiguration& best);

@@ -184,16 +184,17 @@ std::string LayersSection(const ReportInput& input) {
 std::string ProposersSection(const ReportInput& input) {
   HtmlTable table({"<proposer", "trials", "on the frontier",
                    "share of the hypervolume gained", "mean reward"});
-  const auto shares = ProposerShares(input.trials, input.frontier);
-  double gained = 0;
-  for (const auto& [source, share] : shares) gained += share.gain;
-  for (const auto& [source, share] : shares) {
+  for (const auto& [source, share] :
+       ProposerShares(input.trials, input.frontier)) {
     table.AddRow({source, absl::StrCat(share.trials),
                   absl::StrCat(share.on_frontier),
-                  FormatPercent(gained > 0 ? share.gain / gained : 0),
+                  FormatPercent(share.gain_ratio),
                   absl::StrFormat("%.4g", share.mean_reward)});
   }
-  return Section("Who proposed what", "",
+  const std::string note = absl::StrFormat(
+      "The agent thought %.1f %% of the time that the evaluations took.",
+      100 * ThinkingRatio(input.trials));
+  return Section("Who proposed what", note,
                  absl::StrCat("<div class=\"charts\">",
                               Canvas("chart-proposers", /*is_wide=*/false),
                               Canvas("chart-components", /*is_wide=*/false),
@@ -222,6 +223,42 @@ std::string MachineSection(const ReportInput& input) {
   return Section("Machine and original",
                  "Latencies hold for this machine; others will differ.",
                  table.Render());
+}
+
+std::string ComponentsText(const v1::Reward& reward) {
+  // A proto's map has no order.
+  const std::map<std::string, double> components(reward.components().begin(),
+                                                 reward.components().end());
+  std::string text;
+  for (const auto& [name, value] : components) {
+    absl::StrAppendFormat(&text, "%s%s %.4g", text.empty() ? "" : ", ", name,
+                          value);
+  }
+  return text;
+}
+
+// How every measured trial came about and what came of it.
+std::string TrialsSection(const ReportInput& input) {
+  HtmlTable table({"trial", "accuracy", "ratio", "reward", "<made of",
+                   "hypervolume gained", "thinking", "<proposer", "<why"});
+  const std::map<int64_t, double> gains =
+      GainByTrial(input.trials, Baseline(input));
+  for (const v1::Trial& trial : input.trials) {
+    const auto gain = gains.find(trial.number());
+    if (gain == gains.end()) continue;
+    const v1::Measurement& m = trial.measurement();
+    table.AddRow({absl::StrCat(trial.number()), FormatPercent(m.accuracy()),
+                  FormatRatio(m.latency_ratio()),
+                  absl::StrFormat("%.4g", trial.reward().value()),
+                  ComponentsText(trial.reward()),
+                  absl::StrFormat("%.4f", gain->second),
+                  FormatLatency(1e6 * trial.proposal().thinking_seconds()),
+                  trial.proposal().source(), trial.proposal().explanation()});
+  }
+  return Section("Trials", "",
+                 absl::StrCat("<details><summary>every measured trial"
+                              "</summary>\n",
+                              table.Render(), "</details>\n"));
 }
 
 std::string UnmeasuredSection(const ReportInput& input) {
@@ -261,7 +298,7 @@ std::string RenderReport(const ReportInput& input,
       EscapeHtml(Title(input.job)), "</title>\n<style>", kReportStyle,
       "</style></head>\n<body>\n", Header(input), Figures(input), Charts(input),
       FrontierSection(input), LayersSection(input), ProposersSection(input),
-      MachineSection(input), UnmeasuredSection(input),
+      MachineSection(input), TrialsSection(input), UnmeasuredSection(input),
       "<script type=\"application/json\" id=\"report-data\">",
       JsonForScript(ReportData(input)), "</script>\n<script>", chart_library,
       "</script>\n<script>", kReportScript, "</script>\n</body></html>\n");

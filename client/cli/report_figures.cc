@@ -69,6 +69,17 @@ std::map<int64_t, double> GainByTrial(absl::Span<const v1::Trial> trials,
   return gains;
 }
 
+double ThinkingRatio(absl::Span<const v1::Trial> trials) {
+  double thought = 0;
+  double evaluated = 0;
+  for (const v1::Trial& trial : trials) {
+    if (trial.number() == 0 || !trial.reused_from().empty()) continue;
+    thought += trial.proposal().thinking_seconds();
+    evaluated += trial.measurement().evaluation_seconds();
+  }
+  return evaluated > 0 ? thought / evaluated : 0;
+}
+
 std::map<std::string, ProposerShare> ProposerShares(
     absl::Span<const v1::Trial> trials, const v1::Frontier& frontier) {
   const std::map<int64_t, double> gains =
@@ -92,7 +103,10 @@ std::map<std::string, ProposerShare> ProposerShares(
       share.mean_components[name] += value;
     }
   }
+  double gained = 0;
+  for (const auto& [source, share] : shares) gained += share.gain;
   for (auto& [source, share] : shares) {
+    if (gained > 0) share.gain_ratio = share.gain / gained;
     const double count = std::max<int64_t>(1, rewarded[source]);
     share.mean_reward /= count;
     for (auto& [name, value] : share.mean_components) value /= count;

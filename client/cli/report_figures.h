@@ -27,6 +27,10 @@ std::vector<CurvePoint> HypervolumeOverTrials(
 std::map<int64_t, double> GainByTrial(absl::Span<const v1::Trial> trials,
                                       const v1::Measurement& baseline);
 
+// What the agent thought for its proposals, over what their evaluations took on
+// their workers; 0 where nothing was evaluated.
+double ThinkingRatio(absl::Span<const v1::Trial> trials);
+
 // By how much the frontier's accuracies on the search split promise too much:
 // the mean over its members of (accuracy - report accuracy), less the
 // baseline's own difference between the two splits, which nobody selected.
@@ -39,6 +43,8 @@ struct ProposerShare {
   int64_t on_frontier = 0;
   // Sum of its trials' gains of hypervolume.
   double gain = 0;
+  // The same as a share of all trials' gain; 0 where nothing was gained.
+  double gain_ratio = 0;
   double mean_reward = 0;
   std::map<std::string, double> mean_components;
 };

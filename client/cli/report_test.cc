@@ -180,13 +180,31 @@ TEST(ProposerShares, CountTrialsAndFrontierMembers) {
   EXPECT_NEAR(shares.at("rl/policy").mean_reward, 0.8, 1e-12);
   EXPECT_EQ(shares.at("baseline").trials, 1);
   double gain = 0;
-  for (const auto& [source, share] : shares) gain += share.gain;
+  double ratio = 0;
+  for (const auto& [source, share] : shares) {
+    gain += share.gain;
+    ratio += share.gain_ratio;
+  }
+  EXPECT_NEAR(ratio, 1, 1e-12);
   EXPECT_NEAR(gain,
               HypervolumeOverTrials(input.trials,
                                     input.frontier.baseline().measurement())
                   .back()
                   .hypervolume,
               1e-12);
+}
+
+TEST(ThinkingRatio, IsOfWhatTheProposalsEvaluationsTook) {
+  std::vector<v1::Trial> trials(3);
+  for (size_t i = 0; i < trials.size(); ++i) {
+    trials[i].set_number(static_cast<int64_t>(i));
+    trials[i].mutable_measurement()->set_evaluation_seconds(10);
+    trials[i].mutable_proposal()->set_thinking_seconds(i);
+  }
+  EXPECT_NEAR(ThinkingRatio(trials), 3.0 / 20, 1e-12);
+  // A reused measurement took nobody's time, and is left out.
+  trials[2].set_reused_from("jobs/1/trials/2");
+  EXPECT_NEAR(ThinkingRatio(trials), 1.0 / 10, 1e-12);
 }
 
 TEST(Choice, FastestWithinADropIsTheBaselineWhenNothingElseQualifies) {

@@ -53,6 +53,13 @@ nlohmann::json SearchResult(const ReportInput& input, double seconds) {
   result["best_reason"] = input.choice.why;
   result["is_within_budget"] = input.choice.is_within_budget;
   result["optimism"] = Optimism(input.frontier);
+  result["thinking_ratio"] = ThinkingRatio(input.trials);
+  nlohmann::json gains = nlohmann::json::object();
+  for (const auto& [source, share] :
+       ProposerShares(input.trials, input.frontier)) {
+    gains[source] = share.gain_ratio;
+  }
+  result["gain_ratios"] = std::move(gains);
   return result;
 }
 
@@ -72,6 +79,26 @@ absl::Status WriteSearchOutputs(const std::shared_ptr<grpc::Channel>& channel,
       .status();
 }
 
+namespace {
+
+// "rl/seed 71 %, rl/child 29 %", the largest first.
+std::string GainText(const ReportInput& input) {
+  std::vector<std::pair<double, std::string>> gains;
+  for (const auto& [source, share] :
+       ProposerShares(input.trials, input.frontier)) {
+    if (share.gain_ratio > 0) gains.emplace_back(-share.gain_ratio, source);
+  }
+  std::sort(gains.begin(), gains.end());
+  std::string text;
+  for (const auto& [negated, source] : gains) {
+    absl::StrAppendFormat(&text, "%s%s %.0f %%", text.empty() ? "" : ", ",
+                          source, -100 * negated);
+  }
+  return text;
+}
+
+}  // namespace
+
 std::string DescribeSearch(const ReportInput& input, double seconds,
                            const std::string& out) {
   return absl::StrCat(
@@ -79,6 +106,9 @@ std::string DescribeSearch(const ReportInput& input, double seconds,
       absl::StrFormat("hypervolume %.4f, %d trials in %s\n",
                       input.frontier.hypervolume(),
                       DoneTrials(input.job.counts()), FormatSeconds(seconds)),
+      "gained by: ", GainText(input),
+      absl::StrFormat("; the agent thought %.1f %% of what evaluations took\n",
+                      100 * ThinkingRatio(input.trials)),
       input.choice.why, ":\n  ",
       DescribePoint(input.choice.trial,
                     input.frontier.baseline().measurement()),

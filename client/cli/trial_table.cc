@@ -1,8 +1,12 @@
 #include "client/cli/trial_table.h"
 
+#include <cstdint>
+#include <map>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "client/cli/quantity.h"
+#include "client/cli/report_figures.h"
 #include "client/cli/text_table.h"
 #include "proto/names.h"
 
@@ -52,7 +56,11 @@ std::string FrontierTable(const v1::Frontier& frontier) {
 
 std::string TrialsTable(const std::vector<v1::Trial>& trials) {
   TextTable table({"TRIAL", "<STATE", "ACCURACY", "LATENCY", "RATIO", "SIZE",
-                   "REWARD", "<PROPOSER"});
+                   "REWARD", "GAIN", "THINKING", "<PROPOSER"});
+  std::map<int64_t, double> gains;
+  if (!trials.empty() && trials[0].has_measurement()) {
+    gains = GainByTrial(trials, trials[0].measurement());
+  }
   for (const v1::Trial& trial : trials) {
     const v1::Measurement& m = trial.measurement();
     const bool is_measured = trial.has_measurement();
@@ -64,6 +72,12 @@ std::string TrialsTable(const std::vector<v1::Trial>& trials) {
                   is_measured ? FormatBytes(m.size_bytes()) : "",
                   trial.has_reward()
                       ? absl::StrFormat("%.4g", trial.reward().value())
+                      : "",
+                  gains.count(trial.number()) > 0
+                      ? absl::StrFormat("%.4f", gains[trial.number()])
+                      : "",
+                  trial.proposal().thinking_seconds() > 0
+                      ? FormatLatency(1e6 * trial.proposal().thinking_seconds())
                       : "",
                   is_measured || trial.state_reason().empty()
                       ? trial.proposal().source()
