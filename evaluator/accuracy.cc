@@ -34,15 +34,20 @@ int64_t BatchFor(int64_t sample_elements) {
 
 absl::StatusOr<std::unique_ptr<Executor>> CompileForAnswers(const Graph& graph,
                                                             int64_t samples) {
-  const std::optional<int64_t> fixed = FixedBatch(graph);
-  if (fixed.has_value()) return Executor::Compile(graph, {*fixed});
+  ExecutorOptions options;
+  options.measures_kernels = false;
+  if (const std::optional<int64_t> fixed = FixedBatch(graph)) {
+    options.batch = *fixed;
+    return Executor::Compile(graph, options);
+  }
   LATHE_ASSIGN_OR_RETURN(const std::vector<Shape> shapes,
                          InputShapes(graph, 1));
   int64_t elements = 1;
   for (const Shape& shape : shapes) {
     elements = std::max(elements, ElementCount(shape));
   }
-  return Executor::Compile(graph, {std::min(BatchFor(elements), samples)});
+  options.batch = std::min(BatchFor(elements), samples);
+  return Executor::Compile(graph, options);
 }
 
 int64_t ArgMax(absl::Span<const float> row) {

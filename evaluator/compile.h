@@ -13,10 +13,10 @@
 namespace lathe {
 
 // As Executor::Compile, for inputs of `input_shapes` whatever the graph
-// declares.
+// declares and options.batch says.
 absl::StatusOr<std::unique_ptr<Executor>> CompileForShapes(
     const Graph& graph, absl::Span<const Shape> input_shapes,
-    int64_t most_bytes = 0);
+    const ExecutorOptions& options = {});
 
 }  // namespace lathe
 

@@ -231,7 +231,7 @@ class OneDnnExecutor : public Executor {
 
 absl::StatusOr<std::unique_ptr<Executor>> CompileForShapes(
     const Graph& graph, absl::Span<const Shape> input_shapes,
-    int64_t most_bytes) {
+    const ExecutorOptions& options) {
   LATHE_ASSIGN_OR_RETURN(const std::vector<ValueInfo> infos,
                          InferShapes(graph, input_shapes));
   std::vector<Shape> output_shapes;
@@ -242,11 +242,11 @@ absl::StatusOr<std::unique_ptr<Executor>> CompileForShapes(
   std::unique_ptr<Executor> executor;
   absl::Status done;
   LATHE_RETURN_IF_ERROR(GuardOneDnn("compiling a graph", [&] {
-    absl::StatusOr<Program> program = LowerGraph(graph, infos);
+    absl::StatusOr<Program> program = LowerGraph(graph, infos, options);
     done = program.status();
     if (!done.ok()) return;
     const MemoryPlan plan = PlanMemory(LivesOf(*program));
-    done = CheckMemory(*program, plan, most_bytes);
+    done = CheckMemory(*program, plan, options.most_bytes);
     if (!done.ok()) return;
     executor = std::make_unique<OneDnnExecutor>(
         *std::move(program), plan,
@@ -261,7 +261,7 @@ absl::StatusOr<std::unique_ptr<Executor>> Executor::Compile(
     const Graph& graph, const ExecutorOptions& options) {
   LATHE_ASSIGN_OR_RETURN(const std::vector<Shape> input_shapes,
                          InputShapes(graph, options.batch));
-  return CompileForShapes(graph, input_shapes, options.most_bytes);
+  return CompileForShapes(graph, input_shapes, options);
 }
 
 }  // namespace lathe

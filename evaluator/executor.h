@@ -37,6 +37,10 @@ struct ExecutorOptions {
   // Most memory for activations; 0: the share kExecutorMemoryRatio
   // (compressor/limits.h) of what the machine has.
   int64_t most_bytes = 0;
+  // Whether, where the library has several kernels for an 8-bit convolution,
+  // the quickest is found by running them (quickest_convolution.h). The results
+  // are the same; not worth it for a few runs.
+  bool measures_kernels = true;
 };
 
 // A graph compiled for fixed input shapes. Memory is planned once: Run

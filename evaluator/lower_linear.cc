@@ -9,6 +9,7 @@
 #include "evaluator/lower_ops.h"
 #include "evaluator/lower_weighted.h"
 #include "evaluator/node_groups.h"
+#include "evaluator/quickest_convolution.h"
 
 namespace lathe {
 namespace {
@@ -210,13 +211,16 @@ absl::StatusOr<bool> LowerConv(LoweringContext& context, const Node& node) {
                          ResolveWindow(node, absl::MakeConstSpan(in).subspan(2),
                                        absl::MakeConstSpan(kernel).subspan(2)));
   weighted.is_padded = ReachesOverBorder(window);
-  weighted.make = [&window](const MemoryDesc& source, const MemoryDesc& weights,
-                            const MemoryDesc& destination, bool has_bias,
-                            const Attributes& attributes) {
-    return MakeConvolution(
-        {source, weights, destination, has_bias, window.strides,
-         window.dilations, window.pads_begin, window.pads_end},
-        attributes);
+  weighted.make = [&](const MemoryDesc& source, const MemoryDesc& weights,
+                      const MemoryDesc& destination, bool has_bias,
+                      const Attributes& attributes) {
+    const ConvolutionSpec spec = {
+        source,         weights,          destination,       has_bias,
+        window.strides, window.dilations, window.pads_begin, window.pads_end};
+    const bool is_measured = context.options().measures_kernels &&
+                             DescType(weights) == DataType::kInt8;
+    return is_measured ? QuickestConvolution(spec, attributes)
+                       : MakeConvolution(spec, attributes);
   };
   LATHE_RETURN_IF_ERROR(LowerWeighted(context, node, weighted));
   return true;

@@ -125,8 +125,9 @@ absl::Status LowerGroup(LoweringContext& context, const NodeGroup& group) {
 }  // namespace
 
 absl::StatusOr<Program> LowerGraph(const Graph& graph,
-                                   const std::vector<ValueInfo>& infos) {
-  LoweringContext context(graph, infos);
+                                   const std::vector<ValueInfo>& infos,
+                                   const ExecutorOptions& options) {
+  LoweringContext context(graph, infos, options);
   const NodeGroups groups(context);
   for (size_t i = 0; i < graph.nodes().size(); ++i) {
     const Node& node = graph.nodes()[i];

@@ -7,6 +7,7 @@
 #include "absl/status/statusor.h"
 #include "compressor/graph.h"
 #include "compressor/shape_inference.h"
+#include "evaluator/executor.h"
 #include "evaluator/program.h"
 
 namespace lathe {
@@ -17,7 +18,8 @@ namespace lathe {
 //   Unimplemented - an operator that nothing executes.
 //   ResourceExhausted - memory.
 absl::StatusOr<Program> LowerGraph(const Graph& graph,
-                                   const std::vector<ValueInfo>& infos);
+                                   const std::vector<ValueInfo>& infos,
+                                   const ExecutorOptions& options);
 
 }  // namespace lathe
 

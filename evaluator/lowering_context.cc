@@ -27,9 +27,11 @@ bool HasBfloat16Kernel(const Node& node) {
 }  // namespace
 
 LoweringContext::LoweringContext(const Graph& graph,
-                                 const std::vector<ValueInfo>& infos)
+                                 const std::vector<ValueInfo>& infos,
+                                 const ExecutorOptions& options)
     : graph_(graph),
       infos_(infos),
+      options_(options),
       grids_(graph.values().size()),
       values_(graph.values().size()) {
   // Values stand before what they become, so the last come first.

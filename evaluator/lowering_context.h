@@ -16,6 +16,7 @@
 #include "absl/types/span.h"
 #include "compressor/graph.h"
 #include "compressor/shape_inference.h"
+#include "evaluator/executor.h"
 #include "evaluator/program.h"
 #include "evaluator/storage.h"
 
@@ -24,7 +25,10 @@ namespace lathe {
 // Not thread-safe. `graph` and `infos` must outlive it.
 class LoweringContext {
  public:
-  LoweringContext(const Graph& graph, const std::vector<ValueInfo>& infos);
+  LoweringContext(const Graph& graph, const std::vector<ValueInfo>& infos,
+                  const ExecutorOptions& options);
+
+  const ExecutorOptions& options() const { return options_; }
 
   // ----------------------------------------------------------- the graph
   const Graph& graph() const { return graph_; }
@@ -147,6 +151,7 @@ class LoweringContext {
 
   const Graph& graph_;
   const std::vector<ValueInfo>& infos_;
+  const ExecutorOptions options_;
   int node_ = 0;
   int owner_ = 0;
   const std::vector<ValueId>* current_inputs_ = nullptr;

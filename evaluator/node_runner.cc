@@ -86,8 +86,10 @@ absl::StatusOr<std::vector<Tensor>> RunNode(const Node& node, int64_t opset,
     }
     shapes.push_back(graph.value(value).shape);
   }
+  ExecutorOptions options;
+  options.measures_kernels = false;
   LATHE_ASSIGN_OR_RETURN(const std::unique_ptr<Executor> executor,
-                         CompileForShapes(graph, shapes));
+                         CompileForShapes(graph, shapes, options));
   int next = 0;
   for (size_t i = 0; i < inputs.size(); ++i) {
     if (node.inputs[i] == kNoValue || IsParameter(node, i)) continue;

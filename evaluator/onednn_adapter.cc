@@ -66,6 +66,30 @@ MemoryDesc BiasDesc(bool has_bias, const MemoryDesc& destination) {
   return PlainDesc({onednn::DimsOf(destination)[1]}, DataType::kFloat32);
 }
 
+using ConvolutionDesc = dnnl::convolution_forward::primitive_desc;
+
+// Calls visit(description, kernel), where `kernel` has the constants of
+// `attributes`, for the library's implementations as long as it returns true.
+template <typename Visit>
+absl::Status VisitConvolutions(const ConvolutionSpec& spec,
+                               const Attributes& attributes, Visit visit) {
+  return GuardOneDnn("convolution", [&] {
+    Kernel common;
+    const bool is_grouped = onednn::DimsOf(spec.weights).size() >
+                            onednn::DimsOf(spec.source).size();
+    const auto attr = ToAttr(attributes, is_grouped ? 3 : 1, &common);
+    onednn::VisitConvolutions(spec, BiasDesc(spec.has_bias, spec.destination),
+                              attr, [&](const ConvolutionDesc& description) {
+                                return visit(description, common);
+                              });
+  });
+}
+
+// "avx512_core_vnni" of "jit_int8:avx512_core_vnni".
+std::string InstructionSetOf(absl::string_view implementation) {
+  return std::string(implementation.substr(implementation.rfind(':') + 1));
+}
+
 }  // namespace
 
 bool IsReferenceImplementation(absl::string_view implementation) {
@@ -79,16 +103,37 @@ int FusedOpArgument(int index) {
 absl::StatusOr<Kernel> MakeConvolution(const ConvolutionSpec& spec,
                                        const Attributes& attributes) {
   Kernel kernel;
-  LATHE_RETURN_IF_ERROR(GuardOneDnn("convolution", [&] {
-    const bool is_grouped = onednn::DimsOf(spec.weights).size() >
-                            onednn::DimsOf(spec.source).size();
-    const auto attr = ToAttr(attributes, is_grouped ? 3 : 1, &kernel);
-    Finish<dnnl::convolution_forward>(
-        onednn::ConvolutionDesc(spec, BiasDesc(spec.has_bias, spec.destination),
-                                attr),
-        &kernel);
-  }));
+  LATHE_RETURN_IF_ERROR(VisitConvolutions(
+      spec, attributes,
+      [&](const ConvolutionDesc& description, const Kernel& common) {
+        kernel = common;
+        Finish<dnnl::convolution_forward>(description, &kernel);
+        return false;
+      }));
   return kernel;
+}
+
+absl::StatusOr<std::vector<Kernel>> MakeConvolutions(
+    const ConvolutionSpec& spec, const Attributes& attributes) {
+  std::vector<Kernel> kernels;
+  LATHE_RETURN_IF_ERROR(VisitConvolutions(
+      spec, attributes,
+      [&](const ConvolutionDesc& description, const Kernel& common) {
+        // The widest come first.
+        if (!kernels.empty() &&
+            InstructionSetOf(description.impl_info_str()) !=
+                InstructionSetOf(kernels[0].implementation)) {
+          return false;
+        }
+        Kernel kernel = common;
+        Finish<dnnl::convolution_forward>(description, &kernel);
+        if (kernels.empty() || (kernel.source == kernels[0].source &&
+                                kernel.destination == kernels[0].destination)) {
+          kernels.push_back(std::move(kernel));
+        }
+        return true;
+      }));
+  return kernels;
 }
 
 absl::StatusOr<Kernel> MakeInnerProduct(const InnerProductSpec& spec,
@@ -219,19 +264,26 @@ absl::StatusOr<Kernel> MakeReorder(const ReorderSpec& spec) {
   return kernel;
 }
 
+Arguments OwnArguments(const Kernel& kernel) {
+  Arguments arguments = {
+      {DNNL_ARG_SCRATCHPAD, {kernel.scratchpad, CpuEngine()}}};
+  for (const ConstantArgument& constant : kernel.constants) {
+    void* bytes = const_cast<char*>(constant.bytes.data());
+    arguments.insert(
+        {constant.argument, dnnl::memory(constant.desc, CpuEngine(), bytes)});
+  }
+  return arguments;
+}
+
 absl::Status ReorderNow(const Kernel& reorder, const void* source,
                         void* destination) {
   return GuardOneDnn("reorder", [&] {
     const dnnl::engine& engine = CpuEngine();
-    std::unordered_map<int, dnnl::memory> arguments = {
-        {DNNL_ARG_SRC, {reorder.source, engine, const_cast<void*>(source)}},
-        {DNNL_ARG_DST, {reorder.destination, engine, destination}},
-        {DNNL_ARG_SCRATCHPAD, {reorder.scratchpad, engine}}};
-    for (const ConstantArgument& constant : reorder.constants) {
-      void* bytes = const_cast<char*>(constant.bytes.data());
-      arguments.insert(
-          {constant.argument, dnnl::memory(constant.desc, engine, bytes)});
-    }
+    Arguments arguments = OwnArguments(reorder);
+    arguments.insert(
+        {DNNL_ARG_SRC, {reorder.source, engine, const_cast<void*>(source)}});
+    arguments.insert(
+        {DNNL_ARG_DST, {reorder.destination, engine, destination}});
     dnnl::stream stream(engine);
     reorder.primitive.execute(stream, arguments);
     stream.wait();

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -88,6 +89,11 @@ struct ConvolutionSpec {
 };
 absl::StatusOr<Kernel> MakeConvolution(const ConvolutionSpec& spec,
                                        const Attributes& attributes);
+// By every implementation for the instruction set of the library's preferred
+// one that takes source and destination in the same layouts; the preferred one
+// first. The layouts of weights may differ.
+absl::StatusOr<std::vector<Kernel>> MakeConvolutions(
+    const ConvolutionSpec& spec, const Attributes& attributes);
 
 struct InnerProductSpec {
   MemoryDesc source;
@@ -174,6 +180,9 @@ struct ReorderSpec {
 };
 absl::StatusOr<Kernel> MakeReorder(const ReorderSpec& spec);
 
+using Arguments = std::unordered_map<int, dnnl::memory>;
+// Scratchpad and constants of `kernel`, which must outlive them.
+Arguments OwnArguments(const Kernel& kernel);
 // Runs a reorder at once, for constants.
 absl::Status ReorderNow(const Kernel& reorder, const void* source,
                         void* destination);

@@ -137,6 +137,16 @@ int64_t DescBytes(const MemoryDesc& desc) {
   return static_cast<int64_t>(desc.get_size());
 }
 
+DataType DescType(const MemoryDesc& desc) {
+  const DnnlType type = onednn::TypeOf(desc);
+  for (DataType candidate : {DataType::kBfloat16, DataType::kUint8,
+                             DataType::kInt8, DataType::kInt32}) {
+    if (ToDnnlType(candidate) == type) return candidate;
+  }
+  assert(type == DnnlType::f32);
+  return DataType::kFloat32;
+}
+
 std::vector<int64_t> DescDims(const MemoryDesc& desc) { return DimsOf(desc); }
 
 std::optional<Layout> DescribeLayout(const MemoryDesc& desc) {

@@ -55,6 +55,8 @@ absl::StatusOr<MemoryDesc> WithType(const MemoryDesc& desc, DataType type);
 
 int64_t DescBytes(const MemoryDesc& desc);
 std::vector<int64_t> DescDims(const MemoryDesc& desc);
+// REQUIRES: of one of the types that ToDnnlType takes.
+DataType DescType(const MemoryDesc& desc);
 
 // A layout in plain words: the element at `index` lies at the sum of
 // index[d] * strides[d], where for dimension 1 (c) the term is

@@ -63,6 +63,8 @@ inline std::optional<Blocking> BlockingOf(const MemoryDesc& desc) {
 
 inline Dims DimsOf(const MemoryDesc& desc) { return desc.get_dims(); }
 
+inline DnnlType TypeOf(const MemoryDesc& desc) { return desc.get_data_type(); }
+
 inline std::optional<MemoryDesc> Retyped(const MemoryDesc& desc,
                                          DnnlType type) {
   using Tag = dnnl::memory::format_tag;
@@ -119,21 +121,18 @@ inline void SetReorderScale(float scale, dnnl::primitive_attr* attr,
   SetScale(DNNL_ARG_SRC, scale, attr, kernel);
 }
 
-inline dnnl::convolution_forward::primitive_desc ConvolutionDesc(
-    const ConvolutionSpec& spec, const MemoryDesc& bias,
-    const dnnl::primitive_attr& attr) {
-  return {CpuEngine(),
-          prop_kind::forward_inference,
-          algorithm::convolution_direct,
-          spec.source,
-          spec.weights,
-          bias,
-          spec.destination,
-          ToDims(spec.strides),
-          ZerosBetween(spec.dilations),
-          ToDims(spec.pads_begin),
-          ToDims(spec.pads_end),
-          attr};
+// Calls visit(description) for the implementations that the library has, its
+// preferred one first, as long as it returns true.
+template <typename Visit>
+void VisitConvolutions(const ConvolutionSpec& spec, const MemoryDesc& bias,
+                       const dnnl::primitive_attr& attr, Visit visit) {
+  dnnl::convolution_forward::primitive_desc description(
+      CpuEngine(), prop_kind::forward_inference, algorithm::convolution_direct,
+      spec.source, spec.weights, bias, spec.destination, ToDims(spec.strides),
+      ZerosBetween(spec.dilations), ToDims(spec.pads_begin),
+      ToDims(spec.pads_end), attr);
+  while (visit(description) && description.next_impl()) {
+  }
 }
 
 inline dnnl::inner_product_forward::primitive_desc InnerProductDesc(
@@ -258,6 +257,8 @@ inline std::optional<Blocking> BlockingOf(const MemoryDesc& desc) {
 
 inline Dims DimsOf(const MemoryDesc& desc) { return desc.dims(); }
 
+inline DnnlType TypeOf(const MemoryDesc& desc) { return desc.data_type(); }
+
 inline std::optional<MemoryDesc> Retyped(const MemoryDesc& desc,
                                          DnnlType type) {
   MemoryDesc retyped = desc;
@@ -293,15 +294,21 @@ inline void SetReorderScale(float scale, dnnl::primitive_attr* attr,
   if (scale != 1) attr->set_output_scales(0, {scale});
 }
 
-inline dnnl::convolution_forward::primitive_desc ConvolutionDesc(
-    const ConvolutionSpec& spec, const MemoryDesc& bias,
-    const dnnl::primitive_attr& attr) {
-  return {{prop_kind::forward_inference, algorithm::convolution_direct,
-           spec.source, spec.weights, bias, spec.destination,
-           ToDims(spec.strides), ZerosBetween(spec.dilations),
-           ToDims(spec.pads_begin), ToDims(spec.pads_end)},
-          attr,
-          CpuEngine()};
+// Calls visit(description) for the implementations that the library has, its
+// preferred one first, as long as it returns true.
+template <typename Visit>
+void VisitConvolutions(const ConvolutionSpec& spec, const MemoryDesc& bias,
+                       const dnnl::primitive_attr& attr, Visit visit) {
+  // The description refers to the operation.
+  const dnnl::convolution_forward::desc operation(
+      prop_kind::forward_inference, algorithm::convolution_direct, spec.source,
+      spec.weights, bias, spec.destination, ToDims(spec.strides),
+      ZerosBetween(spec.dilations), ToDims(spec.pads_begin),
+      ToDims(spec.pads_end));
+  dnnl::convolution_forward::primitive_desc description(operation, attr,
+                                                        CpuEngine());
+  while (visit(description) && description.next_impl()) {
+  }
 }
 
 inline dnnl::inner_product_forward::primitive_desc InnerProductDesc(

@@ -157,6 +157,7 @@ absl::StatusOr<Answers> SuffixRunner::RunSuffix(
   const std::vector<ValueId> frontier = parts.inputs;
   LATHE_ASSIGN_OR_RETURN(const Graph suffix, Graph::Create(std::move(parts)));
   ExecutorOptions options;
+  options.measures_kernels = false;
   options.batch = batches_[0][frontier[0]]->shape()[0];
   LATHE_ASSIGN_OR_RETURN(const std::unique_ptr<Executor> executor,
                          Executor::Compile(suffix, options));

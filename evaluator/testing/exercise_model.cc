@@ -52,6 +52,7 @@ absl::StatusOr<bool> IsSmall(const Graph& graph, int64_t batch) {
 
 absl::Status CompileAndRun(const Graph& graph, int64_t batch) {
   ExecutorOptions options;
+  options.measures_kernels = false;
   options.batch = batch;
   options.most_bytes = kMostExecutorBytes;
   LATHE_ASSIGN_OR_RETURN(const std::unique_ptr<Executor> executor,
