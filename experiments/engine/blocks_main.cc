@@ -1,11 +1,13 @@
 // lathe-engine-blocks: models made ready once and then timed in blocks, on
 // demand, so that a script can let them and another engine take turns.
 //
-//   lathe-engine-blocks [--core C] [--batch B] [--threads N] MODEL:PRECISION...
+//   lathe-engine-blocks [--core C] [--batch B] [--threads N]
+//                       [--library-kernels] MODEL:PRECISION...
 //
 // prints one line when all are ready; for each line "INDEX SECONDS" on standard
 // input it calls model INDEX for so long and prints a JSON array of the
-// microseconds of each call. With --export FILE it writes the first model,
+// microseconds of each call. With --library-kernels oneDNN's preferred kernels
+// run, unmeasured. With --export FILE it writes the first model,
 // batch norms folded and at that precision (int8: with synthetic scales),
 // instead.
 #include <CLI/CLI.hpp>
@@ -30,6 +32,7 @@ struct Flags {
   std::optional<int> core;
   int64_t batch = 1;
   int threads = 1;
+  bool library_kernels = false;
   std::string export_path;
 };
 
@@ -43,12 +46,15 @@ absl::StatusOr<Graph> OpenAtPrecision(const std::string& model) {
 }
 
 absl::StatusOr<std::unique_ptr<Executor>> Prepare(const std::string& model,
-                                                  int64_t batch) {
+                                                  const Flags& flags) {
   LATHE_ASSIGN_OR_RETURN(const Graph graph, OpenAtPrecision(model));
-  auto executor = Executor::Compile(graph, {batch});
+  ExecutorOptions options;
+  options.batch = flags.batch;
+  options.measures_kernels = !flags.library_kernels;
+  auto executor = Executor::Compile(graph, options);
   if (!executor.ok()) return ModelFailed(executor.status(), model);
   LATHE_ASSIGN_OR_RETURN(const std::vector<Tensor> inputs,
-                         RandomInputs(graph, batch));
+                         RandomInputs(graph, flags.batch));
   for (size_t i = 0; i < inputs.size(); ++i) {
     const std::string& bytes = inputs[i].bytes();
     std::memcpy((*executor)->input(i), bytes.data(), bytes.size());
@@ -74,8 +80,7 @@ absl::Status Serve(const Flags& flags) {
   SetThreads(flags.threads);
   std::vector<std::unique_ptr<Executor>> executors;
   for (const std::string& model : flags.models) {
-    LATHE_ASSIGN_OR_RETURN(executors.emplace_back(),
-                           Prepare(model, flags.batch));
+    LATHE_ASSIGN_OR_RETURN(executors.emplace_back(), Prepare(model, flags));
   }
   LATHE_ASSIGN_OR_RETURN(const auto pin, CorePin::Pin(flags.core));
   PrintText("ready\n");
@@ -106,6 +111,8 @@ int Main(int argc, char** argv) {
   app.add_option("--core", flags.core, "core to pin to");
   app.add_option("--batch", flags.batch, "samples of one call");
   AddThreadsFlag(app, flags.threads);
+  app.add_flag("--library-kernels", flags.library_kernels,
+               "the kernels that oneDNN prefers, unmeasured");
   app.add_option("--export", flags.export_path, "ONNX file to write");
   CLI11_PARSE(app, argc, argv);
   const absl::Status status =
