@@ -98,7 +98,7 @@ void RemoveUnknowns(const std::vector<int>& rows, Reader* reader) {
   const Eigen::MatrixXd cross = TakeRows(columns, left);
   Eigen::MatrixXd inverse = TakeColumns(TakeRows(reader->inverse, left), left);
   Eigen::MatrixXd weights = TakeRows(reader->weights, left);
-  if (block.info() == Eigen::Success) {
+  if (!left.empty() && block.info() == Eigen::Success) {
     weights.noalias() -= cross * block.solve(TakeRows(reader->weights, rows));
     const Eigen::MatrixXd half = block.matrixL().solve(cross.transpose());
     inverse.noalias() -= half.transpose() * half;

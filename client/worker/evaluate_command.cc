@@ -15,6 +15,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/base/config.h"
 #include "absl/strings/str_cat.h"
 #include "base/file.h"
 #include "base/memory.h"
@@ -41,7 +42,8 @@ void LimitResources() {
   // Nothing that it might execute gets more rights than it has.
   prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   // Sanitizers reserve terabytes of address space.
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if !defined(ABSL_HAVE_ADDRESS_SANITIZER) && \
+    !defined(ABSL_HAVE_THREAD_SANITIZER)
   const rlim_t most = MachineMemoryBytes() + kAddressSpaceSlack;
   const rlimit limit{most, most};
   setrlimit(RLIMIT_AS, &limit);
