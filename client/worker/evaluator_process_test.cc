@@ -104,18 +104,20 @@ struct Misbehaviour {
 
 TEST_F(EvaluatorProcessTest, EveryMisbehaviourHasItsClassAndHarmsNoLaterOne) {
   constexpr Misbehaviour kAll[] = {
-      {"abort", v1::CRASH, "signal 6"},
-      {"exit", v1::CRASH, "status 3"},
-      {"bad_alloc", v1::OUT_OF_MEMORY, "memory"},
-      {"exhausted", v1::OUT_OF_MEMORY, "memory"},
-      {"throw", v1::CRASH, "kernel failed"},
-      {"infeasible", v1::INFEASIBLE, "no such kernel"},
-      {"bad model", v1::BAD_INPUT, "unknown operator"},
-      {"unreadable", v1::TRANSIENT, "cannot read"},
-      {"unknown", v1::TRANSIENT, "unknown"},
-#ifndef ABSL_HAVE_ADDRESS_SANITIZER  // It ends the process itself.
-      {"segfault", v1::CRASH, "signal 11"},
-      {"allocate", v1::OUT_OF_MEMORY, "memory"},
+    {"abort", v1::CRASH, "signal 6"},
+    {"exit", v1::CRASH, "status 3"},
+    {"bad_alloc", v1::OUT_OF_MEMORY, "memory"},
+    {"exhausted", v1::OUT_OF_MEMORY, "memory"},
+    {"throw", v1::CRASH, "kernel failed"},
+    {"infeasible", v1::INFEASIBLE, "no such kernel"},
+    {"bad model", v1::BAD_INPUT, "unknown operator"},
+    {"unreadable", v1::TRANSIENT, "cannot read"},
+    {"unknown", v1::TRANSIENT, "unknown"},
+// Sanitizers end the process themselves.
+#if !defined(ABSL_HAVE_ADDRESS_SANITIZER) && \
+    !defined(ABSL_HAVE_THREAD_SANITIZER)
+    {"segfault", v1::CRASH, "signal 11"},
+    {"allocate", v1::OUT_OF_MEMORY, "memory"},
 #endif
   };
   EvaluatorProcess process(Options());
