@@ -28,16 +28,22 @@ void AddCompressionFlags(CLI::App& command, v1::CompressionSettings& settings) {
   AddText(command, settings, "--calibration-method",
           &S::set_calibration_method<const std::string&>,
           "of int8 ranges: mse (default), minmax, average, "
-          "percentile[:SHARE], entropy, norm:EXPONENT");
+          "percentile[:SHARE], entropy, norm:EXPONENT, loss (LAPQ)");
   AddText(command, settings, "--repairs", &S::set_repairs<const std::string&>,
           "for coarse weights: all (default), none, or refit, rounding, "
           "analytic, bias, equalize, smooth joined by +");
   AddText(command, settings, "--weight-scales",
           &S::set_weight_scales<const std::string&>,
           "channel (default) or tensor");
+  AddText(command, settings, "--weight-grids",
+          &S::set_weight_grids<const std::string&>,
+          "of weights below 8 bits: symmetric (default) or asymmetric");
   AddText(command, settings, "--activations",
           &S::set_activations<const std::string&>,
           "of int8 layers: static (symmetric, default) or asymmetric");
+  AddText(command, settings, "--dynamic", &S::set_dynamic<const std::string&>,
+          "layers that may take int8 grids from each call's data: recurrent "
+          "(LSTM, GRU; default), linear (and Gemm, MatMul), none");
   AddText(command, settings, "--prune-criterion",
           &S::set_prune_criterion<const std::string&>,
           "redundancy (default), l1, l2, fpgm, activation, taylor, gamma");

@@ -190,6 +190,7 @@ float PointBy(const TensorStats& stats, float magnitude, int levels,
     case RangeMethod::kEntropy:
       return LeastDivergencePoint(Fold(stats), magnitude, levels);
     case RangeMethod::kMse:
+    case RangeMethod::kLossAware:
       return LeastErrorPoint(Fold(stats), magnitude, levels);
     case RangeMethod::kNorm:
       return LeastNormPoint(Fold(stats), magnitude, levels, options.norm);

@@ -25,9 +25,11 @@ enum class RangeMethod {
   kEntropy,
   // The least mean squared error of rounding and clipping.
   kMse,
-  // The least mean |error|^norm; the candidates among which kLossAware chooses
-  // (loss_aware_ranges.h).
+  // The least mean |error|^norm.
   kNorm,
+  // What costs the network's answers least (loss_aware_ranges.h). Statistics
+  // alone cannot tell: ChooseGrid takes kMse for it.
+  kLossAware,
 };
 
 struct RangeOptions {

@@ -28,9 +28,10 @@ class ActivationSource {
   virtual absl::StatusOr<std::vector<Tensor>> Inputs(int64_t first,
                                                      int64_t count) = 0;
 
-  // Runs one node, post-ops included, in float32 whatever its precision;
-  // grids are not applied. `inputs` has a tensor for each of node.inputs
-  // (constants included; an empty float32 tensor [0] where it is kNoValue).
+  // Runs one node, post-ops included, in float32 whatever its precision, but
+  // for INT8_DYNAMIC, as EvaluateNode; grids of values are not applied.
+  // `inputs` has a tensor for each of node.inputs (constants included; an empty
+  // float32 tensor [0] where it is kNoValue).
   virtual absl::StatusOr<std::vector<Tensor>> Run(
       const Node& node, absl::Span<const Tensor> inputs) = 0;
 };

@@ -2,37 +2,18 @@
 // and integer weights of layers.
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <optional>
 #include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_set.h"
 #include "base/status.h"
+#include "compressor/canonical_levels.h"
 #include "compressor/canonical_passes.h"
-#include "compressor/layer_weights.h"
-#include "compressor/reference_ops.h"
+#include "compressor/dynamic_grid.h"
 
 namespace lathe {
 namespace {
-
-bool IsByte(DataType type) {
-  return type == DataType::kInt8 || type == DataType::kUint8;
-}
-
-bool IsOp(const Draft& draft, int index, const char* op) {
-  const Node& node = draft.parts().nodes[index];
-  return !draft.IsRemoved(index) && node.domain.empty() && node.op_type == op;
-}
-
-bool HasInput(const Node& node, size_t input) {
-  return input < node.inputs.size() && node.inputs[input] != kNoValue;
-}
-
-int64_t LevelAt(const Tensor& levels, int64_t i) {
-  if (levels.type() == DataType::kInt8) return levels.values<int8_t>()[i];
-  return levels.values<uint8_t>()[i];
-}
 
 bool IsSameGrid(const ActivationGrid& a, const ActivationGrid& b) {
   return a.is_signed == b.is_signed && a.scale == b.scale &&
@@ -87,149 +68,6 @@ std::optional<RoundingStep> AsRounding(const Draft& draft, int quantize) {
     if (!read.has_value() || !IsSameGrid(*read, *grid)) return std::nullopt;
   }
   return step;
-}
-
-// ------------------------------------------------------------------ weights
-
-// A DequantizeLinear of constant levels, once they fit in int8 around 0.
-std::optional<QuantizedWeights> ConstantWeights(const Draft& draft,
-                                                const Node& node) {
-  for (size_t i = 0; i < node.inputs.size(); ++i) {
-    if (!draft.IsConstant(node.inputs[i])) return std::nullopt;
-  }
-  const Tensor& levels = *draft.value(node.inputs[0]).constant;
-  const Tensor& scale = *draft.value(node.inputs[1]).constant;
-  if (!IsByte(levels.type()) || scale.type() != DataType::kFloat32 ||
-      node.IntOr("block_size", 0) != 0) {
-    return std::nullopt;
-  }
-  const Tensor* zero_point =
-      HasInput(node, 2) ? &*draft.value(node.inputs[2]).constant : nullptr;
-  if (zero_point != nullptr && (zero_point->type() != levels.type() ||
-                                zero_point->size() != scale.size())) {
-    return std::nullopt;
-  }
-  const int64_t rank = static_cast<int64_t>(levels.shape().size());
-  int64_t axis = node.IntOr("axis", 1);
-  if (axis < 0) axis += rank;
-  int64_t inner = 1;
-  if (scale.size() > 1) {
-    if (axis < 0 || axis >= rank || levels.shape()[axis] != scale.size()) {
-      return std::nullopt;
-    }
-    for (int64_t d = axis + 1; d < rank; ++d) inner *= levels.shape()[d];
-  }
-  QuantizedWeights weights;
-  weights.scales.assign(scale.values<float>().begin(),
-                        scale.values<float>().end());
-  int64_t largest = 1;
-  for (int64_t i = 0; i < levels.size(); ++i) {
-    int64_t level = LevelAt(levels, i);
-    if (zero_point != nullptr) {
-      level -= LevelAt(*zero_point, i / inner % scale.size());
-    }
-    if (level < -128 || level > 127) return std::nullopt;
-    weights.levels.push_back(static_cast<int8_t>(level));
-    largest = std::max(largest, std::abs(level));
-  }
-  weights.bits = 2;
-  while (weights.bits < 8 && largest > (1 << (weights.bits - 1)) - 1) {
-    ++weights.bits;
-  }
-  return weights;
-}
-
-// Whether scales along the axis of `dequantize` are scales by output channel of
-// the layer `node`, which reads it as its weights.
-bool FitsLayer(const Draft& draft, const Node& dequantize, const Node& node,
-               const QuantizedWeights& weights) {
-  const bool is_layer =
-      node.op_type == "Conv" || node.op_type == "MatMul" ||
-      (node.op_type == "Gemm" && node.FloatOr("alpha", 1) == 1 &&
-       node.IntOr("transA", 0) == 0);
-  if (!is_layer || !node.domain.empty() || !HasInput(node, 1) ||
-      node.inputs[1] != dequantize.outputs[0] ||
-      node.inputs[0] == dequantize.outputs[0]) {
-    return false;
-  }
-  const Shape& shape = draft.value(dequantize.inputs[0]).constant->shape();
-  if (node.op_type == "MatMul" && shape.size() != 2) return false;
-  if (weights.scales.size() == 1) return true;
-  const int64_t rank = static_cast<int64_t>(shape.size());
-  const int64_t axis = (dequantize.IntOr("axis", 1) + rank) % rank;
-  return ScaleAxis(node, shape) == axis;
-}
-
-absl::StatusOr<Tensor> Evaluate(const Draft& draft, const Node& node) {
-  std::vector<Tensor> inputs;
-  for (const ValueId id : node.inputs) {
-    inputs.push_back(id == kNoValue ? Tensor() : *draft.value(id).constant);
-  }
-  LATHE_ASSIGN_OR_RETURN(const std::vector<Tensor> outputs,
-                         EvaluateNode(node, draft.parts().opset, inputs));
-  return outputs[0];
-}
-
-// Float weights that the model itself rounds.
-absl::StatusOr<bool> FoldConstantQuantize(Draft& draft, int index) {
-  const Node node = draft.node(index);
-  for (const ValueId id : node.inputs) {
-    if (id != kNoValue && !draft.IsConstant(id)) return false;
-  }
-  LATHE_ASSIGN_OR_RETURN(Tensor levels, Evaluate(draft, node));
-  draft.MakeConstant(node.outputs[0], std::move(levels));
-  draft.Remove(index);
-  return true;
-}
-
-// Transpose of dequantised constants becomes DequantizeLinear of transposed
-// ones, so that the layer behind it sees them.
-absl::StatusOr<bool> TransposeLevels(Draft& draft, int index) {
-  const Node node = draft.node(index);
-  const std::optional<int> before = draft.Producer(node.inputs[0]);
-  if (!before.has_value() || !IsOp(draft, *before, "DequantizeLinear") ||
-      draft.IsOutput(node.outputs[0])) {
-    return false;
-  }
-  const Node dequantize = draft.node(*before);
-  if (!ConstantWeights(draft, dequantize).has_value()) return false;
-  const Tensor& levels = *draft.value(dequantize.inputs[0]).constant;
-  if (levels.shape().size() != 2 ||
-      node.IntsOr("perm", {1, 0}) != std::vector<int64_t>{1, 0}) {
-    return false;
-  }
-  Node transpose = node;
-  transpose.inputs = {dequantize.inputs[0]};
-  LATHE_ASSIGN_OR_RETURN(Tensor transposed, Evaluate(draft, transpose));
-  std::vector<ValueId> inputs = dequantize.inputs;
-  inputs[0] = draft.AddConstant(draft.value(node.outputs[0]).name + "/levels",
-                                std::move(transposed));
-  const int64_t axis = (dequantize.IntOr("axis", 1) + 2) % 2;
-  draft.node(index).op_type = "DequantizeLinear";
-  draft.node(index).attributes = dequantize.attributes;
-  draft.node(index).attributes["axis"] = 1 - axis;
-  draft.SetInputs(index, std::move(inputs));
-  return true;
-}
-
-absl::StatusOr<bool> ReadWeights(Draft& draft, int index) {
-  const Node dequantize = draft.node(index);
-  const auto weights = ConstantWeights(draft, dequantize);
-  if (!weights.has_value() || draft.IsOutput(dequantize.outputs[0])) {
-    return false;
-  }
-  bool is_read = false;
-  for (const int reader : draft.Readers(dequantize.outputs[0])) {
-    Node& node = draft.node(reader);
-    if (!FitsLayer(draft, dequantize, node, *weights)) continue;
-    node.quantized_weights = *weights;
-    is_read = true;
-  }
-  if (!is_read) return false;
-  LATHE_ASSIGN_OR_RETURN(Tensor real, Evaluate(draft, dequantize));
-  draft.MakeConstant(dequantize.outputs[0], std::move(real));
-  draft.Remove(index);
-  return true;
 }
 
 // -------------------------------------------------------------- activations
@@ -361,10 +199,50 @@ std::optional<ActivationGrid> GridBehind(const Draft& draft, ValueId id) {
   return draft.value(id).grid;
 }
 
+// The value that DynamicQuantizeLinear and DequantizeLinear `dequantize` round.
+std::optional<ValueId> OwnRounding(const Draft& draft, int dequantize) {
+  const Node& node = draft.parts().nodes[dequantize];
+  if (node.inputs.size() != 3) return std::nullopt;
+  const std::optional<int> quantize = draft.Producer(node.inputs[0]);
+  if (!quantize || !IsOp(draft, *quantize, "DynamicQuantizeLinear")) {
+    return std::nullopt;
+  }
+  const Node& source = draft.parts().nodes[*quantize];
+  if (source.outputs != node.inputs) return std::nullopt;
+  return source.inputs[0];
+}
+
+// Layers with integer weights whose input is rounded to its own grid run in
+// integers.
+bool ChooseInt8Dynamic(Draft& draft, int dequantize) {
+  const std::optional<ValueId> x = OwnRounding(draft, dequantize);
+  if (!x) return false;
+  const ValueId rounded = draft.parts().nodes[dequantize].outputs[0];
+  bool is_changed = false;
+  const std::vector<int> readers = draft.Readers(rounded);
+  for (const int reader : readers) {
+    Node& node = draft.node(reader);
+    const bool is_linear = node.op_type == "MatMul" || node.op_type == "Gemm";
+    const bool is_flagged =
+        IsRecurrentNode(node) && node.precision == v1::INT8_DYNAMIC;
+    if (!node.quantized_weights.has_value() || node.inputs[0] != rounded ||
+        node.precision == v1::INT8 || (!is_linear && !is_flagged)) {
+      continue;
+    }
+    node.precision = v1::INT8_DYNAMIC;
+    std::vector<ValueId> inputs = node.inputs;
+    inputs[0] = *x;
+    draft.SetInputs(reader, std::move(inputs));
+    is_changed = true;
+  }
+  return is_changed;
+}
+
 // Layers with integer weights and input run in integers.
 bool ChooseInt8(Draft& draft, int index) {
   Node& node = draft.node(index);
-  if (!node.quantized_weights.has_value() || node.precision == v1::INT8) {
+  if (!node.quantized_weights.has_value() || node.precision == v1::INT8 ||
+      node.precision == v1::INT8_DYNAMIC || IsRecurrentNode(node)) {
     return false;
   }
   const auto grid = GridBehind(draft, node.inputs[0]);
@@ -393,6 +271,8 @@ absl::StatusOr<bool> ReadQuantization(Draft& draft, const Probes& probes) {
       each("Transpose", [&](int i) { return TransposeLevels(draft, i); }));
   LATHE_RETURN_IF_ERROR(
       each("DequantizeLinear", [&](int i) { return ReadWeights(draft, i); }));
+  LATHE_RETURN_IF_ERROR(each(
+      "DequantizeLinear", [&](int i) { return ChooseInt8Dynamic(draft, i); }));
   LATHE_RETURN_IF_ERROR(each("DequantizeLinear", [&](int i) {
     return DequantizeEarlier(draft, probes, i);
   }));

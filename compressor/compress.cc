@@ -1,6 +1,7 @@
 #include "compressor/compress.h"
 
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <set>
 #include <utility>
@@ -10,8 +11,10 @@
 #include "base/status.h"
 #include "compressor/activation_range.h"
 #include "compressor/channel_groups.h"
+#include "compressor/dynamic_grid.h"
 #include "compressor/equalize.h"
 #include "compressor/graph_edit.h"
+#include "compressor/loss_aware_ranges.h"
 #include "compressor/low_rank.h"
 #include "compressor/quantize_pass.h"
 #include "compressor/smooth.h"
@@ -72,32 +75,40 @@ std::set<ValueId> QuantizedInputs(const Graph& graph,
   return inputs;
 }
 
+bool IsInt8(v1::Precision precision) {
+  return precision == v1::INT8 || precision == v1::INT8_DYNAMIC;
+}
+
 // `graph` with its integer weights as floats, so that channels can go.
 absl::StatusOr<Graph> WithFloatWeights(const Graph& graph) {
   GraphParts parts = graph.parts();
   for (Node& node : parts.nodes) {
     node.quantized_weights.reset();
-    if (node.precision == v1::INT8) node.precision = v1::F32;
+    node.quantized_recurrence.reset();
+    if (IsInt8(node.precision)) node.precision = v1::F32;
   }
   return Graph::Create(std::move(parts));
 }
 
 // Whether the layer came with integers that are as small as those asked for.
 bool IsQuantizedAlready(const Node& node, const v1::LayerChoice& choice) {
-  return choice.precision() == v1::INT8 && node.quantized_weights.has_value() &&
-         node.quantized_weights->bits <= choice.weight_bits();
+  const auto is_small = [&choice](const std::optional<QuantizedWeights>& w) {
+    return w.has_value() && w->bits <= choice.weight_bits();
+  };
+  return IsInt8(choice.precision()) && is_small(node.quantized_weights) &&
+         (!IsRecurrentNode(node) || is_small(node.quantized_recurrence));
 }
 
 // Bits of the weights that the layer gets; none where they stay.
 std::optional<int> NewBits(const Node& node, const v1::LayerChoice& choice,
                            const WeightOptions& options) {
   if (IsQuantizedAlready(node, choice)) return std::nullopt;
-  if (choice.precision() == v1::INT8) return choice.weight_bits();
+  if (IsInt8(choice.precision())) return choice.weight_bits();
   // Weights alone.
   if (choice.precision() == v1::F32 && choice.weight_bits() <= 8) {
     return choice.weight_bits();
   }
-  if (options.ChangesFloats()) return kFloatBits;
+  if (options.ChangesFloats() && !IsRecurrentNode(node)) return kFloatBits;
   return std::nullopt;
 }
 
@@ -113,8 +124,11 @@ std::vector<QuantizedChoice> SetPrecisions(const ChannelGroups& groups,
     Node& node = parts->nodes[layer.node];
     node.precision = choice.precision();
     const std::optional<int> bits = NewBits(node, choice, options);
-    if (!IsQuantizedAlready(node, choice)) node.quantized_weights.reset();
-    if (!bits || IsRecurrent(layer)) continue;
+    if (!IsQuantizedAlready(node, choice)) {
+      node.quantized_weights.reset();
+      node.quantized_recurrence.reset();
+    }
+    if (!bits) continue;
     quantized.push_back(
         {layer.node, layer.weight_axis, layer.output_axis, *bits});
   }
@@ -138,28 +152,70 @@ void Coarsen(ValueId id, int most, GraphParts* parts) {
   }
 }
 
-absl::Status SetGrids(const std::set<ValueId>& inputs,
-                      const ActivationStats& stats,
-                      const CompressOptions& options, bool is_pruned,
-                      GraphParts* parts) {
+// The values of `inputs` that get a grid: one that came with an unpruned model
+// is the model's meaning.
+absl::StatusOr<std::set<ValueId>> ValuesWithoutGrid(
+    const std::set<ValueId>& inputs, const ActivationStats& stats,
+    bool is_pruned, const GraphParts& parts) {
+  std::set<ValueId> without;
   for (const ValueId id : inputs) {
-    Value& value = parts->values[id];
-    // A grid that came with an unpruned model is the model's meaning.
+    const Value& value = parts.values[id];
     if (value.grid.has_value() && !is_pruned) continue;
-    const auto found = stats.tensors.find(value.name);
-    if (found == stats.tensors.end()) {
+    if (stats.tensors.count(value.name) == 0) {
       return absl::FailedPreconditionError(absl::StrCat(
           "activation ", value.name,
           " has no statistics, so that its int8 range is not known; collect "
           "them from this model"));
     }
-    value.grid = ChooseGrid(found->second, options.range);
-    if (options.range.bits < 8) {
-      Coarsen(id, LargestLevel(value.grid->is_signed, options.range.bits),
-              parts);
-    }
+    without.insert(id);
   }
-  return absl::OkStatus();
+  return without;
+}
+
+void SetGrids(const std::map<ValueId, ActivationGrid>& grids,
+              const CompressOptions& options, GraphParts* parts) {
+  for (const auto& [id, grid] : grids) {
+    parts->values[id].grid = grid;
+    if (options.range.bits == 8) continue;
+    Coarsen(id, LargestLevel(grid.is_signed, options.range.bits), parts);
+  }
+}
+
+// The grids of the values `ids` of `graph`, whose `layers` get integer weights.
+absl::StatusOr<std::map<ValueId, ActivationGrid>> ChooseGrids(
+    const Graph& graph, const std::vector<QuantizedChoice>& layers,
+    const std::set<ValueId>& ids, const ActivationStats& stats,
+    ActivationSource& source, const CompressOptions& options) {
+  if (options.range.method == RangeMethod::kLossAware) {
+    GraphParts quantized = graph.parts();
+    WeightOptions nearest = NearestWeights();
+    nearest.scale_scope = options.weights.scale_scope;
+    nearest.grids = options.weights.grids;
+    LATHE_RETURN_IF_ERROR(QuantizeNetwork(graph, layers, options.weight_samples,
+                                          nearest, source, &quantized));
+    LossAwareOptions loss;
+    loss.range = options.range;
+    return LossAwareGrids(graph, quantized, ids, stats, source, loss);
+  }
+  std::map<ValueId, ActivationGrid> grids;
+  for (const ValueId id : ids) {
+    grids[id] =
+        ChooseGrid(stats.tensors.at(graph.value(id).name), options.range);
+  }
+  return grids;
+}
+
+// Weights of layers in BF16 as the kernels see them, so that the file need not
+// hold more.
+void RoundToBfloat16(const ChannelGroups& groups,
+                     const v1::CompressionPlan& plan, GraphParts* parts) {
+  for (size_t i = 0; i < groups.layers.size(); ++i) {
+    if (plan.layers(static_cast<int>(i)).precision() != v1::BF16) continue;
+    const int node = groups.layers[i].node;
+    const Tensor weights =
+        *parts->values[parts->nodes[node].inputs[1]].constant;
+    SetConstantInput(parts, node, 1, RoundedToBfloat16(weights));
+  }
 }
 
 // `original` with equalised layers, and `stats` with those of the values that
@@ -213,7 +269,11 @@ absl::StatusOr<Graph> Quantize(const Graph& original,
                            Equalize(original, layers, source, options, &own));
   }
   GraphParts parts = graph.parts();
-  LATHE_RETURN_IF_ERROR(SetGrids(inputs, own, options, is_pruned, &parts));
+  LATHE_ASSIGN_OR_RETURN(const std::set<ValueId> ids,
+                         ValuesWithoutGrid(inputs, own, is_pruned, parts));
+  LATHE_ASSIGN_OR_RETURN(const auto grids,
+                         ChooseGrids(graph, layers, ids, own, source, options));
+  SetGrids(grids, options, &parts);
   LATHE_RETURN_IF_ERROR(QuantizeNetwork(graph, layers, options.weight_samples,
                                         options.weights, source, &parts));
   return Graph::Create(std::move(parts));
@@ -249,6 +309,7 @@ absl::StatusOr<Graph> Compress(const Graph& graph, const v1::SearchSpace& space,
   }
   const std::vector<QuantizedChoice> layers =
       SetPrecisions(groups, plan, options.weights, &parts);
+  RoundToBfloat16(groups, plan, &parts);
   LATHE_ASSIGN_OR_RETURN(Graph compressed, Graph::Create(std::move(parts)));
   if (!quantized.empty() || !layers.empty()) {
     LATHE_ASSIGN_OR_RETURN(

@@ -196,7 +196,7 @@ TEST(Compress, AChannelThatRepeatsAnotherGoesAlmostWithoutTrace) {
 }
 
 TEST(Compress, EightBitsStayNearTheOriginal) {
-  for (int seed = 0; seed < 5; ++seed) {
+  for (const uint64_t seed : kSmallNets) {
     Network setup = RandomNetwork(seed, 32);
     v1::CompressionPlan plan = BaselinePlan(setup.space);
     TestRandom random(seed);
@@ -223,7 +223,7 @@ TEST(Compress, TheDefaultsLoseLessAtFewBitsOnSamplesTheyDidNotSee) {
   for (const int bits : {4, 3, 2}) {
     double plain = 0;
     double repaired = 0;
-    for (int seed = 0; seed < 6; ++seed) {
+    for (const uint64_t seed : kSmallNets) {
       Network setup = RandomNetwork(seed, 32);
       v1::CompressionPlan plan = BaselinePlan(setup.space);
       SetAll(&plan, v1::INT8, bits);
@@ -242,10 +242,11 @@ TEST(Compress, TheDefaultsLoseLessAtFewBitsOnSamplesTheyDidNotSee) {
 }
 
 TEST(Compress, FewerActivationBitsLeaveFewerValues) {
-  Network setup = RandomNetwork(2, 16);
+  Network setup = RandomNetwork(4, 16);
   v1::CompressionPlan plan = BaselinePlan(setup.space);
   SetAll(&plan, v1::INT8, 8);
   CompressOptions options;
+  options.weights = NearestWeights();
   options.range.bits = 4;
   const Graph graph = MustCompress(setup, plan, options);
   for (const Node& node : graph.nodes()) {

@@ -29,6 +29,13 @@ absl::Status SetQuantization(const v1::CompressionSettings& settings,
     if (!scope.ok()) return Annotate(scope.status(), "weight_scales");
     options->weights.scale_scope = *scope;
   }
+  const std::string& grids = settings.weight_grids();
+  if (grids == "asymmetric") {
+    options->weights.grids = WeightGrids::kAsymmetric;
+  } else if (!grids.empty() && grids != "symmetric") {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "weight_grids: '", grids, "' is not symmetric or asymmetric"));
+  }
   const std::string& activations = settings.activations();
   if (activations == "asymmetric") {
     options->range.is_asymmetric = true;
@@ -99,6 +106,11 @@ absl::StatusOr<SpaceOptions> MakeSpaceOptions(
     widths.insert(bits);
   }
   options.weight_only_bits.assign(widths.begin(), widths.end());
+  if (!settings.dynamic().empty()) {
+    auto dynamic = ParseDynamicLayers(settings.dynamic());
+    if (!dynamic.ok()) return Annotate(dynamic.status(), "dynamic");
+    options.dynamic = *dynamic;
+  }
   return options;
 }
 
@@ -108,6 +120,14 @@ absl::StatusOr<RebuildMethod> ParseRebuildMethod(absl::string_view name) {
   if (name == "none") return RebuildMethod::kNone;
   return absl::InvalidArgumentError(
       absl::StrCat("'", name, "' is not ridge, recentre or none"));
+}
+
+absl::StatusOr<DynamicLayers> ParseDynamicLayers(absl::string_view name) {
+  if (name == "recurrent") return DynamicLayers::kRecurrent;
+  if (name == "linear") return DynamicLayers::kLinear;
+  if (name == "none") return DynamicLayers::kNone;
+  return absl::InvalidArgumentError(
+      absl::StrCat("'", name, "' is not recurrent, linear or none"));
 }
 
 absl::StatusOr<ScaleScope> ParseScaleScope(absl::string_view name) {

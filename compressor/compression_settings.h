@@ -11,6 +11,8 @@
 //   clusters: 0, or 2 to 256.
 //   low_rank: 0 to 1.
 //   weight_only_bits: each in 2 to 8.
+//   dynamic: "recurrent", "linear", "none".
+//   weight_grids: "symmetric", "asymmetric".
 #ifndef LATHE_COMPRESSOR_COMPRESSION_SETTINGS_H_
 #define LATHE_COMPRESSOR_COMPRESSION_SETTINGS_H_
 
@@ -30,12 +32,15 @@ absl::StatusOr<CompressOptions> MakeCompressOptions(
 // The search space that the settings offer on a machine with or without fast
 // bf16.
 //
-// Errors: InvalidArgument - a width out of range.
+// Errors: InvalidArgument - a width out of range, another name.
 absl::StatusOr<SpaceOptions> MakeSpaceOptions(
     const v1::CompressionSettings& settings, bool has_bf16);
 
 // "ridge", "recentre" or "none". Errors: InvalidArgument - another name.
 absl::StatusOr<RebuildMethod> ParseRebuildMethod(absl::string_view name);
+
+// "recurrent", "linear" or "none". Errors: InvalidArgument - another name.
+absl::StatusOr<DynamicLayers> ParseDynamicLayers(absl::string_view name);
 
 // "channel" or "tensor". Errors: InvalidArgument - another name.
 absl::StatusOr<ScaleScope> ParseScaleScope(absl::string_view name);

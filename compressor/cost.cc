@@ -15,7 +15,8 @@ void AddQuantized(const QuantizedWeights& weights, ModelCost* cost) {
   const int64_t packed =
       (static_cast<int64_t>(weights.levels.size()) * weights.bits + 7) / 8;
   const int64_t scales = static_cast<int64_t>(weights.scales.size()) * 4;
-  cost->packed_bytes += packed + scales;
+  cost->packed_bytes +=
+      packed + scales + static_cast<int64_t>(weights.zero_points.size());
 }
 
 // Adds each constant once, in the form in which its first reader needs it.
@@ -27,6 +28,10 @@ void AddConstants(const Graph& graph, ModelCost* cost) {
       if (!graph.IsConstant(id) || !counted.insert(id).second) continue;
       if (i == 1 && node.quantized_weights) {
         AddQuantized(*node.quantized_weights, cost);
+        continue;
+      }
+      if (i == 2 && node.quantized_recurrence) {
+        AddQuantized(*node.quantized_recurrence, cost);
         continue;
       }
       const Tensor& constant = *graph.value(id).constant;

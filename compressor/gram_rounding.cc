@@ -29,8 +29,9 @@ float RoundHalfEven(float x) {
   return (x + kShift) - kShift;
 }
 
-float Level(float x, float most) {
-  return RoundHalfEven(std::min(std::max(x, -most), most));
+float Level(float x, const WeightGrid& grid) {
+  return RoundHalfEven(std::min(std::max(x, static_cast<float>(grid.least)),
+                                static_cast<float>(grid.most)));
 }
 
 bool IsZero(const std::vector<bool>& is_zero, Eigen::Index i) {
@@ -73,9 +74,10 @@ GramRounding::GramRounding(const Eigen::MatrixXd& gram, double damping)
 }
 
 GramRounding::Attempt GramRounding::Substitute(
-    const Eigen::VectorXf& weights, float scale, float most,
+    const Eigen::VectorXf& weights, const WeightGrid& grid,
     const std::vector<bool>& is_zero) const {
   const Eigen::Index inputs = weights.size();
+  const float scale = grid.scale;
   const float inverse = 1 / scale;
   Attempt attempt;
   attempt.scale = scale;
@@ -88,7 +90,7 @@ GramRounding::Attempt GramRounding::Substitute(
     const float level =
         IsZero(is_zero, order_[i])
             ? 0
-            : Level((weight + owed / factor_(i, i)) * inverse, most);
+            : Level((weight + owed / factor_(i, i)) * inverse, grid);
     attempt.levels(order_[i]) = level;
     errors(i) = weight - scale * level;
     const double residual = owed + factor_(i, i) * errors(i);
@@ -145,7 +147,8 @@ Eigen::VectorXf GramRounding::Fit(const Eigen::VectorXf& weights,
   return best;
 }
 
-bool GramRounding::Descend(const Eigen::VectorXf& weights, float most,
+bool GramRounding::Descend(const Eigen::VectorXf& weights,
+                           const WeightGrid& grid,
                            const std::vector<bool>& is_zero, Attempt* attempt,
                            Eigen::VectorXf* pull) const {
   const float scale = attempt->scale;
@@ -155,7 +158,7 @@ bool GramRounding::Descend(const Eigen::VectorXf& weights, float most,
     if (IsZero(is_zero, i)) continue;
     float& level = attempt->levels(i);
     const float wanted = scale * level + (*pull)(i) / gram_(i, i);
-    const float better = Level(wanted * inverse, most);
+    const float better = Level(wanted * inverse, grid);
     if (better == level) continue;
     *pull -= (scale * (better - level)) * gram_.col(i);
     level = better;
@@ -164,8 +167,9 @@ bool GramRounding::Descend(const Eigen::VectorXf& weights, float most,
   return is_changed;
 }
 
-void GramRounding::Improve(const Eigen::VectorXf& weights, float most,
-                           bool fits_scale, const std::vector<bool>& is_zero,
+void GramRounding::Improve(const Eigen::VectorXf& weights,
+                           const WeightGrid& grid, bool fits_scale,
+                           const std::vector<bool>& is_zero,
                            Attempt* attempt) const {
   const Eigen::VectorXf target = gram_ * weights;
   Eigen::VectorXf product = gram_ * attempt->levels;
@@ -177,7 +181,7 @@ void GramRounding::Improve(const Eigen::VectorXf& weights, float most,
       if (fitted > kLeastScale) attempt->scale = static_cast<float>(fitted);
     }
     Eigen::VectorXf pull = target - attempt->scale * product;
-    const bool is_changed = Descend(weights, most, is_zero, attempt, &pull);
+    const bool is_changed = Descend(weights, grid, is_zero, attempt, &pull);
     attempt->error =
         std::max(0.0f, (weights - attempt->scale * attempt->levels).dot(pull));
     if (!is_changed) break;
@@ -185,23 +189,23 @@ void GramRounding::Improve(const Eigen::VectorXf& weights, float most,
   }
 }
 
-RoundedChannel GramRounding::Round(const Eigen::VectorXf& weights, float scale,
-                                   int most, bool fits_scale,
+RoundedChannel GramRounding::Round(const Eigen::VectorXf& weights,
+                                   const WeightGrid& grid, bool fits_scale,
                                    const std::vector<bool>& is_zero) const {
-  const float limit = static_cast<float>(most);
-  Attempt best = Substitute(weights, scale, limit, is_zero);
-  if (most < kFineLevels) {
+  Attempt best = Substitute(weights, grid, is_zero);
+  if (grid.most - grid.least < 2 * kFineLevels) {
     std::optional<Attempt> fitted;
     for (const float factor : kFactors) {
       if (!fits_scale) break;
-      Attempt attempt = Substitute(weights, scale * factor, limit, is_zero);
+      Attempt attempt = Substitute(
+          weights, {grid.scale * factor, grid.least, grid.most}, is_zero);
       const double least = fitted ? fitted->error : best.error;
       if (attempt.error < least) fitted = std::move(attempt);
     }
     // Of two starts the better one need not end better.
-    Improve(weights, limit, fits_scale, is_zero, &best);
+    Improve(weights, grid, fits_scale, is_zero, &best);
     if (fitted) {
-      Improve(weights, limit, fits_scale, is_zero, &*fitted);
+      Improve(weights, grid, fits_scale, is_zero, &*fitted);
       if (fitted->error < best.error) best = *std::move(fitted);
     }
   }

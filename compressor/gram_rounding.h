@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "absl/types/span.h"
+#include "compressor/weight_quantizer.h"
 
 namespace lathe {
 
@@ -40,13 +41,14 @@ class GramRounding {
   // REQUIRES: damping > 0.
   GramRounding(const Eigen::MatrixXd& gram, double damping);
 
-  // Levels in [-most, most] for `weights` [inputs]. Where `fits_scale`, scales
-  // near `scale` are tried and fitted too; else the result has exactly it.
-  // Inputs in `is_zero` (empty: none) get level 0, and the others make that
-  // good. Halves round to even. Equal arguments give equal bits.
+  // Levels of `grid` for `weights` [inputs]. Where `fits_scale`, scales near
+  // the grid's are tried and fitted too; else the result has exactly it. Inputs
+  // in `is_zero` (empty: none) get level 0, and the others make that good.
+  // Halves round to even. Equal arguments give equal bits.
   //
-  // REQUIRES: scale > 0 and normal; 1 <= most <= 127.
-  RoundedChannel Round(const Eigen::VectorXf& weights, float scale, int most,
+  // REQUIRES: the scale is positive and normal; -127 <= least <= 0 <= most <=
+  // 127.
+  RoundedChannel Round(const Eigen::VectorXf& weights, const WeightGrid& grid,
                        bool fits_scale,
                        const std::vector<bool>& is_zero = {}) const;
 
@@ -66,17 +68,18 @@ class GramRounding {
   };
 
   // Back substitution.
-  Attempt Substitute(const Eigen::VectorXf& weights, float scale, float most,
+  Attempt Substitute(const Eigen::VectorXf& weights, const WeightGrid& grid,
                      const std::vector<bool>& is_zero) const;
   // Back substitution of Fit.
   Eigen::VectorXf SubstituteFloats(const Eigen::VectorXf& weights,
                                    const std::vector<bool>& is_zero,
                                    absl::Span<const float> codebook) const;
   // Coordinate descent in turn with the scale.
-  void Improve(const Eigen::VectorXf& weights, float most, bool fits_scale,
-               const std::vector<bool>& is_zero, Attempt* attempt) const;
+  void Improve(const Eigen::VectorXf& weights, const WeightGrid& grid,
+               bool fits_scale, const std::vector<bool>& is_zero,
+               Attempt* attempt) const;
   // One sweep over the levels; `pull` is H (w - q). Whether a level changed.
-  bool Descend(const Eigen::VectorXf& weights, float most,
+  bool Descend(const Eigen::VectorXf& weights, const WeightGrid& grid,
                const std::vector<bool>& is_zero, Attempt* attempt,
                Eigen::VectorXf* pull) const;
 

@@ -49,7 +49,7 @@ double Error(const Problem& problem, const std::vector<int8_t>& levels,
 std::vector<int8_t> Nearest(const Problem& problem, float scale, int most) {
   std::vector<int8_t> levels;
   for (const float w : problem.weights) {
-    levels.push_back(static_cast<int8_t>(NearestLevel(w, scale, most)));
+    levels.push_back(static_cast<int8_t>(NearestLevel(w, {scale, -most, most})));
   }
   return levels;
 }
@@ -101,7 +101,7 @@ TEST_P(GramRoundingSeeds, EightBitLevelsAreThoseOfGptq) {
   const Problem problem = RandomProblem(GetParam(), 24);
   const RoundedChannel rounded =
       GramRounding(problem.gram, kDamping)
-          .Round(problem.weights, 0.05f, 127, /*fits_scale=*/false);
+          .Round(problem.weights, {0.05f, -127, 127}, /*fits_scale=*/false);
   EXPECT_EQ(rounded.levels, TextbookGptq(problem, 0.05f, 127));
   EXPECT_EQ(rounded.scale, 0.05f);
 }
@@ -118,10 +118,10 @@ TEST(GramRounding, FewLevelsErrLessThanGptqWhichErrsLessThanNearest) {
           {problem.weights.data(), static_cast<size_t>(problem.weights.size())},
           most, ScaleMethod::kMse);
       const GramRounding rounding(problem.gram, kDamping);
-      const RoundedChannel as_given =
-          rounding.Round(problem.weights, scale, most, /*fits_scale=*/false);
-      const RoundedChannel with_scale =
-          rounding.Round(problem.weights, scale, most, /*fits_scale=*/true);
+      const RoundedChannel as_given = rounding.Round(
+          problem.weights, {scale, -most, most}, /*fits_scale=*/false);
+      const RoundedChannel with_scale = rounding.Round(
+          problem.weights, {scale, -most, most}, /*fits_scale=*/true);
       nearest += Error(problem, Nearest(problem, scale, most), scale);
       gptq += Error(problem, TextbookGptq(problem, scale, most), scale);
       held += Error(problem, as_given.levels, scale);
@@ -145,7 +145,7 @@ TEST(GramRounding, IndependentInputsRoundToTheNearestLevel) {
   problem.gram = Eigen::MatrixXd::Identity(16, 16);
   for (const int most : {1, 7, 127}) {
     EXPECT_EQ(GramRounding(problem.gram, kDamping)
-                  .Round(problem.weights, 0.1f, most, false)
+                  .Round(problem.weights, {0.1f, -most, most}, false)
                   .levels,
               Nearest(problem, 0.1f, most));
   }
@@ -155,15 +155,15 @@ TEST(GramRounding, InputsThatAreAlwaysZeroRoundToTheNearestLevel) {
   const Problem problem = RandomProblem(2, 16);
   const RoundedChannel rounded =
       GramRounding(Eigen::MatrixXd::Zero(16, 16), kDamping)
-          .Round(problem.weights, 0.1f, 7, false);
+          .Round(problem.weights, {0.1f, -7, 7}, false);
   EXPECT_EQ(rounded.levels, Nearest(problem, 0.1f, 7));
 }
 
 TEST(GramRounding, ZeroWeightsStayZero) {
   Problem problem = RandomProblem(3, 16);
   problem.weights.setZero();
-  const RoundedChannel rounded =
-      GramRounding(problem.gram, kDamping).Round(problem.weights, 1, 1, true);
+  const RoundedChannel rounded = GramRounding(problem.gram, kDamping)
+                                     .Round(problem.weights, {1, -1, 1}, true);
   EXPECT_EQ(rounded.levels, std::vector<int8_t>(16, 0));
   EXPECT_GT(rounded.scale, 0);
 }
@@ -214,8 +214,8 @@ TEST_P(GramRoundingSeeds, ZerosStayZerosOnAGrid) {
   for (const int most : {1, 7, 127}) {
     const RoundedChannel channel =
         GramRounding(problem.gram, kDamping)
-            .Round(problem.weights, 1.5f / most, most, /*fits_scale=*/true,
-                   is_zero);
+            .Round(problem.weights, {1.5f / most, -most, most},
+                   /*fits_scale=*/true, is_zero);
     for (size_t i = 0; i < is_zero.size(); i += 3) {
       EXPECT_EQ(channel.levels[i], 0);
     }

@@ -10,8 +10,10 @@
 // rounded to that grid by its producer (QuantizeLinear, DequantizeLinear), for
 // all its consumers. A node with `quantized_weights` uses the weights
 // scale * level. `precision` says in which arithmetic the node runs; INT8 needs
-// a grid on input 0 and quantized weights. An executor may keep a value with a
-// grid as 8-bit integers; the numbers are the same either way.
+// a grid on input 0 and quantized weights. INT8_DYNAMIC rounds input 0 for this
+// node alone, to the grid that the numbers give (dynamic_grid.h); an LSTM or
+// GRU rounds its hidden states too. An executor may keep a value with a grid as
+// 8-bit integers; the numbers are the same either way.
 #ifndef LATHE_COMPRESSOR_GRAPH_H_
 #define LATHE_COMPRESSOR_GRAPH_H_
 
@@ -47,13 +49,17 @@ struct ActivationGrid {
 
 // Weights as integers: real[c, i] = scales[c] * levels[c, i], output channel c
 // outermost (for Gemm and MatMul weights, whose layout may be [in, out], see
-// Node::quantized_weights). Levels of `bits` bits lie in
-// [-(2^(bits-1) - 1), 2^(bits-1) - 1].
+// Node::quantized_weights; for LSTM and GRU a channel is a row of all
+// directions). What a file holds of `bits` bits, level + zero point, lies in
+// [-2^(bits-1), 2^(bits-1) - 1]; symmetric grids leave the least of these
+// levels out.
 struct QuantizedWeights {
   int bits = 8;
   // One per output channel; or just one for the whole tensor.
   std::vector<float> scales;
-  // In the element order of the weight tensor (inputs[1]).
+  // What a file adds to the levels of a channel, as many as scales; empty: 0.
+  std::vector<int8_t> zero_points;
+  // In the element order of the weight tensor.
   std::vector<int8_t> levels;
 };
 
@@ -97,9 +103,12 @@ struct Node {
   std::vector<PostOp> post_ops;
 
   v1::Precision precision = v1::F32;
-  // Set for INT8. inputs[1] stays a float32 constant with exactly the values
+  // Of inputs[1]. Set for INT8 and INT8_DYNAMIC, and where weights alone are
+  // integers. inputs[1] stays a float32 constant with exactly the values
   // scale * level, so that a reader that ignores this field computes the same.
   std::optional<QuantizedWeights> quantized_weights;
+  // The same of inputs[2] of an LSTM or GRU; set together.
+  std::optional<QuantizedWeights> quantized_recurrence;
 
   // The attribute, or `fallback` when it is absent or of another type.
   int64_t IntOr(const std::string& key, int64_t fallback) const;

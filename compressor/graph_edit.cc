@@ -1,8 +1,11 @@
 #include "compressor/graph_edit.h"
 
 #include <algorithm>
+#include <cmath>
+#include <cstring>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 
@@ -45,6 +48,21 @@ Tensor TakeAlongAxis(const Tensor& tensor, int axis,
   Shape shape = tensor.shape();
   shape[axis] = static_cast<int64_t>(indices.size());
   return Tensor(tensor.type(), std::move(shape), std::move(bytes));
+}
+
+Tensor RoundedToBfloat16(const Tensor& tensor) {
+  const auto values = tensor.values<float>();
+  std::vector<float> rounded(values.size());
+  std::transform(values.begin(), values.end(), rounded.begin(), [](float x) {
+    uint32_t bits = 0;
+    std::memcpy(&bits, &x, sizeof(bits));
+    if (std::isnan(x)) return x;
+    bits += 0x7fff + ((bits >> 16) & 1);
+    bits &= 0xffff0000;
+    std::memcpy(&x, &bits, sizeof(bits));
+    return x;
+  });
+  return Tensor::Of<float>(tensor.shape(), rounded);
 }
 
 void SetConstantInput(GraphParts* parts, int node, int input, Tensor tensor) {

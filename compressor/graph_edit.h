@@ -16,6 +16,10 @@ namespace lathe {
 Tensor TakeAlongAxis(const Tensor& tensor, int axis,
                      absl::Span<const int64_t> indices);
 
+// Every element of the float32 `tensor` as the nearest number of bfloat16,
+// halves to even. NaN stays NaN.
+Tensor RoundedToBfloat16(const Tensor& tensor);
+
 // Makes `tensor` the constant that node `node` reads as input `input`. Others
 // that read the old constant keep it. The list of inputs grows with kNoValue
 // where it is too short.

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "compressor/dynamic_grid.h"
+
 namespace lathe {
 namespace {
 
@@ -52,6 +54,7 @@ int64_t InChannelOf(const Node& node, const Shape& weights, int64_t element) {
 std::optional<int64_t> ScaleAxis(const Node& node, const Shape& weights) {
   if (node.op_type == "Conv") return 0;
   if (node.op_type == "Gemm") return IsTransposed(node) ? 0 : 1;
+  if (IsRecurrentNode(node)) return 1;
   if (node.op_type == "MatMul") return static_cast<int64_t>(weights.size()) - 1;
   if (node.op_type == "ConvTranspose" && node.IntOr("group", 1) == 1) return 1;
   return std::nullopt;

@@ -13,6 +13,9 @@ namespace lathe {
 // Key of the entry in a model's metadata that names its bfloat16 layers, one a
 // line.
 constexpr char kBf16LayersKey[] = "lathe.bf16_layers";
+// The same for LSTM and GRU nodes in INT8_DYNAMIC, whose states are rounded; to
+// other engines only their inputs and weights are.
+constexpr char kDynamicLayersKey[] = "lathe.dynamic_layers";
 
 // The parsed form of an ONNX model. Survives any bytes in bounded memory.
 // Subgraph-carrying operators, and operators that no part of Lathe executes,

@@ -12,6 +12,7 @@
 #include "absl/strings/str_split.h"
 #include "base/memory.h"
 #include "base/status.h"
+#include "compressor/dynamic_grid.h"
 #include "compressor/limits.h"
 #include "compressor/onnx.h"
 #include "compressor/onnx_attribute.h"
@@ -92,9 +93,10 @@ class Parser {
   // wrote their names.
   void ReadPrecisions() {
     for (const auto& entry : model_.metadata_props()) {
-      if (entry.key() != kBf16LayersKey) continue;
+      const bool is_bf16 = entry.key() == kBf16LayersKey;
+      if (!is_bf16 && entry.key() != kDynamicLayersKey) continue;
       for (const absl::string_view name : absl::StrSplit(entry.value(), '\n')) {
-        bf16_layers_.insert(std::string(name));
+        (is_bf16 ? bf16_layers_ : dynamic_layers_).insert(std::string(name));
       }
     }
   }
@@ -380,6 +382,9 @@ class Parser {
       node.op_type = proto.op_type();
       node.domain = IsOnnxDomain(proto.domain()) ? "" : proto.domain();
       if (bf16_layers_.contains(proto.name())) node.precision = v1::BF16;
+      if (dynamic_layers_.contains(proto.name()) && IsRecurrentNode(node)) {
+        node.precision = v1::INT8_DYNAMIC;
+      }
       LATHE_RETURN_IF_ERROR(ReadAttributes(proto, order[i], node));
       for (const std::string& name : proto.input()) {
         node.inputs.push_back(name.empty() ? kNoValue : ids_.at(name));
@@ -428,6 +433,7 @@ class Parser {
   absl::flat_hash_map<ValueId, int> producer_;  // Index in the file.
   absl::flat_hash_set<std::string> node_names_;
   absl::flat_hash_set<std::string> bf16_layers_;
+  absl::flat_hash_set<std::string> dynamic_layers_;
 };
 
 }  // namespace

@@ -1,13 +1,18 @@
 #include <cmath>
 #include <limits>
+#include <optional>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/types/span.h"
 #include "base/status.h"
 #include "compressor/canonical_passes.h"
+#include "compressor/dynamic_grid.h"
 #include "compressor/layer_weights.h"
 #include "compressor/onnx.h"
 #include "compressor/onnx_attribute.h"
@@ -81,13 +86,21 @@ class Serializer {
     model_.add_opset_import()->set_version(opset);
     model_.mutable_opset_import(0)->set_domain("");
     AddMetadata("lathe.version", LATHE_VERSION);
-    std::vector<std::string> bf16_layers;
+    AddLayers(kBf16LayersKey,
+              [](const Node& node) { return node.precision == v1::BF16; });
+    AddLayers(kDynamicLayersKey, [](const Node& node) {
+      return node.precision == v1::INT8_DYNAMIC && IsRecurrentNode(node);
+    });
+  }
+
+  // The names of the nodes that `is_listed` picks, if there are any.
+  template <typename IsListed>
+  void AddLayers(const std::string& key, IsListed is_listed) {
+    std::vector<std::string> layers;
     for (const Node& node : graph_.nodes()) {
-      if (node.precision == v1::BF16) bf16_layers.push_back(node.name);
+      if (is_listed(node)) layers.push_back(node.name);
     }
-    if (!bf16_layers.empty()) {
-      AddMetadata(kBf16LayersKey, absl::StrJoin(bf16_layers, "\n"));
-    }
+    if (!layers.empty()) AddMetadata(key, absl::StrJoin(layers, "\n"));
   }
 
   void AddMetadata(const std::string& key, const std::string& value) {
@@ -169,13 +182,22 @@ class Serializer {
             {levels, scale, zero_point}, out);
   }
 
-  // Integer weights and the node that makes floats of them.
+  // Integer weights and the nodes that make floats of them.
   void WriteWeights(const Node& node) {
-    if (!node.quantized_weights.has_value() || node.inputs.size() < 2) return;
-    const ValueId id = node.inputs[1];
+    if (node.quantized_weights) {
+      WriteWeights(node, 1, *node.quantized_weights);
+    }
+    if (node.quantized_recurrence) {
+      WriteWeights(node, 2, *node.quantized_recurrence);
+    }
+  }
+
+  void WriteWeights(const Node& node, size_t input,
+                    const QuantizedWeights& weights) {
+    if (node.inputs.size() <= input) return;
+    const ValueId id = node.inputs[input];
     const Value& value = graph_.value(id);
     if (!value.constant.has_value()) return;
-    const QuantizedWeights& weights = *node.quantized_weights;
     const Shape& shape = value.constant->shape();
     const auto axis = ScaleAxis(node, shape);
     const int64_t count = static_cast<int64_t>(weights.scales.size());
@@ -183,22 +205,66 @@ class Serializer {
     if (is_per_channel && (!axis.has_value() || shape[*axis] != count)) return;
     if (!quantized_constants_.insert(id).second) return;
     const Shape scale_shape = is_per_channel ? Shape{count} : Shape{};
+    std::vector<int8_t> zero_points = weights.zero_points;
+    zero_points.resize(count, 0);
     const std::string levels = AddInitializer(
-        value.name + "/levels", Tensor::Of<int8_t>(shape, weights.levels));
+        value.name + "/levels",
+        Tensor::Of<int8_t>(shape, StoredLevels(weights, shape, axis)));
     const std::string scale = AddInitializer(
         value.name + "/scale", Tensor::Of<float>(scale_shape, weights.scales));
-    const std::string zero_point = AddInitializer(
-        value.name + "/zero_point",
-        Tensor::Of<int8_t>(scale_shape, std::vector<int8_t>(count, 0)));
+    const std::string zero_point =
+        AddInitializer(value.name + "/zero_point",
+                       Tensor::Of<int8_t>(scale_shape, zero_points));
     onnx::NodeProto* proto =
         AddNode(Unused(node_names_, value.name + "/dequantize"),
                 "DequantizeLinear", {levels, scale, zero_point}, value.name);
     if (is_per_channel) AttributeToOnnx("axis", Attribute(*axis), proto);
   }
 
+  // level + zero point, which fits in as many bits as the weights have.
+  static std::vector<int8_t> StoredLevels(const QuantizedWeights& weights,
+                                          const Shape& shape,
+                                          const std::optional<int64_t>& axis) {
+    std::vector<int8_t> stored = weights.levels;
+    if (weights.zero_points.empty()) return stored;
+    const int64_t inner =
+        axis ? ElementCount(absl::MakeConstSpan(shape).subspan(*axis + 1)) : 1;
+    const size_t count = weights.zero_points.size();
+    for (size_t i = 0; i < stored.size(); ++i) {
+      stored[i] = static_cast<int8_t>(stored[i] +
+                                      weights.zero_points[i / inner % count]);
+    }
+    return stored;
+  }
+
+  // `in` rounded to the grid that its numbers give; returns the name.
+  std::string WriteOwnRounding(const Node& node, const std::string& in) {
+    const auto named = [&](const char* suffix) {
+      return Unused(value_names_, absl::StrCat(node.name, "/input/", suffix));
+    };
+    const std::string levels = named("quantized");
+    const std::string scale = named("scale");
+    const std::string zero_point = named("zero_point");
+    onnx::NodeProto* quantize =
+        AddNode(Unused(node_names_, node.name + "/input/quantize"),
+                "DynamicQuantizeLinear", {in}, levels);
+    quantize->add_output(scale);
+    quantize->add_output(zero_point);
+    std::string out = named("dequantized");
+    AddNode(Unused(node_names_, node.name + "/input/dequantize"),
+            "DequantizeLinear", {levels, scale, zero_point}, out);
+    return out;
+  }
+
   // The operator itself writes to `outputs`.
   void WriteOperator(const Node& node,
                      const std::vector<std::string>& outputs) {
+    std::string first = node.inputs.empty() || node.inputs[0] == kNoValue
+                            ? ""
+                            : read_names_[node.inputs[0]];
+    if (node.precision == v1::INT8_DYNAMIC) {
+      first = WriteOwnRounding(node, first);
+    }
     onnx::NodeProto* proto = proto_.add_node();
     proto->set_name(node.name);
     proto->set_op_type(node.op_type);
@@ -206,8 +272,8 @@ class Serializer {
     int count = node.OperatorInputs();
     while (count > 0 && node.inputs[count - 1] == kNoValue) --count;
     for (int i = 0; i < count; ++i) {
-      proto->add_input(
-          node.inputs[i] == kNoValue ? "" : read_names_[node.inputs[i]]);
+      const ValueId id = node.inputs[i];
+      proto->add_input(i == 0 ? first : id == kNoValue ? "" : read_names_[id]);
     }
     for (const std::string& output : outputs) proto->add_output(output);
     for (const auto& attribute : node.attributes) {

@@ -30,6 +30,7 @@ void CutConstant(const ChannelRewrite& rewrite,
       TakeAlongAxis(old, rewrite.axis, KeptIndices(rewrite.symbols, is_kept)));
   if (rewrite.input == 1) {
     parts->nodes[rewrite.node].quantized_weights.reset();
+    parts->nodes[rewrite.node].quantized_recurrence.reset();
   }
 }
 

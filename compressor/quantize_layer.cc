@@ -10,29 +10,15 @@
 #include "compressor/gram_rounding.h"
 #include "compressor/layer_observations.h"
 #include "compressor/layer_problems.h"
+#include "compressor/regression_rows.h"
 #include "compressor/ridge.h"
 #include "compressor/weight_matrix.h"
 
 namespace lathe {
 namespace {
 
-// Positions looked at in each sample, at least, and rows for each unknown of an
-// output.
-constexpr int64_t kPositionsPerSample = 16;
-constexpr int64_t kRowsPerUnknown = 6;
 // Largest Gram matrix: 128 MiB.
 constexpr int64_t kMostUnknowns = 4096;
-// Most multiplications for a Gram matrix: about a second.
-constexpr double kMostProducts = 8e9;
-
-int64_t RowsFor(int64_t unknowns, int64_t samples) {
-  const int64_t wanted =
-      std::max(kPositionsPerSample * samples, kRowsPerUnknown * unknowns);
-  const double affordable =
-      kMostProducts / static_cast<double>(unknowns * unknowns);
-  return std::min(wanted, static_cast<int64_t>(affordable));
-}
-
 // Which values the weights may take besides a grid.
 struct ValueChoice {
   std::vector<bool> mask;  // [outs, unknowns]; empty: no zeros.
@@ -83,7 +69,6 @@ class LayerQuantizer {
       : node_(node),
         layer_(layer),
         bits_(bits),
-        most_(bits == kFloatBits ? 0 : (1 << (bits - 1)) - 1),
         samples_(samples),
         options_(options),
         factors_(FactorsOf(node)),
@@ -91,7 +76,7 @@ class LayerQuantizer {
         levels_(node,
                 Tensor::Of<float>(layer.weights.shape(),
                                   std::vector<float>(layer.weights.size()))),
-        scales_(weights_.outs()),
+        grids_(weights_.outs()),
         choice_(ChooseValues(weights_, bits, options)) {}
 
   // False for a layer that the regression does not take.
@@ -109,13 +94,14 @@ class LayerQuantizer {
         const LayerObservations observations,
         LayerObservations::Create(
             node_, layer_.weights.shape(), samples_.input.shape(),
-            RowsFor(weights_.unknowns(), samples_.input.shape()[0]),
+            RoundingRows(weights_.unknowns(), samples_.input.shape()[0]),
             samples_.seed));
     if (bits_ != kFloatBits && options_.scale_scope == ScaleScope::kPerTensor) {
-      LATHE_ASSIGN_OR_RETURN(const float scale,
-                             ChooseScale(layer_.weights.values<float>(), most_,
-                                         options_.scale_method));
-      std::fill(scales_.begin(), scales_.end(), scale);
+      LATHE_ASSIGN_OR_RETURN(
+          const WeightGrid grid,
+          ChooseWeightGrid(layer_.weights.values<float>(), bits_,
+                           options_.scale_method, options_.grids));
+      std::fill(grids_.begin(), grids_.end(), grid);
     }
     const Shape& input = samples_.input.shape();
     const int64_t ins = node_.op_type == "Conv" ? input[1] : input.back();
@@ -181,16 +167,17 @@ class LayerQuantizer {
       const Eigen::VectorXf weights = wanted.col(o).cast<float>();
       if (is_per_channel) {
         LATHE_ASSIGN_OR_RETURN(
-            scales_[out],
-            ChooseScale({weights.data(), static_cast<size_t>(weights.size())},
-                        most_, options_.scale_method));
+            grids_[out],
+            ChooseWeightGrid(
+                {weights.data(), static_cast<size_t>(weights.size())}, bits_,
+                options_.scale_method, options_.grids));
       }
       const std::vector<bool> is_zero = choice_.ZerosOf(out);
       if (is_second_order) {
         const RoundedChannel channel =
-            rounding.Round(weights, scales_[out], most_,
+            rounding.Round(weights, grids_[out],
                            /*fits_scale=*/is_per_channel, is_zero);
-        scales_[out] = channel.scale;
+        grids_[out].scale = channel.scale;
         for (Eigen::Index i = 0; i < wanted.rows(); ++i) {
           levels_.at(out, i) = channel.levels[i];
         }
@@ -198,11 +185,11 @@ class LayerQuantizer {
         for (Eigen::Index i = 0; i < wanted.rows(); ++i) {
           const bool is_lost = !is_zero.empty() && is_zero[i];
           levels_.at(out, i) =
-              is_lost ? 0 : NearestLevel(weights(i), scales_[out], most_);
+              is_lost ? 0 : NearestLevel(weights(i), grids_[out]);
         }
       }
       for (Eigen::Index i = 0; i < wanted.rows(); ++i) {
-        rounded(i, o) = scales_[out] * levels_.at(out, i);
+        rounded(i, o) = grids_[out].scale * levels_.at(out, i);
       }
     }
     return rounded;
@@ -263,10 +250,17 @@ class LayerQuantizer {
       return result;
     }
     result.weights.bits = bits_;
-    result.weights.scales = scales_;
-    if (options_.scale_scope == ScaleScope::kPerTensor) {
-      result.weights.scales.resize(1);
+    const bool is_asymmetric =
+        options_.grids == WeightGrids::kAsymmetric && bits_ < 8;
+    const bool is_per_tensor = options_.scale_scope == ScaleScope::kPerTensor;
+    for (const WeightGrid& grid : grids_) {
+      result.weights.scales.push_back(grid.scale);
+      if (is_asymmetric) {
+        result.weights.zero_points.push_back(ZeroPointOf(grid, bits_));
+      }
+      if (is_per_tensor) break;
     }
+    DropZeroPoints(&result.weights);
     for (const float level : levels_.values()) {
       result.weights.levels.push_back(static_cast<int8_t>(level));
     }
@@ -276,13 +270,12 @@ class LayerQuantizer {
   const Node& node_;
   const LayerWeights& layer_;
   const int bits_;
-  const int most_;
   const LayerSamples& samples_;
   const WeightOptions& options_;
   const LayerFactors factors_;
   WeightMatrix weights_;
   WeightMatrix levels_;
-  std::vector<float> scales_;
+  std::vector<WeightGrid> grids_;  // By output.
   const ValueChoice choice_;
   std::optional<std::vector<float>> bias_;
 };
@@ -314,7 +307,7 @@ absl::StatusOr<QuantizedLayer> Nearest(const Node& node,
   LATHE_ASSIGN_OR_RETURN(
       result.weights,
       QuantizeWeights(weights, weight_axis, bits, options.scale_method,
-                      options.scale_scope));
+                      options.scale_scope, options.grids));
   return result;
 }
 

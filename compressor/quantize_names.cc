@@ -47,7 +47,8 @@ absl::StatusOr<RangeOptions> ParseRangeMethod(absl::string_view text) {
   } kMethods[] = {{"minmax", RangeMethod::kMinMax},
                   {"average", RangeMethod::kMovingAverage},
                   {"entropy", RangeMethod::kEntropy},
-                  {"mse", RangeMethod::kMse}};
+                  {"mse", RangeMethod::kMse},
+                  {"loss", RangeMethod::kLossAware}};
   for (const auto& known : kMethods) {
     if (text != known.name) continue;
     options.method = known.method;
@@ -55,7 +56,7 @@ absl::StatusOr<RangeOptions> ParseRangeMethod(absl::string_view text) {
   }
   return absl::InvalidArgumentError(absl::StrCat(
       "range = '", text,
-      "', not minmax, average, percentile[:SHARE], entropy, mse or "
+      "', not minmax, average, percentile[:SHARE], entropy, mse, loss or "
       "norm:EXPONENT"));
 }
 

@@ -10,7 +10,7 @@
 namespace lathe {
 
 // "minmax", "average", "percentile" or "percentile:SHARE", "entropy", "mse",
-// or "norm:EXPONENT".
+// "loss" (LAPQ), or "norm:EXPONENT".
 //
 // Errors: InvalidArgument - another name, a share outside (0, 1], an exponent
 // outside [1, 8].

@@ -11,10 +11,12 @@
 #include "base/status.h"
 #include "compressor/activation_range.h"
 #include "compressor/calibration_walk.h"
+#include "compressor/dynamic_grid.h"
 #include "compressor/fixed_batch_source.h"
 #include "compressor/graph_edit.h"
 #include "compressor/layer_target.h"
 #include "compressor/live_tensors.h"
+#include "compressor/quantize_recurrent.h"
 #include "compressor/shape_inference.h"
 
 namespace lathe {
@@ -62,6 +64,28 @@ absl::Status SetLayer(const QuantizedChoice& choice,
     SetConstantInput(parts, choice.node, 2, *std::move(quantized->bias));
   }
   if (!is_float) node.quantized_weights = std::move(quantized->weights);
+  return absl::OkStatus();
+}
+
+absl::Status SetRecurrent(const QuantizedChoice& choice,
+                          const std::optional<RecurrentSamples>& samples,
+                          const WeightOptions& options, GraphParts* parts) {
+  Node& node = parts->nodes[choice.node];
+  const Tensor weights = *parts->values[node.inputs[1]].constant;
+  const Tensor recurrence = *parts->values[node.inputs[2]].constant;
+  auto quantized = QuantizeRecurrent(node, weights, recurrence, choice.bits,
+                                     samples, options);
+  if (!quantized.ok()) {
+    return Annotate(quantized.status(), absl::StrCat("layer ", node.name));
+  }
+  SetConstantInput(parts, choice.node, 1,
+                   DequantizeWeights(quantized->weights, weights.shape(),
+                                     kRecurrentScaleAxis));
+  SetConstantInput(parts, choice.node, 2,
+                   DequantizeWeights(quantized->recurrence, recurrence.shape(),
+                                     kRecurrentScaleAxis));
+  node.quantized_weights = std::move(quantized->weights);
+  node.quantized_recurrence = std::move(quantized->recurrence);
   return absl::OkStatus();
 }
 
@@ -120,7 +144,14 @@ class QuantizePass {
     const auto layer = layer_of_node_.find(index);
     const bool is_layer = layer != layer_of_node_.end();
     if (is_layer) {
-      LATHE_RETURN_IF_ERROR(Quantize(*layer->second, inputs, outputs[0]));
+      const QuantizedChoice& choice = *layer->second;
+      if (IsRecurrentNode(node)) {
+        LATHE_RETURN_IF_ERROR(
+            SetRecurrent(choice, RecurrentSamples{InputOf(choice), outputs[0]},
+                         options_, &parts_));
+      } else {
+        LATHE_RETURN_IF_ERROR(Quantize(choice, inputs, outputs[0]));
+      }
     }
     if (is_last) return absl::OkStatus();
     const bool is_changed =
@@ -144,6 +175,13 @@ class QuantizePass {
     return absl::OkStatus();
   }
 
+  // What the layer reads in the quantised network.
+  Tensor InputOf(const QuantizedChoice& choice) const {
+    const Node& node = parts_.nodes[choice.node];
+    const Tensor& input = quantized_live_.at(node.inputs[0]);
+    return node.precision == v1::INT8_DYNAMIC ? RoundToOwnGrid(input) : input;
+  }
+
   // Gives the layer its integer weights in parts_. `inputs` and `output` are
   // those of the original node.
   absl::Status Quantize(const QuantizedChoice& choice,
@@ -155,10 +193,10 @@ class QuantizePass {
         const Tensor target,
         LayerTarget({original_, choice.node, inputs, output},
                     choice.output_axis, all, quantized_live_, source_));
-    const ValueId input = original_.nodes()[choice.node].inputs[0];
+    const Tensor input = InputOf(choice);
     return SetLayer(
         choice,
-        LayerSamples{quantized_live_.at(input), inputs[0], target,
+        LayerSamples{input, inputs[0], target,
                      MixSeed(kSeed, static_cast<uint64_t>(choice.node))},
         options_, &parts_);
   }
@@ -182,7 +220,10 @@ absl::Status QuantizeNetwork(const Graph& original,
   if (layers.empty()) return absl::OkStatus();
   if (!options.NeedsSamples()) {
     for (const QuantizedChoice& layer : layers) {
-      LATHE_RETURN_IF_ERROR(SetLayer(layer, std::nullopt, options, parts));
+      const bool is_recurrent = IsRecurrentNode(parts->nodes[layer.node]);
+      LATHE_RETURN_IF_ERROR(
+          is_recurrent ? SetRecurrent(layer, std::nullopt, options, parts)
+                       : SetLayer(layer, std::nullopt, options, parts));
     }
     return absl::OkStatus();
   }

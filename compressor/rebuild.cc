@@ -9,32 +9,12 @@
 #include "base/status.h"
 #include "compressor/layer_observations.h"
 #include "compressor/layer_problems.h"
+#include "compressor/regression_rows.h"
 #include "compressor/ridge.h"
 #include "compressor/weight_matrix.h"
 
 namespace lathe {
 namespace {
-
-// Rows of a regression in all, and for each unknown of an output, at least.
-// More samples with fewer positions each serve better than the contrary.
-constexpr int64_t kLeastRows = 8192;
-constexpr int64_t kRowsPerUnknown = 16;
-// Largest regression matrix: 64 MiB.
-constexpr int64_t kMostElements = int64_t{1} << 24;
-// Most multiplications for a Gram matrix: 0.5-0.75 s. Wide layers get fewer
-// rows for it, and are held the closer to their surviving weights.
-constexpr double kMostProducts = 8e9;
-
-int64_t RowsFor(int64_t unknowns) {
-  const int64_t wanted = std::max(kLeastRows, kRowsPerUnknown * unknowns);
-  // The Gram matrix takes rows * unknowns * min(rows, unknowns) products.
-  const double per_unknown = kMostProducts / static_cast<double>(unknowns);
-  const double affordable =
-      std::max(std::min(per_unknown / static_cast<double>(unknowns), 1e9),
-               std::min(std::sqrt(per_unknown), static_cast<double>(unknowns)));
-  return std::min({wanted, static_cast<int64_t>(affordable),
-                   std::max<int64_t>(1, kMostElements / unknowns)});
-}
 
 bool AreFinite(const std::vector<float>& values) {
   return std::all_of(values.begin(), values.end(),
@@ -99,7 +79,7 @@ absl::StatusOr<LayerWeights> RebuildLayer(const Node& node,
   LATHE_ASSIGN_OR_RETURN(
       const LayerObservations observations,
       LayerObservations::Create(node, kept.weights.shape(), input.shape(),
-                                RowsFor(weights.unknowns()), options.seed));
+                                RebuildRows(weights.unknowns()), options.seed));
   const bool is_conv = node.op_type == "Conv";
   const bool has_bias = node.op_type != "MatMul";
   const int64_t ins = is_conv ? input.shape()[1] : input.shape().back();

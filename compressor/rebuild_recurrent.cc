@@ -6,13 +6,11 @@
 #include <utility>
 
 #include "compressor/recurrent_rows.h"
+#include "compressor/regression_rows.h"
 #include "compressor/ridge.h"
 
 namespace lathe {
 namespace {
-
-// As many as the rebuild of other layers looks at.
-constexpr int64_t kMostRows = 8192;
 
 using RowMatrix = Observations;
 
@@ -100,7 +98,7 @@ RecurrentWeights RebuildRecurrent(const Node& node,
     }
   }
   const RecurrentRows rows(node, run.input.shape(), run.original.r.shape(),
-                           kMostRows);
+                           kLeastRegressionRows);
   std::vector<RowMatrix> ws;
   std::vector<RowMatrix> rs;
   std::vector<RowMatrix> bs;

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "compressor/dynamic_grid.h"
 #include "compressor/op_shapes.h"
 #include "compressor/operator_def.h"
 
@@ -127,6 +128,28 @@ class Evaluation {
   std::vector<std::optional<Tensor>> tensors_;
 };
 
+absl::StatusOr<std::vector<Tensor>> EvaluateOperator(
+    const Node& node, int64_t opset, absl::Span<const Tensor> inputs) {
+  const OpCall call = MakeCall(node, opset, inputs);
+  const OperatorDef* def = FindOperator(node.domain, node.op_type);
+  if (def == nullptr) {
+    return call.Unsupported("the operator is not supported");
+  }
+  LATHE_ASSIGN_OR_RETURN(const std::vector<OpValue> values,
+                         ApplyRule(*def, call));
+  LATHE_ASSIGN_OR_RETURN(std::vector<Tensor> outputs,
+                         def->kernel(call, values));
+  if (outputs.size() > node.outputs.size()) outputs.resize(node.outputs.size());
+  for (const PostOp& post_op : node.post_ops) {
+    if (outputs[0].type() != DataType::kFloat32) {
+      return call.Unsupported("post-ops on a value that is not float32");
+    }
+    LATHE_ASSIGN_OR_RETURN(outputs[0],
+                           ApplyPostOp(call, post_op, inputs, outputs[0]));
+  }
+  return outputs;
+}
+
 absl::Status CheckGraphInput(const Value& value, const Tensor& tensor) {
   const Shape& declared = value.shape;
   bool fits =
@@ -151,24 +174,13 @@ bool IsSupportedOperator(absl::string_view domain, absl::string_view op_type) {
 
 absl::StatusOr<std::vector<Tensor>> EvaluateNode(
     const Node& node, int64_t opset, absl::Span<const Tensor> inputs) {
-  const OpCall call = MakeCall(node, opset, inputs);
-  const OperatorDef* def = FindOperator(node.domain, node.op_type);
-  if (def == nullptr) {
-    return call.Unsupported("the operator is not supported");
+  if (node.precision == v1::INT8_DYNAMIC && !inputs.empty() &&
+      inputs[0].type() == DataType::kFloat32) {
+    std::vector<Tensor> rounded(inputs.begin(), inputs.end());
+    rounded[0] = RoundToOwnGrid(inputs[0]);
+    return EvaluateOperator(node, opset, rounded);
   }
-  LATHE_ASSIGN_OR_RETURN(const std::vector<OpValue> values,
-                         ApplyRule(*def, call));
-  LATHE_ASSIGN_OR_RETURN(std::vector<Tensor> outputs,
-                         def->kernel(call, values));
-  if (outputs.size() > node.outputs.size()) outputs.resize(node.outputs.size());
-  for (const PostOp& post_op : node.post_ops) {
-    if (outputs[0].type() != DataType::kFloat32) {
-      return call.Unsupported("post-ops on a value that is not float32");
-    }
-    LATHE_ASSIGN_OR_RETURN(outputs[0],
-                           ApplyPostOp(call, post_op, inputs, outputs[0]));
-  }
-  return outputs;
+  return EvaluateOperator(node, opset, inputs);
 }
 
 absl::StatusOr<std::vector<Tensor>> EvaluateGraph(

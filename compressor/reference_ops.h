@@ -22,7 +22,8 @@ bool IsSupportedOperator(absl::string_view domain, absl::string_view op_type);
 
 // Computes a node, post-ops included, in float32 (or the tensors' integer
 // type). `inputs` has a tensor for each of node.inputs; what stands for
-// kNoValue is ignored. Grids and precision are ignored.
+// kNoValue is ignored. Grids and precision are ignored, but for INT8_DYNAMIC,
+// which is the node's own affair.
 //
 // Errors:
 //   InvalidArgument - inputs that do not fit the operator; the message names

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "compressor/dynamic_grid.h"
 #include "compressor/matmul_shapes.h"
 #include "compressor/op_shapes.h"
 #include "compressor/operator_def.h"
@@ -327,25 +328,20 @@ absl::StatusOr<Values> DynamicQuantizeRule(const OpCall& call) {
 absl::StatusOr<Tensors> DynamicQuantizeKernel(const OpCall& call,
                                               const Values& outputs) {
   const auto in = call.ValuesOf<float>(0);
-  float least = 0;
-  float most = 0;
-  for (const float x : in) {
-    least = std::min(least, x);
-    most = std::max(most, x);
-  }
-  const float scale = most == least ? 1.0f : (most - least) / 255.0f;
-  const auto level = [](float x) {
-    return std::min(std::max(std::nearbyint(x), 0.0f), 255.0f);
-  };
-  const float zero_point = level(-least / scale);
+  const ActivationGrid grid = DynamicGridOf(in);
+  const float zero_point = static_cast<float>(grid.zero_point);
   TensorBuilder<uint8_t> out(outputs[0]);
   std::transform(in.begin(), in.end(), out.data(), [&](float x) {
-    return static_cast<uint8_t>(level(std::nearbyint(x / scale) + zero_point));
+    const float level = std::nearbyint(x / grid.scale) + zero_point;
+    // NaN becomes the zero point, as in QuantizeLinear here.
+    const float known = std::isnan(level) ? zero_point : level;
+    return static_cast<uint8_t>(std::min(std::max(known, 0.0f), 255.0f));
   });
   return Tensors{
-      std::move(out).Build(), Tensor::Of<float>({}, std::vector<float>{scale}),
+      std::move(out).Build(),
+      Tensor::Of<float>({}, std::vector<float>{grid.scale}),
       Tensor::Of<uint8_t>(
-          {}, std::vector<uint8_t>{static_cast<uint8_t>(zero_point)})};
+          {}, std::vector<uint8_t>{static_cast<uint8_t>(grid.zero_point)})};
 }
 
 constexpr OperatorDef kOperators[] = {

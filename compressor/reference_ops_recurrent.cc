@@ -10,13 +10,16 @@
 #include <cmath>
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "compressor/dynamic_grid.h"
 #include "compressor/op_shapes.h"
 #include "compressor/operator_def.h"
+#include "compressor/reference_ops.h"
 
 namespace lathe {
 namespace {
@@ -196,6 +199,8 @@ struct Cell {
   int64_t hidden = 0;
   int64_t rows = 0;
   Activations activations;
+  // Whether states are rounded before they meet the weights.
+  bool is_dynamic = false;
   // What activations take is clipped to [-clip, clip].
   double clip = std::numeric_limits<double>::infinity();
 
@@ -203,6 +208,13 @@ struct Cell {
   double Fresh(double x) const { return Activate(1, x); }
   double Activate(int which, double x) const {
     return activations[which](std::min(std::max(x, -clip), clip));
+  }
+
+  // The state as the weights see it.
+  std::vector<double> Seen(std::vector<double> h) const {
+    if (!is_dynamic) return h;
+    for (double& x : h) x = ApplyGrid(kStateGrid, static_cast<float>(x));
+    return h;
   }
 
   double FromInput(const float* x, int64_t row) const {
@@ -231,7 +243,7 @@ struct State {
 void StepLstm(const Cell& cell, const float* x, State& state) {
   const int64_t n = cell.hidden;
   const float* p = cell.peephole;
-  const std::vector<double> h = state.h;
+  const std::vector<double> h = cell.Seen(state.h);
   for (int64_t k = 0; k < n; ++k) {
     const auto gate = [&](int64_t g) {
       return cell.FromInput(x, g * n + k) + cell.FromState(h, g * n + k);
@@ -252,13 +264,15 @@ void StepLstm(const Cell& cell, const float* x, State& state) {
 void StepGru(const Cell& cell, bool linear_before_reset, const float* x,
              State& state) {
   const int64_t n = cell.hidden;
-  const std::vector<double> h = state.h;
+  const std::vector<double> past = state.h;
+  const std::vector<double> h = cell.Seen(past);
   std::vector<double> reset(n);
   std::vector<double> reset_h(n);
   for (int64_t k = 0; k < n; ++k) {
     reset[k] = cell.Gate(cell.FromInput(x, n + k) + cell.FromState(h, n + k));
-    reset_h[k] = reset[k] * h[k];
+    reset_h[k] = reset[k] * past[k];
   }
+  reset_h = cell.Seen(std::move(reset_h));
   for (int64_t k = 0; k < n; ++k) {
     const double update =
         cell.Gate(cell.FromInput(x, k) + cell.FromState(h, k));
@@ -266,7 +280,7 @@ void StepGru(const Cell& cell, bool linear_before_reset, const float* x,
                                   ? reset[k] * cell.FromState(h, 2 * n + k)
                                   : cell.FromState(reset_h, 2 * n + k);
     const double fresh = cell.Fresh(cell.FromInput(x, 2 * n + k) + recurrence);
-    state.h[k] = (1 - update) * fresh + update * h[k];
+    state.h[k] = (1 - update) * fresh + update * past[k];
   }
 }
 
@@ -283,6 +297,7 @@ Cell CellOf(const OpCall& call, const Sizes& s, int64_t direction) {
   cell.inputs = s.inputs;
   cell.hidden = s.hidden;
   cell.rows = rows;
+  cell.is_dynamic = call.node().precision == v1::INT8_DYNAMIC;
   cell.activations = *ActivationsOf(call, direction);
   if (call.HasAttribute("clip")) cell.clip = call.node().FloatOr("clip", 0);
   cell.weights =

@@ -27,7 +27,7 @@ v1::CompressionPlan SomePlan(const v1::SearchSpace& space, int first) {
 }
 
 TEST(RememberingSource, CompressesToTheSameBitsInFewerRuns) {
-  for (int seed = 0; seed < 12; ++seed) {
+  for (const uint64_t seed : kSmallNets) {
     const Graph graph = RandomNet(seed);
     const v1::SearchSpace space = *MakeSearchSpace(graph, {});
     TestRandom random(seed);
@@ -35,7 +35,7 @@ TEST(RememberingSource, CompressesToTheSameBitsInFewerRuns) {
                                     17);
     const ActivationStats stats = *CollectActivationStats(graph, inner, 24);
     RememberingSource remembering(graph, inner, int64_t{1} << 28);
-    for (int turn = 0; turn < 4; ++turn) {
+    for (int turn = 0; turn < 3; ++turn) {
       const v1::CompressionPlan plan = SomePlan(space, turn % 2);
       const auto plain = Compress(graph, space, plan, stats, inner);
       const auto spared = Compress(graph, space, plan, stats, remembering);

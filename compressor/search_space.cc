@@ -8,6 +8,7 @@
 #include "absl/types/span.h"
 #include "base/status.h"
 #include "compressor/channel_groups.h"
+#include "compressor/dynamic_grid.h"
 #include "compressor/shape_inference.h"
 
 namespace lathe {
@@ -65,10 +66,7 @@ void FillRecurrent(absl::Span<const ValueInfo> infos, const Node& node,
   layer->set_out_pixels(input[1 - batch_axis]);
 }
 
-bool IsRecurrent(const Node& node) {
-  return node.op_type == "LSTM" || node.op_type == "GRU";
-}
-
+// REQUIRES: the layer's kind is set.
 void FillPrecisions(const SpaceOptions& options, bool is_recurrent,
                     v1::Layer* layer) {
   const auto add = [layer](v1::Precision precision, int bits) {
@@ -76,11 +74,19 @@ void FillPrecisions(const SpaceOptions& options, bool is_recurrent,
     option->set_precision(precision);
     option->set_weight_bits(bits);
   };
+  const bool is_linear = layer->kind() == "linear" || layer->kind() == "matmul";
+  const bool is_dynamic =
+      (is_recurrent && options.dynamic != DynamicLayers::kNone) ||
+      (is_linear && options.dynamic == DynamicLayers::kLinear);
   add(v1::F32, 32);
-  // No kernel of fewer bits: only their channels can go.
-  if (is_recurrent) return;
-  if (options.has_bf16) add(v1::BF16, 16);
-  for (const int bits : options.weight_bits) add(v1::INT8, bits);
+  // Recurrent kernels know neither bf16 nor a grid from before the call.
+  if (!is_recurrent) {
+    if (options.has_bf16) add(v1::BF16, 16);
+    for (const int bits : options.weight_bits) add(v1::INT8, bits);
+  }
+  for (const int bits : options.weight_bits) {
+    if (is_dynamic) add(v1::INT8_DYNAMIC, bits);
+  }
   for (const int bits : options.weight_only_bits) add(v1::F32, bits);
 }
 
@@ -156,18 +162,18 @@ absl::StatusOr<v1::SearchSpace> MakeSearchSpace(const Graph& graph,
     layer->set_kind(channels.kind);
     if (node.op_type == "Conv") {
       FillConv(infos, node, layer);
-    } else if (IsRecurrent(node)) {
+    } else if (IsRecurrentNode(node)) {
       FillRecurrent(infos, node, layer);
     } else {
       FillLinear(infos, node, channels.weight_axis, batch, layer);
     }
     layer->set_parameters(ElementCount(infos[node.inputs[1]].shape));
-    if (IsRecurrent(node)) {
+    if (IsRecurrentNode(node)) {
       layer->set_parameters(layer->parameters() +
                             ElementCount(infos[node.inputs[2]].shape));
     }
     layer->set_macs(layer->parameters() * layer->out_pixels());
-    FillPrecisions(options, IsRecurrent(node), layer);
+    FillPrecisions(options, IsRecurrentNode(node), layer);
     for (const double ratio :
          KeepRatios(groups, groups.groups[channels.group], options)) {
       layer->add_keep_ratios(ratio);

@@ -11,10 +11,20 @@
 
 namespace lathe {
 
+// Which layers are offered INT8_DYNAMIC.
+enum class DynamicLayers {
+  kNone,
+  // LSTM and GRU, for which no other integer kernel is.
+  kRecurrent,
+  // Those, Gemm and MatMul.
+  kLinear,
+};
+
 struct SpaceOptions {
   // Whether the machine computes bf16 faster than by emulation.
   bool has_bf16 = false;
-  // Widths of INT8 weights, descending.
+  DynamicLayers dynamic = DynamicLayers::kRecurrent;
+  // Widths of INT8 and INT8_DYNAMIC weights, descending.
   std::vector<int> weight_bits = {8, 6, 5, 4, 3, 2};
   // Widths of weights that are offered for layers computed in F32, descending.
   std::vector<int> weight_only_bits;
@@ -27,9 +37,9 @@ struct SpaceOptions {
   int most_keep_ratios = 8;
 };
 
-// The search space of a canonical graph: one Layer per Conv, Gemm and MatMul
-// with constant weights, in topological order. Groups of layers whose output
-// channels must go together (residual additions, depthwise convolutions,
+// The search space of a canonical graph: one Layer per Conv, Gemm, MatMul, LSTM
+// and GRU with constant weights, in topological order. Groups of layers whose
+// output channels must go together (residual additions, depthwise convolutions,
 // concatenations feeding them, ...) are found in the graph. Layers whose
 // channels reach a graph output, or an operator that mixes channels in a way
 // that is not understood, keep all of them.

@@ -32,13 +32,19 @@ float RoundHalfEven(float x) {
   return (x + kShift) - kShift;
 }
 
-float Level(float x, float inverse_scale, float most) {
-  return RoundHalfEven(std::min(std::max(x * inverse_scale, -most), most));
+struct Limits {
+  float least = 0;
+  float most = 0;
+};
+
+float Level(float x, float inverse_scale, const Limits& limits) {
+  return RoundHalfEven(
+      std::min(std::max(x * inverse_scale, limits.least), limits.most));
 }
 
 // Sum of squared errors in units of scale^2 * squares; stops early above
 // `bound`.
-double Error(absl::Span<const float> channel, float scale, float most,
+double Error(absl::Span<const float> channel, float scale, const Limits& limits,
              double bound) {
   constexpr size_t kBlock = 256;
   const float inverse = 1 / scale;
@@ -46,7 +52,7 @@ double Error(absl::Span<const float> channel, float scale, float most,
   for (size_t start = 0; start < channel.size() && error < bound;
        start += kBlock) {
     for (const float x : channel.subspan(start, kBlock)) {
-      const double difference = x - scale * Level(x, inverse, most);
+      const double difference = x - scale * Level(x, inverse, limits);
       error += difference * difference;
     }
   }
@@ -54,12 +60,13 @@ double Error(absl::Span<const float> channel, float scale, float most,
 }
 
 // The best scale for the levels that `scale` gives.
-float FitScale(absl::Span<const float> channel, float scale, float most) {
+float FitScale(absl::Span<const float> channel, float scale,
+               const Limits& limits) {
   const float inverse = 1 / scale;
   double product = 0;
   double squares = 0;
   for (const float x : channel) {
-    const double level = Level(x, inverse, most);
+    const double level = Level(x, inverse, limits);
     product += x * level;
     squares += level * level;
   }
@@ -67,11 +74,12 @@ float FitScale(absl::Span<const float> channel, float scale, float most) {
 }
 
 float BestScale(absl::Span<const float> channel, float magnitude, float most) {
+  const Limits limits = {-most, most};
   float best = magnitude / most;
-  double least = Error(channel, best, most, HUGE_VAL);
+  double least = Error(channel, best, limits, HUGE_VAL);
   const auto try_scale = [&](float scale) {
     if (!(scale >= kLeastMagnitude)) return false;
-    const double error = Error(channel, scale, most, least);
+    const double error = Error(channel, scale, limits, least);
     if (error >= least) return false;
     best = scale;
     least = error;
@@ -85,7 +93,41 @@ float BestScale(absl::Span<const float> channel, float magnitude, float most) {
   }
   // Each fit can only lower the error; three bound the time.
   for (int fit = 0; fit < 3; ++fit) {
-    if (!try_scale(FitScale(channel, best, most))) break;
+    if (!try_scale(FitScale(channel, best, limits))) break;
+  }
+  return best;
+}
+
+// The grid of `bits` bits from `low` <= 0 to `high` >= 0, or the one of even
+// shares of that range that errs least.
+WeightGrid BestAsymmetric(absl::Span<const float> channel, float low,
+                          float high, int bits, ScaleMethod method) {
+  const int steps = (1 << bits) - 1;
+  WeightGrid best;
+  double least_error = HUGE_VAL;
+  const auto try_grid = [&](float scale, int least) {
+    if (!(scale >= kLeastMagnitude)) return false;
+    const WeightGrid grid = {scale, least, least + steps};
+    const double error =
+        Error(channel, scale,
+              {static_cast<float>(grid.least), static_cast<float>(grid.most)},
+              least_error);
+    if (error >= least_error) return false;
+    best = grid;
+    least_error = error;
+    return true;
+  };
+  const int fewest = method == ScaleMethod::kMse ? 1 : kCoarseSteps;
+  for (int k = kCoarseSteps; k >= fewest; --k) {
+    const float share = static_cast<float>(k) / kCoarseSteps;
+    const float scale = (high - low) * share / static_cast<float>(steps);
+    const float least = RoundHalfEven(low * share / scale);
+    try_grid(scale, std::max(-steps, static_cast<int>(least)));
+  }
+  for (int fit = 0; fit < 3 && method == ScaleMethod::kMse; ++fit) {
+    const Limits limits = {static_cast<float>(best.least),
+                           static_cast<float>(best.most)};
+    if (!try_grid(FitScale(channel, best.scale, limits), best.least)) break;
   }
   return best;
 }
@@ -131,47 +173,79 @@ absl::StatusOr<float> ChooseScale(absl::Span<const float> weights, int most,
                                      : magnitude / limit;
 }
 
+absl::StatusOr<WeightGrid> ChooseWeightGrid(absl::Span<const float> weights,
+                                            int bits, ScaleMethod method,
+                                            WeightGrids grids) {
+  const int most = (1 << (bits - 1)) - 1;
+  LATHE_ASSIGN_OR_RETURN(const float scale, ChooseScale(weights, most, method));
+  const WeightGrid symmetric = {scale, -most, most};
+  if (grids == WeightGrids::kSymmetric || bits == 8) return symmetric;
+  float low = 0;
+  float high = 0;
+  for (const float weight : weights) {
+    low = std::min(low, weight);
+    high = std::max(high, weight);
+  }
+  if ((high - low) / static_cast<float>(2 * most + 1) < kLeastMagnitude) {
+    return WeightGrid{1, -most - 1, most};
+  }
+  return BestAsymmetric(weights, low, high, bits, method);
+}
+
+int8_t ZeroPointOf(const WeightGrid& grid, int bits) {
+  if (grid.least == -grid.most) return 0;
+  return static_cast<int8_t>(-(1 << (bits - 1)) - grid.least);
+}
+
 absl::StatusOr<QuantizedWeights> QuantizeWeights(const Tensor& weights,
                                                  int channel_axis, int bits,
                                                  ScaleMethod method,
-                                                 ScaleScope scope) {
+                                                 ScaleScope scope,
+                                                 WeightGrids grids) {
   if (bits < 2 || bits > 8) {
     return absl::InvalidArgumentError(
         absl::StrCat("bits = ", bits, ", not in [2, 8]"));
   }
   const absl::Span<const float> values = weights.values<float>();
   const ChannelLayout layout(weights.shape(), channel_axis);
-  const int most = (1 << (bits - 1)) - 1;
+  const bool is_asymmetric = grids == WeightGrids::kAsymmetric && bits < 8;
   QuantizedWeights quantized;
   quantized.bits = bits;
   quantized.levels.resize(values.size());
-  if (scope == ScaleScope::kPerTensor) {
-    LATHE_ASSIGN_OR_RETURN(const float scale,
-                           ChooseScale(values, most, method));
-    quantized.scales = {scale};
-  }
+  WeightGrid grid;
+  const auto choose = [&](absl::Span<const float> part) -> absl::Status {
+    LATHE_ASSIGN_OR_RETURN(grid, ChooseWeightGrid(part, bits, method, grids));
+    quantized.scales.push_back(grid.scale);
+    if (is_asymmetric) quantized.zero_points.push_back(ZeroPointOf(grid, bits));
+    return absl::OkStatus();
+  };
+  if (scope == ScaleScope::kPerTensor) LATHE_RETURN_IF_ERROR(choose(values));
   std::vector<float> channel;
   for (int64_t c = 0; c < layout.channels; ++c) {
     if (scope == ScaleScope::kPerChannel) {
       channel.clear();
       layout.ForEach(c, [&](int64_t i) { channel.push_back(values[i]); });
-      const absl::StatusOr<float> scale = ChooseScale(channel, most, method);
-      if (!scale.ok()) {
-        return Annotate(scale.status(), absl::StrCat("channel ", c));
-      }
-      quantized.scales.push_back(*scale);
+      LATHE_RETURN_IF_ERROR(
+          Annotate(choose(channel), absl::StrCat("channel ", c)));
     }
-    const float inverse = 1 / quantized.scales.back();
     layout.ForEach(c, [&](int64_t i) {
-      quantized.levels[i] = static_cast<int8_t>(
-          Level(values[i], inverse, static_cast<float>(most)));
+      quantized.levels[i] = static_cast<int8_t>(NearestLevel(values[i], grid));
     });
   }
+  DropZeroPoints(&quantized);
   return quantized;
 }
 
-float NearestLevel(float weight, float scale, int most) {
-  return Level(weight, 1 / scale, static_cast<float>(most));
+void DropZeroPoints(QuantizedWeights* quantized) {
+  std::vector<int8_t>& points = quantized->zero_points;
+  const bool has_other = std::any_of(points.begin(), points.end(),
+                                     [](int8_t point) { return point != 0; });
+  if (!has_other) points.clear();
+}
+
+float NearestLevel(float weight, const WeightGrid& grid) {
+  return Level(weight, 1 / grid.scale,
+               {static_cast<float>(grid.least), static_cast<float>(grid.most)});
 }
 
 Tensor DequantizeWeights(const QuantizedWeights& quantized, const Shape& shape,

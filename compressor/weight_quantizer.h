@@ -19,17 +19,34 @@ enum class ScaleMethod {
 
 enum class ScaleScope { kPerChannel, kPerTensor };
 
-// Quantises `weights` symmetrically to `bits` bits, one scale per slice along
-// `channel_axis`, or one in all: levels in [-(2^(bits-1) - 1), 2^(bits-1) - 1],
-// halves to even. A channel of zeros (or of magnitudes below 1e-30, whose scale
-// would not be a normal number) gets scale 1 and levels 0.
+enum class WeightGrids {
+  // Levels in [-(2^(bits-1) - 1), 2^(bits-1) - 1].
+  kSymmetric,
+  // 2^bits levels in a row with 0 among them, from the least to the greatest
+  // weight. Below 8 bits, where such levels fit a kernel's bytes; at 8 bits
+  // they
+  // are symmetric.
+  kAsymmetric,
+};
+
+// Levels in [least, most], worth `scale` each.
+struct WeightGrid {
+  float scale = 1;
+  int least = -127;
+  int most = 127;
+};
+
+// Quantises `weights` to `bits` bits, one grid per slice along `channel_axis`,
+// or one in all, halves to even. A channel of zeros (or of magnitudes below
+// 1e-30, whose scale would not be a normal number) gets scale 1 and levels 0.
 //
 // REQUIRES: `weights` is float32 and 0 <= channel_axis < rank.
 // Errors:
 //   InvalidArgument - `bits` is not in [2, 8], or a weight is not finite.
 absl::StatusOr<QuantizedWeights> QuantizeWeights(
     const Tensor& weights, int channel_axis, int bits, ScaleMethod method,
-    ScaleScope scope = ScaleScope::kPerChannel);
+    ScaleScope scope = ScaleScope::kPerChannel,
+    WeightGrids grids = WeightGrids::kSymmetric);
 
 // The scale with which `weights` (one channel, or a whole tensor) lose least
 // when rounded to levels in [-most, most], by `method`; 1 for zeros.
@@ -38,8 +55,23 @@ absl::StatusOr<QuantizedWeights> QuantizeWeights(
 absl::StatusOr<float> ChooseScale(absl::Span<const float> weights, int most,
                                   ScaleMethod method);
 
-// `weight` / scale to the nearest integer in [-most, most], halves to even.
-float NearestLevel(float weight, float scale, int most);
+// The grid of `bits` bits, with its scale by `method`, with which `weights`
+// lose least; scale 1 for zeros.
+//
+// Errors: InvalidArgument - a weight is not finite.
+absl::StatusOr<WeightGrid> ChooseWeightGrid(absl::Span<const float> weights,
+                                            int bits, ScaleMethod method,
+                                            WeightGrids grids);
+
+// What a file adds to levels of the grid, so that they fit in `bits` bits with
+// sign (QuantizedWeights::zero_points).
+int8_t ZeroPointOf(const WeightGrid& grid, int bits);
+
+// Zero points that are all 0 are none.
+void DropZeroPoints(QuantizedWeights* quantized);
+
+// `weight` / scale to the nearest level of the grid, halves to even.
+float NearestLevel(float weight, const WeightGrid& grid);
 
 // scale * level for each element, as float32 of `shape`.
 Tensor DequantizeWeights(const QuantizedWeights& quantized, const Shape& shape,

@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "compressor/dynamic_grid.h"
 #include "compressor/shape_inference.h"
 #include "evaluator/executor.h"
 
@@ -38,6 +39,11 @@ absl::StatusOr<std::unique_ptr<Executor>> CompileForAnswers(const Graph& graph,
   options.measures_kernels = false;
   if (const std::optional<int64_t> fixed = FixedBatch(graph)) {
     options.batch = *fixed;
+    return Executor::Compile(graph, options);
+  }
+  // A grid that others in the batch have a say in would not be the sample's.
+  if (HasDynamicGrids(graph)) {
+    options.batch = 1;
     return Executor::Compile(graph, options);
   }
   LATHE_ASSIGN_OR_RETURN(const std::vector<Shape> shapes,

@@ -50,7 +50,8 @@ void ToLogProbabilities(bool is_probability, int64_t classes,
 // Errors: those of InferShapes.
 absl::StatusOr<int64_t> OutputClasses(const Graph& graph);
 
-// The answers to `samples`, run in batches as large as the model allows.
+// The answers to `samples`, run in batches as large as the model allows: one by
+// one where grids come from the data.
 // Deterministic, and independent of how samples fall into batches as far as
 // the kernels are.
 //

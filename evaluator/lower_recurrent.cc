@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/status.h"
+#include "evaluator/lower_dynamic.h"
 #include "evaluator/lower_ops.h"
 #include "evaluator/lstm_loop.h"
 #include "evaluator/vector_loops.h"
@@ -381,6 +382,11 @@ class RecurrentLowering {
 absl::StatusOr<bool> LowerRecurrent(LoweringContext& context,
                                     const Node& node) {
   if (!IsForOneDnn(context, node)) return false;
+  if (node.precision == v1::INT8_DYNAMIC) {
+    const int64_t steps = context.shape(node.inputs[kSource])[0];
+    if (!HasFullLengths(context, node, steps)) return false;
+    return LowerDynamicRecurrent(context, node);
+  }
   return RecurrentLowering(context, node).Run();
 }
 

@@ -9,6 +9,7 @@
 #include "base/status.h"
 #include "evaluator/epilogue.h"
 #include "evaluator/executor.h"
+#include "evaluator/lower_dynamic.h"
 
 namespace lathe {
 namespace {
@@ -266,6 +267,9 @@ class WeightedLowering {
 
 absl::Status LowerWeighted(LoweringContext& context, const Node& node,
                            const WeightedNode& weighted) {
+  if (node.precision == v1::INT8_DYNAMIC) {
+    return LowerDynamicLinear(context, node, weighted);
+  }
   return WeightedLowering(context, node, weighted).Run();
 }
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/status.h"
+#include "compressor/dynamic_grid.h"
 #include "compressor/reference_ops.h"
 #include "evaluator/compile.h"
 
@@ -45,6 +46,7 @@ absl::StatusOr<Graph> GraphOf(const Node& node, int64_t opset,
   Node own = node;
   own.precision = v1::F32;
   own.quantized_weights.reset();
+  own.quantized_recurrence.reset();
   for (size_t i = 0; i < inputs.size(); ++i) {
     if (own.inputs[i] == kNoValue) continue;
     Value value;
@@ -77,6 +79,13 @@ absl::StatusOr<std::vector<Tensor>> RunNode(const Node& node, int64_t opset,
                                             absl::Span<const Tensor> inputs) {
   if (!HasFastKernel(node) || node.outputs.size() != 1) {
     return EvaluateNode(node, opset, inputs);
+  }
+  if (node.precision == v1::INT8_DYNAMIC) {
+    Node plain = node;
+    plain.precision = v1::F32;
+    std::vector<Tensor> rounded(inputs.begin(), inputs.end());
+    rounded[0] = RoundToOwnGrid(inputs[0]);
+    return RunNode(plain, opset, rounded);
   }
   LATHE_ASSIGN_OR_RETURN(const Graph graph, GraphOf(node, opset, inputs));
   std::vector<Shape> shapes;

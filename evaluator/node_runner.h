@@ -11,8 +11,8 @@
 
 namespace lathe {
 
-// Runs `node` in float32, post-ops included (see ActivationSource::Run). Conv
-// and Gemm use oneDNN, all else falls back to EvaluateNode.
+// Runs `node` in float32, post-ops included (see ActivationSource::Run for
+// INT8_DYNAMIC). Conv and Gemm use oneDNN, all else falls back to EvaluateNode.
 absl::StatusOr<std::vector<Tensor>> RunNode(const Node& node, int64_t opset,
                                             absl::Span<const Tensor> inputs);
 

@@ -126,7 +126,40 @@ template <int64_t kChannels>
   }
 }
 
+[[gnu::always_inline]] inline void RangeBody(const float* in, int64_t size,
+                                             NumberRange* range) {
+  Floats least = {};
+  Floats most = {};
+  Floats x;
+  for (int64_t i = 0; i < size; i += kWidth) {
+    if (i + kWidth <= size) {
+      Load(in + i, x);
+    } else {
+      LoadSome(in + i, size - i, 0, x);
+    }
+    least = x < least ? x : least;
+    most = x > most ? x : most;
+  }
+  for (int64_t l = 0; l < kWidth; ++l) {
+    range->least = std::min(range->least, least[l]);
+    range->most = std::max(range->most, most[l]);
+  }
+}
+
 // ------------------------------------------------- for each instruction set
+
+__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma"))) void
+RangeAvx512(const float* in, int64_t size, NumberRange* range) {
+  RangeBody(in, size, range);
+}
+__attribute__((target("avx2,fma"))) void RangeAvx2(const float* in,
+                                                   int64_t size,
+                                                   NumberRange* range) {
+  RangeBody(in, size, range);
+}
+void RangePlain(const float* in, int64_t size, NumberRange* range) {
+  RangeBody(in, size, range);
+}
 
 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma"))) void
 SoftmaxAvx512(const float* in, int64_t rows, int64_t size, float* out) {
@@ -160,18 +193,19 @@ struct Loops {
   const char* isa;
   decltype(&SoftmaxPlain) softmax;
   decltype(&LevelsPlain) levels;
+  decltype(&RangePlain) range;
 };
 
 Loops ChooseLoops() {
   switch (WidestVectorIsa()) {
     case VectorIsa::kAvx512:
-      return {"avx512", SoftmaxAvx512, LevelsAvx512};
+      return {"avx512", SoftmaxAvx512, LevelsAvx512, RangeAvx512};
     case VectorIsa::kAvx2:
-      return {"avx2", SoftmaxAvx2, LevelsAvx2};
+      return {"avx2", SoftmaxAvx2, LevelsAvx2, RangeAvx2};
     case VectorIsa::kPlain:
       break;
   }
-  return {"plain", SoftmaxPlain, LevelsPlain};
+  return {"plain", SoftmaxPlain, LevelsPlain, RangePlain};
 }
 
 const Loops& ChosenLoops() {
@@ -191,6 +225,12 @@ void SoftmaxRows(const float* in, int64_t rows, int64_t size, float* out) {
     softmax(in + first * size, std::min<int64_t>(16, rows - first), size,
             out + first * size);
   }
+}
+
+NumberRange RangeOfNumbers(const float* in, int64_t size) {
+  NumberRange range;
+  ChosenLoops().range(in, size, &range);
+  return range;
 }
 
 void LevelsChannelsLast(const float* in, int64_t batch, int64_t channels,

@@ -26,6 +26,13 @@ constexpr int64_t kMostLevelChannels = 16;
 void LevelsChannelsLast(const float* in, int64_t batch, int64_t channels,
                         int64_t pixels, const ByteGrid& grid, char* out);
 
+// The least and the greatest of 0 and `size` numbers; NaNs do not count.
+struct NumberRange {
+  float least = 0;
+  float most = 0;
+};
+NumberRange RangeOfNumbers(const float* in, int64_t size);
+
 // What the loops were compiled for: "avx512", "avx2" or "plain".
 const char* VectorLoopIsa();
 

@@ -21,6 +21,7 @@ absl::StatusOr<Graph> WithoutQuantisation(const Graph& graph) {
   for (Node& node : parts.nodes) {
     node.precision = v1::F32;
     node.quantized_weights.reset();
+    node.quantized_recurrence.reset();
   }
   for (Value& value : parts.values) value.grid.reset();
   return Graph::Create(std::move(parts));

@@ -45,6 +45,13 @@ inline Tensor Evaluate(const Graph& graph, const Tensor& input) {
   return outputs.ok() ? (*outputs)[0] : Tensor();
 }
 
+inline bool IsSame(const std::optional<QuantizedWeights>& a,
+                   const std::optional<QuantizedWeights>& b) {
+  if (!a || !b) return a.has_value() == b.has_value();
+  return a->levels == b->levels && a->scales == b->scales &&
+         a->zero_points == b->zero_points;
+}
+
 // Whether the graphs have the same nodes and constants, bit for bit.
 inline bool AreEqual(const Graph& a, const Graph& b) {
   if (a.values().size() != b.values().size() ||
@@ -72,12 +79,8 @@ inline bool AreEqual(const Graph& a, const Graph& b) {
     const Node& y = b.nodes()[i];
     if (x.name != y.name || x.inputs != y.inputs ||
         x.precision != y.precision ||
-        x.quantized_weights.has_value() != y.quantized_weights.has_value()) {
-      return false;
-    }
-    if (x.quantized_weights &&
-        (x.quantized_weights->levels != y.quantized_weights->levels ||
-         x.quantized_weights->scales != y.quantized_weights->scales)) {
+        !IsSame(x.quantized_weights, y.quantized_weights) ||
+        !IsSame(x.quantized_recurrence, y.quantized_recurrence)) {
       return false;
     }
   }
