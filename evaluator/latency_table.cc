@@ -127,6 +127,7 @@ class TableBuilder {
       entry->set_in_channels(channels.in);
       entry->set_out_channels(channels.out);
       entry->set_latency_us(times.us[i]);
+      entry->set_reorder_us(times.reorder_us[i]);
       entry->set_source_precision(source);
     }
   }
@@ -192,20 +193,28 @@ absl::StatusOr<NodeTimes> TimeNodes(int64_t node_count, int64_t repeats,
   constexpr int64_t kWarmUp = 3;
   // By node, the last one for steps without a node.
   std::vector<std::vector<double>> seconds(node_count + 1);
+  std::vector<std::vector<double>> reorder_seconds(node_count + 1);
   for (int64_t run = -kWarmUp; run < repeats; ++run) {
     std::vector<double> by_step(steps.size(), 0);
     LATHE_RETURN_IF_ERROR(executor->RunTimed(&by_step));
     std::vector<double> by_node(node_count + 1, 0);
+    std::vector<double> reorders(node_count + 1, 0);
     for (size_t i = 0; i < steps.size(); ++i) {
       const bool has_node = steps[i].node >= 0 && steps[i].node < node_count;
-      by_node[has_node ? steps[i].node : node_count] += by_step[i];
+      const int64_t node = has_node ? steps[i].node : node_count;
+      by_node[node] += by_step[i];
+      if (steps[i].is_reorder) reorders[node] += by_step[i];
     }
     if (run < 0) continue;
-    for (int64_t i = 0; i <= node_count; ++i) seconds[i].push_back(by_node[i]);
+    for (int64_t i = 0; i <= node_count; ++i) {
+      seconds[i].push_back(by_node[i]);
+      reorder_seconds[i].push_back(reorders[i]);
+    }
   }
   NodeTimes times;
   for (int64_t i = 0; i < node_count; ++i) {
     times.us.push_back(1e6 * Median(seconds[i]));
+    times.reorder_us.push_back(1e6 * Median(reorder_seconds[i]));
   }
   times.other_us = 1e6 * Median(seconds[node_count]);
   return times;

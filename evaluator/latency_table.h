@@ -41,6 +41,8 @@ ChannelCounts ChannelsOf(const Graph& graph, const Node& node);
 // stands in `other_us`.
 struct NodeTimes {
   std::vector<double> us;
+  // Of them, what goes into the node's reorders.
+  std::vector<double> reorder_us;
   double other_us = 0;
 };
 absl::StatusOr<NodeTimes> TimeNodes(int64_t node_count, int64_t repeats,

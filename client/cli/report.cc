@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/status.h"
 #include "client/cli/html.h"
+#include "client/cli/layer_reasons.h"
 #include "client/cli/quantity.h"
 #include "client/cli/report_data.h"
 #include "client/cli/report_figures.h"
@@ -181,6 +183,45 @@ std::string LayersSection(const ReportInput& input) {
                  table.Render());
 }
 
+std::string UsText(const std::optional<double>& us) {
+  return us ? absl::StrFormat("%.1f us", *us) : "";
+}
+
+// What trial 0 measured of each layer alone, and what that says of the choice.
+std::string ReasonsSection(const ReportInput& input) {
+  const v1::BaselineReport& baseline = input.job.baseline();
+  const v1::CompressionPlan& chosen = input.choice.trial.proposal().plan();
+  // The original's plan is empty.
+  const v1::CompressionPlan plan =
+      chosen.layers().empty() ? BaselinePlan(baseline.space()) : chosen;
+  if (baseline.space().layers().empty() ||
+      plan.layers_size() != baseline.space().layers_size()) {
+    return "";
+  }
+  HtmlTable table({"<layer", "in f32", "as chosen", "points lost alone",
+                   "divergence alone", "<why"});
+  for (const LayerReason& reason : ExplainLayers(baseline, plan)) {
+    table.AddRow(
+        {reason.name, UsText(reason.f32_us), UsText(reason.chosen_us),
+         reason.lost_ratio ? absl::StrFormat("%+.2f", 100 * *reason.lost_ratio)
+                           : "",
+         reason.divergence ? absl::StrFormat("%.3g", *reason.divergence) : "",
+         reason.why});
+  }
+  const int64_t samples = baseline.sensitivity().samples();
+  return Section(
+      "Why each layer is as it is",
+      absl::StrCat(
+          "Times are of single layers with all their channels, measured with "
+          "the original. ",
+          samples > 0
+              ? absl::StrCat("Losses are those of ", samples,
+                             " search samples when the layer alone is changed.")
+              : "Losses of single layers were not measured; "
+                "--sensitivity-samples measures them once a job."),
+      table.Render());
+}
+
 std::string ProposersSection(const ReportInput& input) {
   HtmlTable table({"<proposer", "trials", "on the frontier",
                    "share of the hypervolume gained", "mean reward"});
@@ -297,8 +338,9 @@ std::string RenderReport(const ReportInput& input,
       "<meta name=\"viewport\" content=\"width=device-width\">\n<title>",
       EscapeHtml(Title(input.job)), "</title>\n<style>", kReportStyle,
       "</style></head>\n<body>\n", Header(input), Figures(input), Charts(input),
-      FrontierSection(input), LayersSection(input), ProposersSection(input),
-      MachineSection(input), TrialsSection(input), UnmeasuredSection(input),
+      FrontierSection(input), LayersSection(input), ReasonsSection(input),
+      ProposersSection(input), MachineSection(input), TrialsSection(input),
+      UnmeasuredSection(input),
       "<script type=\"application/json\" id=\"report-data\">",
       JsonForScript(ReportData(input)), "</script>\n<script>", chart_library,
       "</script>\n<script>", kReportScript, "</script>\n</body></html>\n");

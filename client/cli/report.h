@@ -28,7 +28,8 @@ absl::StatusOr<ReportInput> FetchReportInput(const SearchClient& client,
 
 // The page: charts of accuracy against latency, of search against report
 // accuracy, of progress, and of the proposers; tables of the frontier, of the
-// chosen configuration's layers, of the hardware and of trials that failed.
+// chosen configuration's layers and of the reasons for each (layer_reasons.h),
+// of the hardware and of trials that failed.
 //
 // It loads nothing from anywhere. Every value is escaped: names of jobs and
 // layers may hold anything. `chart_library` is the source of Chart.js; when it

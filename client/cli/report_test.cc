@@ -82,6 +82,31 @@ TEST(Report, EscapesEverythingThatOthersCanName) {
   EXPECT_THAT(page, Not(HasSubstr("\xff")));
 }
 
+TEST(Report, TellsTheReasonForEachLayer) {
+  ReportInput input = MakeInput();
+  v1::BaselineReport& baseline = *input.job.mutable_baseline();
+  v1::Layer* layer = baseline.mutable_space()->add_layers();
+  layer->set_name(kHostile);
+  for (const v1::Precision precision : {v1::F32, v1::INT8}) {
+    v1::PrecisionOption* option = layer->add_precisions();
+    option->set_precision(precision);
+    option->set_weight_bits(precision == v1::F32 ? 32 : 8);
+    auto* entry = baseline.mutable_latency_table()->add_entries();
+    entry->set_precision(precision);
+    entry->set_latency_us(precision == v1::F32 ? 1 : 2);
+    entry->set_reorder_us(precision == v1::F32 ? 0 : 1);
+  }
+  const std::string page = RenderReport(input, "");
+  EXPECT_THAT(page, HasSubstr("int8 is not faster here: 2.0 us against 1.0; "
+                              "50 % of it is reorder"));
+  EXPECT_THAT(page, HasSubstr("--sensitivity-samples"));
+  EXPECT_THAT(page, Not(HasSubstr("<script>alert")));
+  // A plan of other layers has no reasons here.
+  input.choice.trial.mutable_proposal()->mutable_plan()->add_layers();
+  input.choice.trial.mutable_proposal()->mutable_plan()->add_layers();
+  EXPECT_THAT(RenderReport(input, ""), Not(HasSubstr("not faster")));
+}
+
 TEST(Report, HasNothingButItsOwnScripts) {
   // Data, library, drawing code: three starts and three ends.
   const std::string page = HostilePage();
