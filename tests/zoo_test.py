@@ -1,10 +1,6 @@
 """Networks in the forms that exporters write (network_zoo.py): the executor
 answers as ONNX Runtime does, quantised models stay quantised, and what Lathe
 exported can be searched again."""
-import json
-import pathlib
-import shutil
-import subprocess
 import unittest
 
 import numpy as np
@@ -12,6 +8,7 @@ from onnx import TensorProto
 
 import lathe_system as lathe
 import network_zoo
+import onnx_runtime
 
 # Where sums end next to the middle of two levels, one runtime may round up and
 # another down; behind such a step numbers differ by a level, of some 255.
@@ -50,38 +47,6 @@ def run_lathe(model, arrays, folder):
     return {path.stem: np.load(path) for path in (folder / "out").glob("*.npy")}
 
 
-class OnnxRuntime:
-    """One process that runs models; `answer` returns outputs by name."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        subprocess.run(["npm", "install", "--ignore-scripts", "--silent", "--prefix", folder,
-                        "onnxruntime-node@1"], check=True, capture_output=True, timeout=300)
-        script = pathlib.Path(__file__).parent / "onnxruntime_run.cjs"
-        self.process = subprocess.Popen(["node", script, folder], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, text=True)
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait(timeout=30)
-        self.process.stdout.close()
-
-    def answer(self, model, arrays):
-        inputs = {}
-        for name, array in arrays.items():
-            path = self.folder / f"{name}.bin"
-            array.tofile(path)
-            inputs[name] = {"type": str(array.dtype), "shape": array.shape, "file": str(path)}
-        prefix = self.folder / "output_"
-        self.process.stdin.write(json.dumps(
-            {"model": str(model), "inputs": inputs, "outputs": str(prefix)}) + "\n")
-        self.process.stdin.flush()
-        answer = json.loads(self.process.stdout.readline())
-        assert "error" not in answer, answer["error"]
-        return {out["name"]: np.fromfile(f"{prefix}{i}.bin", out["type"]).reshape(out["shape"])
-                for i, out in enumerate(answer["outputs"])}
-
-
 class ZooTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -112,11 +77,9 @@ class ZooTest(unittest.TestCase):
                    and any(part in node["implementation"] for part in INTEGER_KERNELS)
                    for node in bench["nodes"])
 
-    @unittest.skipUnless(shutil.which("npm"), "npm is missing: no ONNX Runtime to compare with")
+    @unittest.skipIf(onnx_runtime.IS_MISSING, onnx_runtime.WHY_SKIPPED)
     def test_outputs_are_those_of_onnx_runtime(self):
-        runtime_folder = self.folder / "npm"
-        runtime_folder.mkdir()
-        runtime = OnnxRuntime(runtime_folder)
+        runtime = onnx_runtime.OnnxRuntime(self.folder / "npm")
         self.addCleanup(runtime.close)
         for name in network_zoo.ZOO:
             with self.subTest(network=name):
