@@ -44,6 +44,7 @@ struct Flags {
   std::vector<int> clusters = {0};
   std::vector<double> low_rank = {0};
   std::vector<std::string> activations = {"static"};
+  std::vector<std::string> grids = {"symmetric"};
   int64_t samples = 128;
 };
 
@@ -84,6 +85,8 @@ std::vector<Cell> CellsOf(const Flags& flags) {
        [](Cell& cell, double share) { cell.settings.set_low_rank(share); });
   vary(flags.activations,
        [](Cell& cell, Text text) { cell.settings.set_activations(text); });
+  vary(flags.grids,
+       [](Cell& cell, Text text) { cell.settings.set_weight_grids(text); });
   vary(flags.activation_bits,
        [](Cell& cell, int bits) { cell.activation_bits = bits; });
   vary(flags.weight_bits,
@@ -142,7 +145,7 @@ struct Baseline {
 
 absl::Status PrintLine(const Study& study, const Graph& graph,
                        const std::string& cell, double seconds,
-                       const std::string& activations) {
+                       const std::string& grids) {
   LATHE_ASSIGN_OR_RETURN(const Accuracy accuracy, study.AccuracyOf(graph));
   LATHE_ASSIGN_OR_RETURN(const ModelCost cost, ComputeCost(graph));
   LATHE_ASSIGN_OR_RETURN(const std::string file, SerializeOnnx(graph));
@@ -152,7 +155,7 @@ absl::Status PrintLine(const Study& study, const Graph& graph,
       ShareOf(accuracy), static_cast<long long>(accuracy.samples),
       accuracy.kl_divergence,
       static_cast<double>(cost.macs) / static_cast<double>(study.macs()),
-      file.size(), packed.size(), seconds, activations.c_str());
+      file.size(), packed.size(), seconds, grids.c_str());
   std::fflush(stdout);
   return absl::OkStatus();
 }
@@ -176,7 +179,8 @@ absl::Status RunCell(Study& study, const Baseline& baseline, const Cell& cell,
                    s.repairs(), "\t", cell.keep, "\t", s.sparsity(), "\t",
                    s.clusters(), "\t", s.low_rank(), "\t", cell.weight_bits,
                    "\t", cell.activation_bits),
-      CpuSecondsSince(start), s.activations());
+      CpuSecondsSince(start),
+      absl::StrCat(s.activations(), "\t", s.weight_grids()));
 }
 
 absl::Status Run(const Flags& flags) {
@@ -195,9 +199,10 @@ absl::Status Run(const Flags& flags) {
   std::printf(
       "range\tscope\trepairs\tkeep\tsparsity\tclusters\tlow_rank\t"
       "weight_bits\tactivation_bits\ttop1\tsamples\tdivergence\tmacs\t"
-      "file_bytes\tpacked_bytes\tcpu_seconds\tactivations\n");
+      "file_bytes\tpacked_bytes\tcpu_seconds\tactivations\t"
+      "weight_grids\n");
   LATHE_RETURN_IF_ERROR(PrintLine(*study, study->graph(),
-                                  "-\t-\t-\t1\t0\t0\t0\tf32\t32", 0, "-"));
+                                  "-\t-\t-\t1\t0\t0\t0\tf32\t32", 0, "-\t-"));
   for (const Cell& cell : CellsOf(flags)) {
     LATHE_RETURN_IF_ERROR(RunCell(*study, baseline, cell, flags.samples));
   }
@@ -226,6 +231,8 @@ int main(int argc, char** argv) {
   app.add_option("--sparsity", flags.sparsity)->delimiter(',');
   app.add_option("--clusters", flags.clusters)->delimiter(',');
   app.add_option("--activations", flags.activations, "static, asymmetric")
+      ->delimiter(',');
+  app.add_option("--grids", flags.grids, "of weights: symmetric, asymmetric")
       ->delimiter(',');
   app.add_option("--low-rank", flags.low_rank)->delimiter(',');
   app.add_option("--weight-samples", flags.samples, "calibration samples");

@@ -18,7 +18,7 @@ cct=("$data/cifar10/cct4_3x1.onnx" "${cifar[@]}"
 dscnn=("$data/kws/dscnn_tiny.onnx"
   --data "$data/kws/mfcc_f32_tiny_test_x.npy,$data/kws/tiny_test_y.npy"
   --calibration "$data/kws/mfcc_f32_tiny_calib_x.npy,$data/kws/tiny_calib_y.npy"
-  --search 400 --report 100)
+  --search 498 --confirmation 1 --report 1)
 lstm=("$data/kws/lstm_arm_s.onnx"
   --data "$data/kws/mfcc49_arm_test_x.npy,$data/kws/arm_test_y.npy"
   --calibration "$data/kws/mfcc49_arm_calib_x.npy,$data/kws/arm_calib_y.npy"

@@ -1,0 +1,106 @@
+#!/usr/bin/python3
+"""Dynamic against static quantisation, and weights alone: accuracy, latency, bytes.
+
+    experiments/compression/dynamic.py [--samples N] [--core N] [NETWORK...]
+
+Runs `lathe-worker trial` on the recurrent networks and the transformer of the data
+folder (LATHE_DATA_DIR), and prints a Markdown table for each. Latency is the ratio to
+the original's at batch 1, measured in turn with it, with its 95 % interval. Nothing
+trains; calibration samples are not among those scored.
+"""
+import argparse
+import pathlib
+import sys
+
+import numpy as np
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent.parent / "tests"))
+import lathe_system as lathe  # noqa: E402
+
+CIFAR = lathe.DATA / "cifar10"
+KWS = lathe.DATA / "kws"
+MNIST = lathe.DATA / "mnist"
+CCT = ("--data", f"{CIFAR}/test_x.npy,{CIFAR}/test_y.npy",
+       "--calibration", f"{CIFAR}/train_x.npy,{CIFAR}/train_y.npy",
+       "--scale", str(1 / 255), "--mean", "0.4914,0.4822,0.4465",
+       "--std", "0.2470,0.2435,0.2616", "--report", 1)
+LSTM_ARM = ("--data", f"{KWS}/mfcc49_arm_test_x.npy,{KWS}/arm_test_y.npy",
+            "--calibration", f"{KWS}/mfcc49_arm_calib_x.npy,{KWS}/arm_calib_y.npy",
+            "--confirmation", 1, "--report", 1)
+RECURRENT = [
+    ("f32", "uniform:f32:32:1", ()),
+    ("weights alone, 8 bits", "uniform:f32:8:1", ("--weight-only-bits", 8)),
+    ("weights alone, 4 bits", "uniform:f32:4:1", ("--weight-only-bits", 4)),
+    ("static, Gemm only, 8 bits", "uniform:int8:8:1", ("--dynamic", "none")),
+    ("dynamic, 8 bits", "uniform:int8-dynamic:8:1", ("--dynamic", "linear")),
+    ("dynamic, 4 bits", "uniform:int8-dynamic:4:1", ("--dynamic", "linear")),
+    ("dynamic, 4 bits, nearest", "uniform:int8-dynamic:4:1",
+     ("--dynamic", "linear", "--repairs", "none")),
+    ("dynamic, 3 bits", "uniform:int8-dynamic:3:1", ("--dynamic", "linear")),
+]
+TRANSFORMER = [
+    ("f32", "uniform:f32:32:1", ()),
+    ("weights alone, 8 bits", "uniform:f32:8:1", ("--weight-only-bits", 8)),
+    ("static", "uniform:int8:8:1", ()),
+    ("static, asymmetric", "uniform:int8:8:1", ("--activations", "asymmetric")),
+    ("static, SmoothQuant", "uniform:int8:8:1",
+     ("--activations", "asymmetric", "--repairs", "refit+rounding+bias+smooth")),
+    ("dynamic", "uniform:int8-dynamic:8:1", ("--dynamic", "linear")),
+    ("dynamic, nearest", "uniform:int8-dynamic:8:1",
+     ("--dynamic", "linear", "--repairs", "none")),
+    ("dynamic, 4 bits", "uniform:int8-dynamic:4:1", ("--dynamic", "linear")),
+]
+NETWORKS = {
+    "lstm_arm_s": (KWS / "lstm_arm_s.onnx", LSTM_ARM, RECURRENT, 498),
+    "mnist_lstm": (MNIST / "mnist_lstm.onnx", None, RECURRENT, None),
+    "cct4_3x1": (CIFAR / "cct4_3x1.onnx", CCT, TRANSFORMER, None),
+}
+
+
+def mnist_data(folder):
+    """Images of MNIST as the network wants them."""
+    import gzip
+    with gzip.open(MNIST / "t10k-images-idx3-ubyte.gz") as file:
+        x = np.frombuffer(file.read(), np.uint8, offset=16).reshape(-1, 28, 28)
+    with gzip.open(MNIST / "t10k-labels-idx1-ubyte.gz") as file:
+        y = np.frombuffer(file.read(), np.uint8, offset=8).astype(np.int64)
+    path = folder / "mnist.npz"
+    np.savez(path, x=x.astype(np.float32) / np.float32(255), y=y)
+    return ("--data", path, "--report", 1)
+
+
+def table(name, options, folder):
+    model, data, forms, most = NETWORKS[name]
+    samples = min(options.samples, most or options.samples)
+    print(f"\n## {name}\n")
+    print("| form | top-1 | samples | latency | 95 % | file bytes | packed bytes |")
+    print("|---|---|---|---|---|---|---|")
+    for form, plan, flags in forms:
+        core = [] if options.core is None else ["--core", options.core]
+        point = lathe.run_json(
+            "lathe-worker", "trial", model, *(data or mnist_data(folder)), "--search", samples,
+            "--plan", plan, *flags, *core, timeout=1200)
+        print(f"| {form} | {100 * point['accuracy']:.2f} | {point['samples']} "
+              f"| {point['latency_ratio']:.3f} | {point['latency_ratio_low']:.3f} - "
+              f"{point['latency_ratio_high']:.3f} | {point['size_bytes']} "
+              f"| {point['entropy_bytes']} |", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("networks", nargs="*", default=list(NETWORKS))
+    parser.add_argument("--samples", type=int, default=1000)
+    parser.add_argument("--core", type=int)
+    options = parser.parse_args()
+    cpu = next(line.split(":", 1)[1].strip() for line in open("/proc/cpuinfo")
+               if line.startswith("model name"))
+    print(f"Made by `dynamic.py --samples {options.samples} {' '.join(options.networks)}`.\n\n"
+          f"CPU: {cpu}.")
+    with lathe.scratch_folder() as folder:
+        for name in options.networks:
+            table(name, options, folder)
+
+
+if __name__ == "__main__":
+    main()
