@@ -17,6 +17,8 @@ namespace lathe {
 struct AgentContext {
   v1::SearchSpace space;
   v1::LatencyTable latency_table;
+  // What single choices cost, where that was measured beforehand.
+  v1::Sensitivity sensitivity;
   // The baseline's, without its report split.
   v1::Measurement baseline;
   v1::Budget budget;
@@ -25,6 +27,9 @@ struct AgentContext {
   // Accuracy, as a share of the baseline's, below which a plan is worth nothing
   // to anybody: the reference of the hypervolume.
   double least_accuracy_ratio = 0.8;
+  // Agent::Experience() of an agent of the same name that searched another
+  // network; what is not of that form is not used.
+  std::string experience;
   uint64_t seed = 0;
   // Trials that the job will have in all, the baseline included.
   int64_t trials = 0;
@@ -61,6 +66,10 @@ class Agent {
   //   FailedPrecondition - no plan that it knows of is within the budget; the
   //     message names the least that can be reached.
   virtual absl::StatusOr<v1::Proposal> Answer(const v1::Budget& budget) const;
+
+  // What it has learned that may hold for other networks, too, for their
+  // searches to begin with. Empty: nothing.
+  virtual std::string Experience() const { return ""; }
 };
 
 // Makes the agent called `name`.

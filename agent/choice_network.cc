@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
+#include "absl/strings/strip.h"
 #include "agent/mlp.h"
 #include "agent/random.h"
 #include "agent/torch_threads.h"
@@ -19,6 +21,12 @@ constexpr double kRate = 3e-3;
 // Probability of a choice that is one unit of energy above another, at the
 // start, is 1/e of it.
 constexpr float kFirstLogAlpha = 0;
+
+// The form of saved weights; any change of it, or of the network, needs another
+// name.
+constexpr absl::string_view kSavedAs = "lathe choice network 1\n";
+// Far more than any network has learned.
+constexpr float kMostWeight = 1e4f;
 
 // Logits of choices that a step does not have.
 constexpr float kNever = -1e9f;
@@ -98,6 +106,37 @@ std::vector<std::vector<double>> ChoiceNetwork::Probabilities(
         first, first + static_cast<std::ptrdiff_t>(steps[s].energies.size()));
   }
   return probabilities;
+}
+
+std::string ChoiceNetwork::Save() const {
+  std::string saved(kSavedAs);
+  for (const torch::Tensor& parameter : parts_->Parameters()) {
+    const std::vector<float> values = ToVector(parameter.detach());
+    saved.append(reinterpret_cast<const char*>(values.data()),
+                 values.size() * sizeof(float));
+  }
+  return saved;
+}
+
+bool ChoiceNetwork::Load(absl::string_view saved) {
+  if (!absl::ConsumePrefix(&saved, kSavedAs)) return false;
+  const std::vector<torch::Tensor> parameters = parts_->Parameters();
+  size_t count = 0;
+  for (const torch::Tensor& parameter : parameters) count += parameter.numel();
+  if (saved.size() != count * sizeof(float)) return false;
+  std::vector<float> values(count);
+  std::memcpy(values.data(), saved.data(), saved.size());
+  const bool is_sound = std::all_of(values.begin(), values.end(), [](float v) {
+    return std::isfinite(v) && std::abs(v) < kMostWeight;
+  });
+  if (!is_sound) return false;
+  torch::NoGradGuard no_grad;
+  const float* next = values.data();
+  for (const torch::Tensor& parameter : parameters) {
+    std::copy_n(next, parameter.numel(), parameter.data_ptr<float>());
+    next += parameter.numel();
+  }
+  return true;
 }
 
 void ChoiceNetwork::Update(absl::Span<const ChoiceStep> steps) {

@@ -4,8 +4,10 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
+#include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 
 namespace lathe {
@@ -47,6 +49,12 @@ class ChoiceNetwork {
   void Update(absl::Span<const ChoiceStep> steps);
 
   double alpha() const;
+
+  // The weights, as Load takes them.
+  std::string Save() const;
+  // Takes over the weights of a network with features of the same number. False
+  // for anything else, which changes nothing.
+  bool Load(absl::string_view saved);
 
   // Keeps choices open that are as good as the taken ones.
   static constexpr double kEntropyWeight = 0.003;

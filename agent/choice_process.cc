@@ -16,9 +16,12 @@ constexpr double kSettingsGrowth = 1.15;
 // How far from f32, in the units of the kernel's lengths: what is rounded, then
 // how coarsely. Only the order of magnitude matters, the lengths are fitted.
 double OptionPlace(const v1::PrecisionOption& option) {
-  if (option.precision() == v1::F32) return 0;
   if (option.precision() == v1::BF16) return 0.5;
-  return 1 + (8 - option.weight_bits()) / 2.0;
+  if (option.precision() != v1::F32) {
+    return 1 + (8 - option.weight_bits()) / 2.0;
+  }
+  // Only the weights are rounded.
+  return option.weight_bits() > 8 ? 0 : 0.5 + (8 - option.weight_bits()) / 2.0;
 }
 
 }  // namespace

@@ -14,7 +14,7 @@
 
 #include "agent/accuracy_curve.h"
 #include "agent/archive.h"
-#include "agent/budget_grid.h"
+#include "agent/budget_solutions.h"
 #include "agent/quadratic_damage.h"
 #include "agent/search_core.h"
 #include "agent/single_probes.h"
@@ -146,37 +146,20 @@ class CladoAgent : public Agent {
     curve_.Fit(archive_.rows());
   }
 
-  // Of the solutions for many budgets, or unknown plans beside them, the one
-  // that promises most; nothing when every plan is known.
   std::optional<Choices> BestSolution() {
-    if (core_->space().size() == 0) return std::nullopt;
     if (!quadratic_) Fit();
     const double baseline = core_->context().baseline.kl_divergence();
-    const BudgetGrid empty(*core_);
-    BudgetGrid grid = empty;
-    for (const Evaluated& row : archive_.rows()) {
-      if (!row.is_feasible) continue;
-      grid.Add(curve_.At(row.divergence), row.latency_ratio, row.size_ratio);
-    }
-    std::optional<Choices> best;
-    double most = 0;
-    for (int i = 0; i < kBudgets; ++i) {
-      const Limits limits = LimitsOf(*core_, empty.Draw(&random_));
-      std::optional<Choices> plan =
-          core_->Fresh(LeastQuadraticDamage(
-                           *core_, *quadratic_, limits,
-                           core_->RandomPlan(limits, 0.5, &random_), &random_),
-                       &random_);
-      if (!plan) return std::nullopt;
-      const double gain =
-          grid.Gain(curve_.At(baseline + std::max(0.0, quadratic_->Of(*plan))),
-                    core_->PredictedLatencyRatio(*plan),
-                    core_->PredictedSizeRatio(*plan));
-      if (best && gain <= most) continue;
-      most = gain;
-      best = std::move(plan);
-    }
-    return best;
+    return MostGainingSolution(
+        *core_, archive_, curve_, kBudgets,
+        [this](const Limits& limits) {
+          return LeastQuadraticDamage(*core_, *quadratic_, limits,
+                                      core_->RandomPlan(limits, 0.5, &random_),
+                                      &random_);
+        },
+        [this, baseline](const Choices& plan) {
+          return baseline + std::max(0.0, quadratic_->Of(plan));
+        },
+        &random_);
   }
 
   const std::unique_ptr<SearchCore> core_;

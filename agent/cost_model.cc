@@ -154,11 +154,14 @@ CostPart CostModel::LatencyPart(int layer, int option, const Cell& cell) const {
 CostPart CostModel::SizePart(int layer, int option, const Cell& cell) const {
   const v1::PrecisionOption& chosen = space_->option(layer, option);
   CostPart part;
-  part.kind = PrecisionIndex(chosen.precision());
+  // Weights of 8 bits and less lie in bytes, whatever computes with them.
+  const bool has_bytes = chosen.weight_bits() <= 8;
+  part.kind = PrecisionIndex(has_bytes && chosen.precision() == v1::F32
+                                 ? v1::INT8
+                                 : chosen.precision());
   part.amount = kKernelBytes[part.kind] * cell.share *
                 static_cast<double>(space_->space().layers(layer).parameters());
-  if (chosen.precision() == v1::INT8 ||
-      chosen.precision() == v1::INT8_DYNAMIC) {
+  if (has_bytes) {
     part.saving = part.amount * (1 - chosen.weight_bits() / 8.0);
   }
   part.log_in = cell.log_in;

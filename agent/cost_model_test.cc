@@ -65,6 +65,27 @@ TEST(DecisionSpace, AGroupOffersWhatAllItsLayersAllow) {
   EXPECT_EQ(space.layers(0).group(), group);
 }
 
+TEST(CostModel, IntegerWeightsOfAFloatLayerTakeBytes) {
+  SyntheticOptions options = Small();
+  AgentContext context = SyntheticNetwork(options).Context(1, 100);
+  v1::PrecisionOption* option =
+      context.space.mutable_layers(1)->add_precisions();
+  option->set_precision(v1::F32);
+  option->set_weight_bits(8);
+  const int last = context.space.layers(1).precisions_size() - 1;
+  const DecisionSpace space = *DecisionSpace::Make(context.space);
+  const CostModel costs(&space, context.latency_table, context.baseline);
+  Choices choices(space.size(), 0);
+  const double whole = costs.Bytes(choices);
+  choices[space.option_decision(1)] = last;
+  // A byte in place of four for each weight.
+  EXPECT_NEAR(whole - costs.Bytes(choices),
+              3.0 * static_cast<double>(context.space.layers(1).parameters()),
+              1e-6 * whole);
+  EXPECT_EQ(costs.LatencyUs(choices),
+            costs.LatencyUs(Choices(space.size(), 0)));
+}
+
 TEST(LatencyCurves, GiveWhatWasMeasuredAndValuesBetween) {
   v1::SearchSpace space;
   v1::Layer* layer = space.add_layers();

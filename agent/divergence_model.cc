@@ -34,9 +34,21 @@ std::vector<int> Ranks(const std::vector<double>& harshness) {
   return ranks;
 }
 
-// Greater for coarser numbers.
+// Greater for coarser numbers: by the weights' width first, of equal widths by
+// what the layer reads.
 double Harshness(const v1::PrecisionOption& option) {
-  return option.precision() * 100.0 - option.weight_bits();
+  constexpr double kPerBit = 10;
+  const double weights = -kPerBit * option.weight_bits();
+  switch (option.precision()) {
+    case v1::BF16:
+      return weights + 1;
+    case v1::INT8_DYNAMIC:
+      return weights + 2;
+    case v1::INT8:
+      return weights + 3;
+    default:
+      return weights;
+  }
 }
 
 }  // namespace
@@ -144,22 +156,26 @@ double DivergenceModel::LogOff(const Evaluated& row) const {
                   (baseline_divergence_ + Damage(row.choices) + kFloor));
 }
 
-void DivergenceModel::Fit(const std::vector<Evaluated>& rows) {
+void DivergenceModel::AddTo(const Evaluated& row, Sums* sums) const {
+  const std::vector<float> features = FeaturesOf(row.choices);
+  for (size_t p = 0; p < features.size(); ++p) {
+    sums->columns[p].push_back(features[p]);
+  }
+  const auto changes = row.choices.size() -
+                       std::count(row.choices.begin(), row.choices.end(), 0);
+  const double damage = std::max(0.0, row.divergence - baseline_divergence_);
+  const double error =
+      kFloor + damage * (changes <= 1 ? kSingleError : kSumError);
+  sums->targets.push_back(damage);
+  sums->weights.push_back(1 / (error * error));
+}
+
+void DivergenceModel::Fit(const std::vector<Evaluated>& rows,
+                          absl::Span<const Evaluated> singles) {
   Sums sums;
   sums.columns.resize(parameters_.size());
-  for (const Evaluated& row : rows) {
-    const std::vector<float> features = FeaturesOf(row.choices);
-    for (size_t p = 0; p < features.size(); ++p) {
-      sums.columns[p].push_back(features[p]);
-    }
-    const auto changes = row.choices.size() -
-                         std::count(row.choices.begin(), row.choices.end(), 0);
-    const double damage = std::max(0.0, row.divergence - baseline_divergence_);
-    const double error =
-        kFloor + damage * (changes <= 1 ? kSingleError : kSumError);
-    sums.targets.push_back(damage);
-    sums.weights.push_back(1 / (error * error));
-  }
+  for (const Evaluated& row : rows) AddTo(row, &sums);
+  for (const Evaluated& row : singles) AddTo(row, &sums);
   FitParameters(sums);
   FillTable();
   std::vector<Choices> plans;

@@ -31,8 +31,10 @@ class DivergenceModel {
   // network, nats.
   DivergenceModel(const DecisionSpace* space, double baseline_divergence);
 
-  // Starts from the last fit.
-  void Fit(const std::vector<Evaluated>& rows);
+  // Starts from the last fit. `singles`, plans that change one decision and of
+  // which only the divergence is known, teach the sums alone.
+  void Fit(const std::vector<Evaluated>& rows,
+           absl::Span<const Evaluated> singles = {});
 
   // Of the natural logarithm of divergence + kFloor.
   struct Prediction {
@@ -71,6 +73,7 @@ class DivergenceModel {
     std::vector<double> weights;
   };
   std::vector<float> FeaturesOf(absl::Span<const int> choices) const;
+  void AddTo(const Evaluated& row, Sums* sums) const;
   void FitParameters(const Sums& sums);
   void FillTable();
   double LogOff(const Evaluated& row) const;

@@ -231,6 +231,18 @@ std::vector<std::optional<double>> Policy::Probabilities(
   return probabilities;
 }
 
+std::optional<double> Policy::LeftRatio(const PrefixWalker& walker,
+                                        const Limits& limits) const {
+  if (std::isfinite(limits.us)) {
+    return (limits.us - walker.bound().us) / core_.costs().baseline_us();
+  }
+  if (std::isfinite(limits.bytes)) {
+    return (limits.bytes - walker.bound().bytes) /
+           core_.costs().baseline_bytes();
+  }
+  return std::nullopt;
+}
+
 std::string Policy::Explain(const Choices& plan,
                             const BudgetPrior& prior) const {
   std::string text = "; for";
@@ -243,9 +255,11 @@ std::string Policy::Explain(const Choices& plan,
                           prior.budget.size_ratio);
   }
   const auto probabilities = Probabilities(plan, prior);
+  PrefixWalker walker(&core_.reachability());
   const char* separator = ":";
   for (int d = 0; d < core_.space().size(); ++d) {
     const Decision& decision = core_.space().decisions()[d];
+    walker.Push(plan[d]);
     if (decision.count == 1) continue;
     const v1::Layer& layer = core_.space().space().layers(decision.layer);
     absl::StrAppend(&text, separator, " ", layer.name());
@@ -263,6 +277,9 @@ std::string Policy::Explain(const Choices& plan,
       absl::StrAppendFormat(&text, " p %.2f", *probabilities[d]);
     } else {
       absl::StrAppend(&text, " masked");
+    }
+    if (const std::optional<double> left = LeftRatio(walker, prior.limits)) {
+      absl::StrAppendFormat(&text, " left %.2f", *left);
     }
   }
   return text;

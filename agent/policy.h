@@ -68,8 +68,10 @@ class Policy {
   // there is nothing to choose; nothing for a choice that is masked.
   std::vector<std::optional<double>> Probabilities(
       const Choices& plan, const BudgetPrior& prior) const;
-  // The same for people, with the budget: "; for a latency ratio of 0.4: conv1
-  // keeps 0.5 p 0.31; conv1 int8:4 p 0.92; ...".
+  // The same for people, with the budget and what is left of it over the least
+  // that later choices need, as a share of the original's latency (where
+  // latency is not bounded, size): "; for a latency ratio of 0.4: conv1 keeps
+  // 0.5 p 0.31 left 0.12; conv1 int8:4 p 0.92 left 0.12; ...".
   std::string Explain(const Choices& plan, const BudgetPrior& prior) const;
 
  private:
@@ -79,6 +81,9 @@ class Policy {
   // Never drops all.
   void RemoveUseless(const PrefixWalker& walker,
                      std::vector<int>* allowed) const;
+  // What `limits` leave; see Explain. Nothing where nothing is limited.
+  std::optional<double> LeftRatio(const PrefixWalker& walker,
+                                  const Limits& limits) const;
   ChoiceStep StepAt(const PrefixWalker& walker, const std::vector<int>& allowed,
                     const BudgetPrior& prior) const;
 

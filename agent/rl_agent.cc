@@ -30,6 +30,7 @@
 #include "agent/choice_network.h"
 #include "agent/divergence_model.h"
 #include "agent/elite_children.h"
+#include "agent/plan_outlook.h"
 #include "agent/policy.h"
 #include "agent/policy_answer.h"
 #include "agent/policy_teacher.h"
@@ -37,17 +38,14 @@
 #include "agent/rl_parts.h"
 #include "agent/rl_seeds.h"
 #include "agent/search_core.h"
+#include "agent/seeded_agent.h"
+#include "agent/sensitivity_rows.h"
 #include "agent/strategies.h"
 #include "base/numeric.h"
 #include "base/status.h"
 
 namespace lathe {
 namespace {
-
-// Share of the trials that seeds may take, and the fewest and most of them.
-constexpr double kSeedShare = 0.3;
-constexpr int kFewestSeeds = 6;
-constexpr int kMostSeeds = 120;
 
 // Plans that each proposer suggests in a round.
 constexpr int kPolicyPlans = 16;
@@ -57,13 +55,6 @@ constexpr int kSolverPlans = 3;
 
 // Share of the rounds in which the bandit decides.
 constexpr double kBanditShare = 0.15;
-
-// How many standard deviations better than believed a plan is hoped to be.
-constexpr double kOptimism = 0.5;
-
-// A lower divergence is worth this even where no accuracy was seen to come of
-// it.
-constexpr double kDivergenceWorth = 0.01;
 
 // Random plans to start from where there are no seeds.
 constexpr size_t kRandomSeeds = 10;
@@ -78,15 +69,15 @@ class RlAgent : public Agent {
         core_(std::move(core)),
         random_(MixSeed(core_->context().seed, 1)),
         archive_(core_.get()),
+        singles_(SensitivityRows(*core_)),
         model_(&core_->space(), core_->context().baseline.kl_divergence()),
         grid_(*core_),
         network_(Policy::FeatureSize(), MixSeed(core_->context().seed, 2)),
         policy_(core_.get(), &model_, &network_, parts.has_masks),
         teacher_(&archive_, &policy_, &network_),
         bandit_(kProposerCount) {
-    seeds_left_ = static_cast<size_t>(std::clamp<double>(
-        kSeedShare * static_cast<double>(core_->context().trials), kFewestSeeds,
-        kMostSeeds));
+    seeds_left_ = SeedCount(core_->context().trials);
+    network_.Load(core_->context().experience);
     Seed();
     Refit();
   }
@@ -97,7 +88,7 @@ class RlAgent : public Agent {
       const Choices seed = std::move(seeds_.front());
       seeds_.pop_front();
       if (!core_->IsKnown(seed) && core_->IsWithin(seed, core_->limits())) {
-        return Make(seed, SourceOf("seed"), std::nullopt);
+        return Make(seed, SourceOf("seed"), std::nullopt, OwnBudget(seed));
       }
     }
     return ProposeBest();
@@ -135,7 +126,13 @@ class RlAgent : public Agent {
                            AnswerWithin(*core_, archive_, model_,
                                         parts_.has_policy ? &policy_ : nullptr,
                                         policy_.PriorOf(episode), &random));
-    return core_->Describe(plan, SourceOf("answer"));
+    v1::Proposal answer = core_->Describe(plan, SourceOf("answer"));
+    answer.set_explanation(ExplanationOf(plan, Outlooks({plan})[0], episode));
+    return answer;
+  }
+
+  std::string Experience() const override {
+    return parts_.has_policy ? network_.Save() : "";
   }
 
  private:
@@ -156,54 +153,42 @@ class RlAgent : public Agent {
   void Reseed() {
     is_reseeded_ = true;
     Seed();
+    // Where the job has a budget, the solver's answer for it is measured before
+    // anything that the search thinks is better.
+    const Limits& limits = core_->limits();
+    if (std::isfinite(limits.us) || std::isfinite(limits.bytes)) {
+      seeds_.push_front(LeastDamage(*core_, model_, limits));
+    }
   }
 
-  // What is thought of a plan that was proposed and not yet learned.
-  struct Outlook {
-    double worth = 0;
-    double latency_ratio = 0;
-    double size_ratio = 0;
-  };
+  // A plan that was proposed and not yet learned.
   struct Pending {
     std::optional<Proposer> proposer;
-    Outlook outlook;
+    PlanOutlook outlook;
   };
   struct Suggestion {
     Choices plan;
     Proposer proposer = kPolicy;
-    Outlook outlook;
+    PlanOutlook outlook;
     double score = 0;
   };
 
-  double Worth(double divergence) const {
-    return curve_.At(divergence) +
-           kDivergenceWorth * QualityOfDivergence(divergence);
-  }
-
   void AddToGrid(const Evaluated& row) {
     if (!row.is_feasible) return;
-    grid_.Add(Worth(row.divergence), row.latency_ratio, row.size_ratio);
+    grid_.Add(WorthOf(curve_, row.divergence), row.latency_ratio,
+              row.size_ratio);
   }
 
   void Refit() {
-    model_.Fit(archive_.rows());
+    model_.Fit(archive_.rows(), singles_);
     curve_.Fit(archive_.rows());
     grid_ = BudgetGrid(*core_);
     for (const Evaluated& row : archive_.rows()) AddToGrid(row);
     rows_since_fit_ = 0;
   }
 
-  // What `plans` promise, each in turn.
-  std::vector<Outlook> OutlooksOf(absl::Span<const Choices> plans) const {
-    const auto predictions = parts_.has_surrogate ? model_.Predict(plans)
-                                                  : model_.PredictSums(plans);
-    std::vector<Outlook> outlooks;
-    for (size_t i = 0; i < plans.size(); ++i) {
-      outlooks.push_back({Worth(predictions[i].Optimistic(kOptimism)),
-                          core_->PredictedLatencyRatio(plans[i]),
-                          core_->PredictedSizeRatio(plans[i])});
-    }
-    return outlooks;
+  std::vector<PlanOutlook> Outlooks(absl::Span<const Choices> plans) const {
+    return OutlooksOf(*core_, model_, curve_, parts_.has_surrogate, plans);
   }
 
   std::string SourceOf(const char* part) const {
@@ -211,15 +196,38 @@ class RlAgent : public Agent {
   }
 
   v1::Proposal Make(const Choices& plan, const std::string& source,
-                    std::optional<Proposer> proposer) {
-    const Outlook outlook = OutlooksOf({plan})[0];
+                    std::optional<Proposer> proposer,
+                    const EpisodeBudget& budget) {
+    const PlanOutlook outlook = Outlooks({plan})[0];
     pending_[plan] = Pending{proposer, outlook};
     v1::Proposal proposal = core_->Propose(plan, source);
-    proposal.set_explanation(absl::StrFormat(
+    proposal.set_explanation(ExplanationOf(plan, outlook, budget));
+    return proposal;
+  }
+
+  // What the plan promises and how likely its choices are under the budget.
+  std::string ExplanationOf(const Choices& plan, const PlanOutlook& outlook,
+                            const EpisodeBudget& budget) const {
+    std::string text = absl::StrFormat(
         "predicted: latency ratio %.3f, size ratio %.3f, accuracy at best %.4f "
         "of the original's",
-        outlook.latency_ratio, outlook.size_ratio, outlook.worth));
-    return proposal;
+        outlook.latency_ratio, outlook.size_ratio, outlook.worth);
+    if (parts_.has_policy) {
+      absl::StrAppend(&text, policy_.Explain(plan, policy_.PriorOf(budget)));
+    }
+    return text;
+  }
+
+  // What the plan is predicted to cost, of what the job counts.
+  EpisodeBudget OwnBudget(const Choices& plan) const {
+    EpisodeBudget budget;
+    if (core_->objective().has_latency()) {
+      budget.latency_ratio = core_->PredictedLatencyRatio(plan);
+    }
+    if (core_->objective().has_size()) {
+      budget.size_ratio = core_->PredictedSizeRatio(plan);
+    }
+    return budget;
   }
 
   absl::StatusOr<v1::Proposal> MakeFresh(const Choices& plan,
@@ -230,7 +238,7 @@ class RlAgent : public Agent {
       return absl::OutOfRangeError(absl::StrCat(
           parts_.name, ": every plan within the budget was proposed"));
     }
-    return Make(*fresh, source, proposer);
+    return Make(*fresh, source, proposer, OwnBudget(*fresh));
   }
 
   absl::StatusOr<v1::Proposal> ProposeBest() {
@@ -255,24 +263,22 @@ class RlAgent : public Agent {
       return MakeFresh(core_->RandomPlan(LimitsOf(*core_, budget), 0, &random_),
                        SourceOf("random"), std::nullopt);
     }
-    v1::Proposal proposal = Make(
-        best->plan, SourceOf(kProposerNames[best->proposer]), best->proposer);
-    if (round_prior_) {
-      absl::StrAppend(proposal.mutable_explanation(),
-                      policy_.Explain(best->plan, *round_prior_));
-    }
-    return proposal;
+    return Make(best->plan, SourceOf(kProposerNames[best->proposer]),
+                best->proposer,
+                best->proposer == kPolicy || best->proposer == kElite
+                    ? budget
+                    : OwnBudget(best->plan));
   }
 
   std::vector<Suggestion> ScoredSuggestions(const EpisodeBudget& budget) {
     std::vector<Suggestion> suggestions = Suggest(budget);
     std::vector<Choices> plans;
     for (const Suggestion& s : suggestions) plans.push_back(s.plan);
-    const std::vector<Outlook> outlooks = OutlooksOf(plans);
+    const std::vector<PlanOutlook> outlooks = Outlooks(plans);
     const BudgetGrid grid = GridWithPending();
     for (size_t i = 0; i < suggestions.size(); ++i) {
       suggestions[i].outlook = outlooks[i];
-      suggestions[i].score = Score(outlooks[i], grid);
+      suggestions[i].score = PromiseOf(outlooks[i], grid);
     }
     return suggestions;
   }
@@ -289,12 +295,13 @@ class RlAgent : public Agent {
       suggestions.push_back({std::move(plan), proposer, {}, 0});
     };
     if (parts_.has_policy) {
-      round_prior_ = policy_.PriorOf(budget);
-      const BudgetPrior& prior = *round_prior_;
+      const BudgetPrior prior = policy_.PriorOf(budget);
       std::vector<Choices> drawn = policy_.Draw(prior, kPolicyPlans, &random_);
       if (parts_.has_rollouts) Rehearse(prior, drawn);
       for (Choices& plan : drawn) add(std::move(plan), kPolicy);
-      for (int i = 0; i < kElitePlans; ++i) add(RedrawnElite(prior), kElite);
+      for (int i = 0; parts_.has_resampling && i < kElitePlans; ++i) {
+        add(RedrawnElite(prior), kElite);
+      }
     }
     for (int i = 0; parts_.has_solver && i < kSolverPlans; ++i) {
       const EpisodeBudget asked = i == 0 ? budget : grid_.Draw(&random_);
@@ -310,7 +317,7 @@ class RlAgent : public Agent {
   // them.
   void Rehearse(const BudgetPrior& prior, absl::Span<const Choices> drawn) {
     std::vector<double> worths;
-    for (const Outlook& outlook : OutlooksOf(drawn)) {
+    for (const PlanOutlook& outlook : Outlooks(drawn)) {
       // Only without masks anything is exceeded.
       const double excess =
           std::max(0.0, outlook.latency_ratio - prior.budget.latency_ratio) +
@@ -320,20 +327,10 @@ class RlAgent : public Agent {
     teacher_.Reinforce(prior, drawn, worths);
   }
 
-  // Predicted gain of volume; where there is none, how far (negative) the plan
-  // stays below the frontier.
-  static double Score(const Outlook& outlook, const BudgetGrid& grid) {
-    const double gain =
-        grid.Gain(outlook.worth, outlook.latency_ratio, outlook.size_ratio);
-    return gain > 0 ? gain
-                    : outlook.worth - grid.BestWithin(outlook.latency_ratio,
-                                                      outlook.size_ratio);
-  }
-
   BudgetGrid GridWithPending() const {
     BudgetGrid grid = grid_;
     for (const auto& [plan, pending] : pending_) {
-      const Outlook& outlook = pending.outlook;
+      const PlanOutlook& outlook = pending.outlook;
       grid.Add(outlook.worth, outlook.latency_ratio, outlook.size_ratio);
     }
     return grid;
@@ -358,7 +355,7 @@ class RlAgent : public Agent {
     if (it == pending_.end()) return;
     if (it->second.proposer.has_value()) {
       const double gain = row.is_feasible
-                              ? grid_.Gain(Worth(row.divergence),
+                              ? grid_.Gain(WorthOf(curve_, row.divergence),
                                            row.latency_ratio, row.size_ratio)
                               : 0;
       bandit_.Credit(*it->second.proposer, gain);
@@ -370,14 +367,13 @@ class RlAgent : public Agent {
   const std::unique_ptr<SearchCore> core_;
   Random random_;
   Archive archive_;
+  const std::vector<Evaluated> singles_;
   DivergenceModel model_;
   AccuracyCurve curve_;
   BudgetGrid grid_;
   ChoiceNetwork network_;
   const Policy policy_;
   PolicyTeacher teacher_;
-  // Of the budget that the last round was drawn for.
-  std::optional<BudgetPrior> round_prior_;
   ProposerBandit bandit_;
   std::deque<Choices> seeds_;
   size_t seeds_left_ = 0;

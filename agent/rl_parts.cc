@@ -14,6 +14,7 @@ struct Part {
 constexpr Part kParts[] = {
     {"seeds", &RlParts::has_seeds},
     {"policy", &RlParts::has_policy},
+    {"resampling", &RlParts::has_resampling},
     {"solver", &RlParts::has_solver},
     {"children", &RlParts::has_children},
     {"relabelling", &RlParts::has_relabelling},

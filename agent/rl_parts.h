@@ -18,8 +18,10 @@ struct RlParts {
   // Plans that treat layers alike and single changes first; without them ten
   // random plans.
   bool has_seeds = true;
-  // Plans of the policy, and elites that it re-draws.
+  // The policy: without it nothing of it is proposed or re-drawn.
   bool has_policy = true;
+  // Elites that the policy re-draws in part.
+  bool has_resampling = true;
   // Plans of the exact solver of the sums of damages.
   bool has_solver = true;
   // Children of elites.
@@ -34,8 +36,8 @@ struct RlParts {
   bool has_masks = true;
 };
 
-// Switches a part off: "seeds", "policy", "solver", "children", "relabelling",
-// "rollouts", "surrogate", "masks".
+// Switches a part off: "seeds", "policy", "resampling", "solver", "children",
+// "relabelling", "rollouts", "surrogate", "masks".
 //
 // Errors:
 //   InvalidArgument - another name; the message lists these.

@@ -16,7 +16,7 @@
 #include "agent/accuracy_curve.h"
 #include "agent/additive_solver.h"
 #include "agent/archive.h"
-#include "agent/budget_grid.h"
+#include "agent/budget_solutions.h"
 #include "agent/divergence_model.h"
 #include "agent/search_core.h"
 #include "agent/single_probes.h"
@@ -78,36 +78,18 @@ class SolverAgent : public Agent {
     is_stale_ = false;
   }
 
-  // Of the solutions for many budgets, or unknown plans beside them, the one
-  // that promises most; nothing when every plan is known.
   std::optional<Choices> BestSolution() {
-    if (core_->space().size() == 0) return std::nullopt;
     if (is_stale_) Refit();
-    const BudgetGrid empty(*core_);
-    BudgetGrid grid = empty;
-    for (const Evaluated& row : archive_.rows()) {
-      if (!row.is_feasible) continue;
-      grid.Add(curve_.At(row.divergence), row.latency_ratio, row.size_ratio);
-    }
-    std::optional<Choices> best;
-    double most = 0;
-    for (int i = 0; i < kBudgets; ++i) {
-      // A solution that is known already stands for its neighbours.
-      const Limits limits = LimitsOf(*core_, empty.Draw(&random_));
-      std::optional<Choices> fresh =
-          core_->Fresh(LeastDamage(*core_, model_, limits), &random_);
-      if (!fresh) return std::nullopt;
-      Choices plan = *std::move(fresh);
-      const double divergence =
-          is_adaptive_ ? model_.Predict({plan})[0].Mean() : model_.Damage(plan);
-      const double gain =
-          grid.Gain(curve_.At(divergence), core_->PredictedLatencyRatio(plan),
-                    core_->PredictedSizeRatio(plan));
-      if (best && gain <= most) continue;
-      most = gain;
-      best = std::move(plan);
-    }
-    return best;
+    return MostGainingSolution(
+        *core_, archive_, curve_, kBudgets,
+        [this](const Limits& limits) {
+          return LeastDamage(*core_, model_, limits);
+        },
+        [this](const Choices& plan) {
+          return is_adaptive_ ? model_.Predict({plan})[0].Mean()
+                              : model_.Damage(plan);
+        },
+        &random_);
   }
 
   const std::unique_ptr<SearchCore> core_;

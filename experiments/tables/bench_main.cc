@@ -22,6 +22,8 @@ struct BenchFlags {
   GameOptions game;
   int64_t seeds = 20;
   uint64_t first_seed = 0;
+  // Played before, in this order, by the same agent with other seeds.
+  std::vector<std::string> pretrained_on;
   std::string output = "text";
 };
 
@@ -44,10 +46,30 @@ nlohmann::json ToJson(const UnaskedAnswers& unasked) {
           {"loss_p95", losses.empty() ? 0 : Quantile(losses, 0.95)}};
 }
 
+// What an agent has learned on the tables that it is pre-trained on.
+absl::StatusOr<std::string> Pretrain(
+    const std::vector<ConfigurationTable>& tables, GameOptions game) {
+  // Far from the seeds of any study.
+  constexpr uint64_t kOtherSeeds = 1'000'000;
+  game.seed += kOtherSeeds;
+  game.unasked_budgets = 0;
+  for (const ConfigurationTable& table : tables) {
+    LATHE_ASSIGN_OR_RETURN(GameResult result, PlayOnTable(table, game));
+    game.experience = std::move(result.experience);
+  }
+  return game.experience;
+}
+
 absl::StatusOr<nlohmann::json> Play(const BenchFlags& flags) {
   LATHE_ASSIGN_OR_RETURN(const ConfigurationTable table,
                          ReadTable(flags.table));
+  std::vector<ConfigurationTable> pretrained_on;
+  for (const std::string& path : flags.pretrained_on) {
+    LATHE_ASSIGN_OR_RETURN(pretrained_on.emplace_back(), ReadTable(path));
+  }
   GameOptions game = flags.game;
+  nlohmann::json to_095 = nlohmann::json::array();
+  nlohmann::json by_latency = nlohmann::json::array();
   nlohmann::json ratios = nlohmann::json::array();
   nlohmann::json shares = nlohmann::json::object();
   double seconds = 0;
@@ -55,7 +77,13 @@ absl::StatusOr<nlohmann::json> Play(const BenchFlags& flags) {
   UnaskedAnswers unasked;
   for (int64_t i = 0; i < flags.seeds; ++i) {
     game.seed = flags.first_seed + static_cast<uint64_t>(i);
+    game.experience.clear();
+    LATHE_ASSIGN_OR_RETURN(game.experience, Pretrain(pretrained_on, game));
     LATHE_ASSIGN_OR_RETURN(const GameResult result, PlayOnTable(table, game));
+    to_095.push_back(result.evaluations_to_095
+                         ? nlohmann::json(*result.evaluations_to_095)
+                         : nlohmann::json());
+    by_latency.push_back(result.quality_by_latency);
     ratios.push_back(result.hypervolume_ratios);
     seconds += result.seconds;
     evaluations += result.evaluations;
@@ -75,7 +103,13 @@ absl::StatusOr<nlohmann::json> Play(const BenchFlags& flags) {
       {"checkpoints", game.checkpoints},
       {"hypervolume_ratio", ratios},
       {"seconds_per_evaluation", seconds / static_cast<double>(evaluations)},
+      {"evaluations_to_0.95", to_095},
+      {"quality_by_latency", by_latency},
       {"sources", shares}};
+  if (game.is_seeded) played["seeded"] = true;
+  if (!flags.pretrained_on.empty()) {
+    played["pretrained_on"] = flags.pretrained_on;
+  }
   if (!game.without.empty()) played["without"] = game.without;
   if (game.is_accuracy_objective) played["objective"] = "accuracy";
   if (unasked.asked > 0) played["unasked"] = ToJson(unasked);
@@ -135,10 +169,17 @@ int Run(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--seed-from", flags.first_seed, "the first seed")
       ->capture_default_str();
-  app.add_option("--without", flags.game.without,
-                 "parts of rl to go without: seeds, policy, solver, children, "
-                 "relabelling, rollouts, surrogate, masks")
+  app.add_option(
+         "--without", flags.game.without,
+         "parts of rl to go without: seeds, policy, resampling, solver, "
+         "children, "
+         "relabelling, rollouts, surrogate, masks")
       ->delimiter(',');
+  app.add_flag("--seeded", flags.game.is_seeded,
+               "begin with the default agent's seeds");
+  app.add_option("--pretrain", flags.pretrained_on,
+                 "tables that the same agent plays first, with other seeds; "
+                 "what it learns there it begins with here");
   app.add_flag("--accuracy-objective", flags.game.is_accuracy_objective,
                "the agent sees accuracies of a finite sample in place of "
                "divergences");

@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "agent/rl_parts.h"
+#include "agent/seeded_agent.h"
 #include "base/numeric.h"
 #include "base/status.h"
 #include "proto/plan.h"
@@ -118,6 +119,7 @@ AgentContext TableSpace::Context(const GameOptions& options) const {
   context.least_accuracy_ratio =
       table_->quality_reference / table_->quality[uncompressed_];
   context.seed = options.seed;
+  context.experience = options.experience;
   context.trials = options.evaluations;
   return context;
 }
@@ -164,6 +166,15 @@ class Game {
   GameResult Finish() {
     while (result_.hypervolume_ratios.size() < options_.checkpoints.size()) {
       result_.hypervolume_ratios.push_back(hypervolume_.Ratio());
+    }
+    const ConfigurationTable& table = space_.table();
+    for (const double latency : table.latency_budgets) {
+      double best = table.quality_reference;
+      for (const int64_t entry : seen_) {
+        if (table.latency_ratio[entry] > latency) continue;
+        best = std::max<double>(best, table.quality[entry]);
+      }
+      result_.quality_by_latency.push_back(best);
     }
     return std::move(result_);
   }
@@ -232,6 +243,10 @@ class Game {
     ++result_.evaluations;
     ++result_.looks[source];
     result_.gains[source] += hypervolume_.Ratio() - before;
+    constexpr double kAimedAt = 0.95;
+    if (!result_.evaluations_to_095 && hypervolume_.Ratio() >= kAimedAt) {
+      result_.evaluations_to_095 = result_.evaluations;
+    }
     const size_t next = result_.hypervolume_ratios.size();
     if (next < options_.checkpoints.size() &&
         options_.checkpoints[next] == result_.evaluations) {
@@ -249,7 +264,11 @@ class Game {
 absl::StatusOr<std::unique_ptr<Agent>> MakeAgentFor(
     const TableSpace& space, const GameOptions& options) {
   if (options.without.empty()) {
-    return MakeAgent(options.agent, space.Context(options));
+    LATHE_ASSIGN_OR_RETURN(std::unique_ptr<Agent> agent,
+                           MakeAgent(options.agent, space.Context(options)));
+    return options.is_seeded
+               ? MakeSeeded(space.Context(options), std::move(agent))
+               : std::move(agent);
   }
   if (options.agent != "rl") {
     return absl::InvalidArgumentError(
@@ -278,6 +297,7 @@ absl::StatusOr<GameResult> PlayOnTable(const ConfigurationTable& table,
           .count();
   game.AskUnasked(*agent);
   GameResult result = game.Finish();
+  result.experience = agent->Experience();
   result.seconds = seconds;
   return result;
 }

@@ -20,6 +20,10 @@ struct GameOptions {
   std::string agent = "rl";
   // Of the agent "rl", parts that are switched off (agent/rl_parts.h).
   std::vector<std::string> without;
+  // The agent begins with the default agent's seeds (agent/seeded_agent.h).
+  bool is_seeded = false;
+  // What an agent of the same name has learned elsewhere (Agent::Experience).
+  std::string experience;
   // The agent sees accuracies of a finite sample, as the table has them, in
   // place of divergences.
   bool is_accuracy_objective = false;
@@ -57,6 +61,12 @@ struct GameResult {
   std::map<std::string, int64_t> looks;
   std::map<std::string, double> gains;
   UnaskedAnswers unasked;
+  // First looks until the ratio was 0.95; unset: it never was.
+  std::optional<int64_t> evaluations_to_095;
+  // Best quality among the evaluated for each latency budget of the table's
+  // grid, whatever the size.
+  std::vector<double> quality_by_latency;
+  std::string experience;
 };
 
 // A table as a search space of one layer per decision, each a group of its own.

@@ -2,29 +2,18 @@
 #include "experiments/tables/table.h"
 
 #include <cstdlib>
-#include <cstring>
 #include <map>
 #include <string>
 #include <vector>
 
 #include "base/file.h"
 #include "data/npz.h"
+#include "data/testing/arrays.h"
 #include "experiments/tables/table_game.h"
 #include "gtest/gtest.h"
 
 namespace lathe {
 namespace {
-
-template <typename T>
-Array ArrayOf(Array::Type type, std::vector<int64_t> shape,
-              const std::vector<T>& values) {
-  Array array;
-  array.type = type;
-  array.shape = std::move(shape);
-  array.bytes.assign(reinterpret_cast<const char*>(values.data()),
-                     values.size() * sizeof(T));
-  return array;
-}
 
 Array Floats(std::vector<int64_t> shape, const std::vector<float>& values) {
   return ArrayOf(Array::Type::kFloat32, std::move(shape), values);
