@@ -89,7 +89,7 @@ absl::StatusOr<Geometry> FindGeometry(const Array& array,
   const auto model =
       model_shape.subspan(std::min<size_t>(1, model_shape.size()));
   if (stored.size() == 3 && model.size() == 3) {
-    const auto geometry = ImageGeometry(stored, model, spec.layout() == "nhwc");
+    auto geometry = ImageGeometry(stored, model, spec.layout() == "nhwc");
     if (geometry.ok()) return geometry;
   } else if (stored == model || WithoutOnes(stored) == WithoutOnes(model)) {
     const size_t last = model.empty() ? 0 : model.size() - 1;

@@ -60,7 +60,7 @@ absl::StatusOr<Archive> OpenForReading(absl::string_view bytes) {
   if (source == nullptr) return error.ToStatus("zip archive");
   Archive archive(zip_open_from_source(source.get(), ZIP_RDONLY, error.get()));
   if (archive == nullptr) return error.ToStatus("not a zip archive");
-  source.release();  // The archive owns it now.
+  static_cast<void>(source.release());  // The archive owns it now.
   return archive;
 }
 
@@ -182,7 +182,7 @@ absl::StatusOr<std::string> SerializeNpz(
     return absl::InternalError(
         absl::StrCat("zip archive: ", zip_strerror(archive.get())));
   }
-  archive.release();  // zip_close freed it.
+  static_cast<void>(archive.release());  // zip_close freed it.
   return ReadSource(target.get());
 }
 
