@@ -18,6 +18,11 @@ constexpr double kReach = 1.5;
 // Settings of the noise are chosen anew when there are so many times as many
 // rows.
 constexpr size_t kRowsPerRefit = 150;
+// A fit's memory grows with the second power of the rows and its time with the
+// third. 400 is beyond the longest search that the fit was tuned on (300) and
+// far more totals than a network has parts; a refit of so many takes about a
+// tenth of a second.
+constexpr size_t kMostRows = 400;
 
 double TotalOf(const CostParts& parts) {
   double total = parts.rest;
@@ -57,13 +62,18 @@ double AdditiveCorrection::LayerCovariance(const CostPart& a,
   return std::exp(-distance / kReach);
 }
 
-void AdditiveCorrection::Observe(CostParts parts, double total) {
+bool AdditiveCorrection::Observe(CostParts parts, double total) {
+  if (rows_.size() >= kMostRows) return false;
   rows_.push_back(std::move(parts));
   totals_.push_back(total);
   trust_.push_back(1);
   Extend();
   // A refit takes a time that grows with the third power of the rows.
-  if (rows_.size() - fitted_rows_ > rows_.size() / kRowsPerRefit) Fit();
+  if (rows_.size() - fitted_rows_ > rows_.size() / kRowsPerRefit ||
+      rows_.size() == kMostRows) {
+    Fit();
+  }
+  return true;
 }
 
 void AdditiveCorrection::Extend() {

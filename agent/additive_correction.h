@@ -53,8 +53,10 @@ class AdditiveCorrection {
   };
   explicit AdditiveCorrection(const Options& options);
 
+  // Takes a total in, unless as many as it remembers are there already: then
+  // nothing changes. Whether it did.
   // REQUIRES: total > 0; as many layers as before.
-  void Observe(CostParts parts, double total);
+  bool Observe(CostParts parts, double total);
 
   // What the part of layer `layer` is believed to be; never below a fifth of
   // what it was thought to be.

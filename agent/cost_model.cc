@@ -231,16 +231,19 @@ CostModel::Parts CostModel::PartsOf(absl::Span<const int> choices) const {
   return parts;
 }
 
-void CostModel::Observe(absl::Span<const int> choices,
+bool CostModel::Observe(absl::Span<const int> choices,
                         const v1::Measurement& measurement) {
   const double us = measurement.latency_ratio() > 0
                         ? measurement.latency_ratio() * baseline_us_
                         : measurement.latency_us();
   Parts parts = PartsOf(choices);
-  if (us > 0) latency_.Observe(std::move(parts.us), us);
+  bool has_learned = us > 0 && latency_.Observe(std::move(parts.us), us);
   const double bytes = static_cast<double>(MeasuredBytes(measurement));
-  if (bytes > 0) size_.Observe(std::move(parts.bytes), bytes);
-  ++revision_;
+  if (bytes > 0 && size_.Observe(std::move(parts.bytes), bytes)) {
+    has_learned = true;
+  }
+  if (has_learned) ++revision_;
+  return has_learned;
 }
 
 std::vector<CostTable> CostModel::LeastTables(const Price& price) const {

@@ -32,8 +32,9 @@ class CostModel {
   double baseline_us() const { return baseline_us_; }
   double baseline_bytes() const { return baseline_bytes_; }
 
-  // Corrects the factors by a measured trial.
-  void Observe(absl::Span<const int> choices,
+  // Corrects the factors by a measured trial, unless enough are known already.
+  // Whether predictions changed.
+  bool Observe(absl::Span<const int> choices,
                const v1::Measurement& measurement);
   // Changes whenever predictions may have changed.
   int revision() const { return revision_; }

@@ -199,8 +199,7 @@ std::optional<Choices> SearchCore::Learn(const v1::Trial& trial) {
   if (!choices.has_value()) return std::nullopt;
   known_.insert(*choices);
   if (trial.state() == v1::TRIAL_MEASURED) {
-    costs_.Observe(*choices, trial.measurement());
-    Refresh();
+    if (costs_.Observe(*choices, trial.measurement())) Refresh();
   }
   return choices;
 }

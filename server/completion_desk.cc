@@ -1,5 +1,7 @@
 #include "server/completion_desk.h"
 
+#include <algorithm>
+#include <iterator>
 #include <optional>
 #include <set>
 #include <utility>
@@ -20,6 +22,12 @@
 namespace lathe {
 namespace {
 
+// Far above what a thousand workers can have under way.
+constexpr size_t kMostQueued = 1'000'000;
+// Completions in one transaction, which holds up other writers for some
+// milliseconds.
+constexpr size_t kMostAtOnce = 128;
+
 bool IsBaseline(absl::string_view trial) {
   return absl::EndsWith(trial, "/trials/0");
 }
@@ -35,14 +43,12 @@ bool IsSameMachine(const v1::HardwareProfile& a, const v1::HardwareProfile& b) {
   return a.cpu() == b.cpu() && a.isa() == b.isa() && a.onednn() == b.onednn();
 }
 
-// The request with the outcome that a rejected one counts as.
-v1::CompleteTrialRequest Rejected(v1::CompleteTrialRequest request,
-                                  const absl::Status& why) {
-  request.clear_outcome();
-  request.mutable_outcome()->set_kind(v1::CRASH);
-  request.mutable_outcome()->set_reason(
-      absl::StrCat("the outcome was rejected: ", why.message()));
-  return request;
+// What a rejected outcome counts as.
+v1::Outcome Rejected(const absl::Status& why) {
+  v1::Outcome outcome;
+  outcome.set_kind(v1::CRASH);
+  outcome.set_reason(absl::StrCat("the outcome was rejected: ", why.message()));
+  return outcome;
 }
 
 absl::Status MissingBlob(absl::string_view field, absl::string_view digest) {
@@ -53,29 +59,101 @@ absl::Status MissingBlob(absl::string_view field, absl::string_view digest) {
 
 }  // namespace
 
-absl::StatusOr<v1::CompleteTrialResponse> CompletionDesk::Complete(
-    const v1::CompleteTrialRequest& request) {
-  const std::optional<HeldLease> lease = parts_.leases->Find(request.fence());
-  const absl::Status check = Check(request, lease);
+CompletionDesk::CompletionDesk(const CompletionParts& parts)
+    : parts_(parts), calls_(kMostQueued), thread_([this] { ServeCalls(); }) {}
+
+CompletionDesk::~CompletionDesk() {
+  calls_.Close();
+  thread_.join();
+}
+
+void CompletionDesk::Complete(CompletionCall call) {
+  const auto answer = call.answer;
+  if (calls_.Push(std::move(call))) return;
+  answer(MakeError(absl::StatusCode::kUnavailable, "SHUTTING_DOWN",
+                   "the server is shutting down"));
+}
+
+void CompletionDesk::ServeCalls() {
+  while (true) {
+    std::vector<CompletionCall> calls = calls_.PopAll();
+    if (calls.empty()) return;
+    for (size_t begin = 0; begin < calls.size(); begin += kMostAtOnce) {
+      const size_t end = std::min(calls.size(), begin + kMostAtOnce);
+      ServeBatch({std::make_move_iterator(calls.begin() + begin),
+                  std::make_move_iterator(calls.begin() + end)});
+    }
+  }
+}
+
+void CompletionDesk::ServeBatch(std::vector<CompletionCall> calls) {
+  std::vector<Checked> checked;
+  std::vector<Completion> completions;
+  for (CompletionCall& call : calls) {
+    const std::optional<HeldLease> lease =
+        parts_.leases->Find(call.request->fence());
+    absl::Status check = Check(*call.request, lease);
+    absl::StatusOr<Completion> completion =
+        Prepare(*call.request, lease, check);
+    if (completion.ok()) {
+      completions.push_back(*std::move(completion));
+      checked.push_back({std::move(call), std::move(check)});
+    } else {
+      call.answer(completion.status());
+    }
+  }
+  if (checked.empty()) return;
+  const std::vector<absl::StatusOr<CompletionResult>> stored =
+      parts_.store->CompleteAttempts(completions, absl::Now());
+  std::set<std::string> jobs;
+  for (size_t i = 0; i < checked.size(); ++i) {
+    checked[i].call.answer(Settle(checked[i].check, completions[i], stored[i]));
+    if (stored[i].ok()) jobs.insert(JobOfTrial(stored[i]->trial.name()));
+  }
+  for (const std::string& job : jobs) parts_.signals->job_changed(job);
+}
+
+absl::StatusOr<Completion> CompletionDesk::Prepare(
+    const v1::CompleteTrialRequest& request,
+    const std::optional<HeldLease>& lease, const absl::Status& check) {
   if (!check.ok() && !absl::IsInvalidArgument(check)) return check;
-  const v1::CompleteTrialRequest counted =
-      check.ok() ? request : Rejected(request, check);
+  Completion completion;
+  completion.fence = request.fence();
+  completion.session = request.session();
+  completion.outcome = check.ok() ? request.outcome() : Rejected(check);
   // Without a lease this repeats an earlier call, or comes too late.
-  v1::TrialState state = StateWithoutHistory(counted.outcome());
-  const v1::OutcomeKind kind = counted.outcome().kind();
+  completion.state = StateWithoutHistory(completion.outcome);
+  const v1::OutcomeKind kind = completion.outcome.kind();
   const bool is_settled = kind == v1::MEASURED || kind == v1::INFEASIBLE;
   if (lease.has_value() && !is_settled) {
-    LATHE_ASSIGN_OR_RETURN(state, NextState(counted, lease->trial));
+    LATHE_ASSIGN_OR_RETURN(completion.state,
+                           NextState(completion, lease->trial));
   }
-  LATHE_ASSIGN_OR_RETURN(const CompletionResult result, Store(counted, state));
-  if (result.is_new) {
-    LATHE_RETURN_IF_ERROR(Follow(counted, result.trial));
+  // A noisy measurement that is accepted.
+  if (completion.state == v1::TRIAL_MEASURED) {
+    completion.outcome.set_kind(v1::MEASURED);
+  }
+  return completion;
+}
+
+absl::StatusOr<v1::CompleteTrialResponse> CompletionDesk::Settle(
+    const absl::Status& check, const Completion& completion,
+    const absl::StatusOr<CompletionResult>& stored) {
+  if (stored.ok() || absl::IsAborted(stored.status())) {
+    parts_.leases->Remove(completion.fence);
+  }
+  if (!stored.ok()) {
+    return WithReasons(stored.status(),
+                       {{absl::StatusCode::kAborted, "LEASE_FENCED"}});
+  }
+  if (stored->is_new) {
+    LATHE_RETURN_IF_ERROR(Follow(completion, stored->trial));
   }
   LATHE_RETURN_IF_ERROR(check);
   v1::CompleteTrialResponse response;
-  if (counted.outcome().has_measurement()) {
+  if (completion.outcome.has_measurement()) {
     LATHE_ASSIGN_OR_RETURN(const bool is_wanted,
-                           IsArtifactWanted(result.trial));
+                           IsArtifactWanted(stored->trial));
     response.set_upload_artifact(is_wanted);
   }
   return response;
@@ -110,75 +188,55 @@ absl::Status CompletionDesk::CheckAgainstTrial(
 }
 
 absl::StatusOr<v1::TrialState> CompletionDesk::NextState(
-    const v1::CompleteTrialRequest& request, const std::string& trial) {
+    const Completion& completion, const std::string& trial) {
   LATHE_ASSIGN_OR_RETURN(const std::vector<EndedAttempt> earlier,
                          parts_.store->EndedAttempts(trial));
   EndingAttempt ending;
-  ending.kind = request.outcome().kind();
-  ending.has_measurement = request.outcome().has_measurement();
-  ending.session = request.session();
+  ending.kind = completion.outcome.kind();
+  ending.has_measurement = completion.outcome.has_measurement();
+  ending.session = completion.session;
   return NextTrialState(ending, earlier,
                         parts_.workers->CountActive(SteadyNow()));
 }
 
-absl::StatusOr<CompletionResult> CompletionDesk::Store(
-    const v1::CompleteTrialRequest& request, v1::TrialState state) {
-  Completion completion;
-  completion.fence = request.fence();
-  completion.session = request.session();
-  completion.state = state;
-  completion.outcome = request.outcome();
-  // A noisy measurement that is accepted.
-  if (state == v1::TRIAL_MEASURED) completion.outcome.set_kind(v1::MEASURED);
-  absl::StatusOr<CompletionResult> result =
-      parts_.store->CompleteAttempt(completion, absl::Now());
-  if (result.ok() || absl::IsAborted(result.status())) {
-    parts_.leases->Remove(request.fence());
-  }
-  if (!result.ok()) {
-    return WithReasons(result.status(),
-                       {{absl::StatusCode::kAborted, "LEASE_FENCED"}});
-  }
-  return result;
-}
-
-absl::Status CompletionDesk::Follow(const v1::CompleteTrialRequest& request,
+absl::Status CompletionDesk::Follow(const Completion& completion,
                                     const v1::Trial& trial) {
-  parts_.metrics->CountOutcome(request.outcome());
-  parts_.signals->job_changed(JobOfTrial(trial.name()));
+  const v1::Outcome& outcome = completion.outcome;
+  parts_.metrics->CountOutcome(outcome);
   if (trial.state() == v1::TRIAL_PENDING) {
     LATHE_LOG(kInfo) << trial.name() << ": "
-                     << v1::OutcomeKind_Name(request.outcome().kind())
-                     << ", tried again: " << request.outcome().reason();
-    parts_.holds->Add({trial.name(), request.session(),
-                       request.outcome().kind(), trial.attempts()},
-                      SteadyNow());
+                     << v1::OutcomeKind_Name(outcome.kind())
+                     << ", tried again: " << outcome.reason();
+    parts_.holds->Add(
+        {trial.name(), completion.session, outcome.kind(), trial.attempts()},
+        SteadyNow());
     parts_.signals->trials_pending();
   }
   if (trial.state() != v1::TRIAL_MEASURED &&
       trial.state() != v1::TRIAL_INFEASIBLE) {
     return absl::OkStatus();
   }
-  parts_.workers->NoteCompleted(
-      request.session(), request.outcome().measurement().evaluation_seconds());
-  return trial.attempts() > 1 ? BlameOthers(request, trial) : absl::OkStatus();
+  parts_.workers->NoteCompleted(completion.session,
+                                outcome.measurement().evaluation_seconds());
+  return trial.attempts() > 1 ? BlameOthers(completion.session, trial)
+                              : absl::OkStatus();
 }
 
-absl::Status CompletionDesk::BlameOthers(
-    const v1::CompleteTrialRequest& request, const v1::Trial& trial) {
+absl::Status CompletionDesk::BlameOthers(const std::string& session,
+                                         const v1::Trial& trial) {
   LATHE_ASSIGN_OR_RETURN(const std::vector<EndedAttempt> attempts,
                          parts_.store->EndedAttempts(trial.name()));
   std::set<std::string> failed;
   for (const EndedAttempt& attempt : attempts) {
     const bool is_failure =
         attempt.kind != v1::MEASURED && attempt.kind != v1::INFEASIBLE;
-    if (is_failure && attempt.session != request.session()) {
+    if (is_failure && attempt.session != session) {
       failed.insert(attempt.session);
     }
   }
-  for (const std::string& session : failed) {
+  for (const std::string& other : failed) {
     const std::optional<std::string> worker =
-        parts_.workers->NotePassedElsewhere(session);
+        parts_.workers->NotePassedElsewhere(other);
     if (!worker.has_value()) continue;
     LATHE_LOG(kWarning) << *worker
                         << " is cordoned: trials that it failed pass elsewhere";

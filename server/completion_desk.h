@@ -2,11 +2,15 @@
 #ifndef LATHE_SERVER_COMPLETION_DESK_H_
 #define LATHE_SERVER_COMPLETION_DESK_H_
 
+#include <functional>
 #include <optional>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "base/queue.h"
 #include "proto/worker.pb.h"
 #include "server/frontier_tracker.h"
 #include "server/lease_table.h"
@@ -31,39 +35,68 @@ struct CompletionParts {
   Metrics* metrics = nullptr;
 };
 
+// One CompleteTrial call.
+struct CompletionCall {
+  // Lives until the call is answered.
+  const v1::CompleteTrialRequest* request = nullptr;
+  // Called exactly once. Errors: as Workers.CompleteTrial.
+  std::function<void(absl::StatusOr<v1::CompleteTrialResponse>)> answer;
+};
+
 // Ends attempts: checks the outcome, decides by the trial's earlier attempts
 // what becomes of the trial, stores both, and tells whether its model is
 // wanted. A measurement that cannot be true counts as a failure of the attempt.
+// One thread does this for all calls that came meanwhile, in one transaction.
 // Thread-safe.
 class CompletionDesk {
  public:
-  explicit CompletionDesk(const CompletionParts& parts) : parts_(parts) {}
+  explicit CompletionDesk(const CompletionParts& parts);
+  // Answers what is left.
+  ~CompletionDesk();
+  CompletionDesk(const CompletionDesk&) = delete;
+  CompletionDesk& operator=(const CompletionDesk&) = delete;
 
-  // Errors: as Workers.CompleteTrial.
-  absl::StatusOr<v1::CompleteTrialResponse> Complete(
-      const v1::CompleteTrialRequest& request);
+  // Answers the call later. Returns at once.
+  void Complete(CompletionCall call);
 
   // Errors: as Workers.AttachArtifact.
   absl::Status Attach(const v1::AttachArtifactRequest& request);
 
  private:
+  // A call whose completion is to be stored.
+  struct Checked {
+    CompletionCall call;
+    // InvalidArgument: the outcome counts as a failure.
+    absl::Status check;
+  };
+
+  void ServeCalls();
+  // At most kMostAtOnce calls.
+  void ServeBatch(std::vector<CompletionCall> calls);
+  // What is to be stored for a request that was checked, with the outcome that
+  // counts.
+  absl::StatusOr<Completion> Prepare(const v1::CompleteTrialRequest& request,
+                                     const std::optional<HeldLease>& lease,
+                                     const absl::Status& check);
+  // The answer to a call whose completion was stored, or not.
+  absl::StatusOr<v1::CompleteTrialResponse> Settle(
+      const absl::Status& check, const Completion& completion,
+      const absl::StatusOr<CompletionResult>& stored);
   // InvalidArgument: the outcome counts as a failure. `lease` as found.
   absl::Status Check(const v1::CompleteTrialRequest& request,
                      const std::optional<HeldLease>& lease);
   absl::Status CheckAgainstTrial(const v1::CompleteTrialRequest& request,
                                  const std::string& trial);
-  absl::StatusOr<v1::TrialState> NextState(
-      const v1::CompleteTrialRequest& request, const std::string& trial);
-  absl::StatusOr<CompletionResult> Store(
-      const v1::CompleteTrialRequest& request, v1::TrialState state);
+  absl::StatusOr<v1::TrialState> NextState(const Completion& completion,
+                                           const std::string& trial);
   // What follows from a new completion, besides the trial itself.
-  absl::Status Follow(const v1::CompleteTrialRequest& request,
-                      const v1::Trial& trial);
-  absl::Status BlameOthers(const v1::CompleteTrialRequest& request,
-                           const v1::Trial& trial);
+  absl::Status Follow(const Completion& completion, const v1::Trial& trial);
+  absl::Status BlameOthers(const std::string& session, const v1::Trial& trial);
   absl::StatusOr<bool> IsArtifactWanted(const v1::Trial& trial);
 
   const CompletionParts parts_;
+  BlockingQueue<CompletionCall> calls_;
+  std::thread thread_;  // Last: it uses all of the above.
 };
 
 }  // namespace lathe

@@ -31,9 +31,6 @@ bool HasTimeFor(const v1::LeaseTrialsRequest& request,
 // Calls that one transaction takes in: it holds up other writers for some
 // milliseconds.
 constexpr size_t kMostGrantsAtOnce = 128;
-// Jobs of which leases are granted now are few; a kilobyte each.
-constexpr size_t kMostKnownJobs = 1000;
-
 }  // namespace
 
 LeaseDesk::LeaseDesk(Store* store, LeaseTable* leases, WorkerRegistry* workers,
@@ -48,7 +45,8 @@ LeaseDesk::LeaseDesk(Store* store, LeaseTable* leases, WorkerRegistry* workers,
       signals_(*signals),
       metrics_(*metrics),
       times_(times),
-      thread_([this] { ServeParked(); }) {}
+      terms_(store),
+      thread_([this] { ServeCalls(); }) {}
 
 LeaseDesk::~LeaseDesk() {
   Close();
@@ -60,16 +58,6 @@ LeaseDesk::~LeaseDesk() {
   thread_.join();
 }
 
-int64_t LeaseDesk::generation() {
-  absl::MutexLock lock(&mu_);
-  return generation_;
-}
-
-bool LeaseDesk::is_closed() {
-  absl::MutexLock lock(&mu_);
-  return is_closed_;
-}
-
 void LeaseDesk::NotifyPending() {
   {
     absl::MutexLock lock(&mu_);
@@ -79,131 +67,23 @@ void LeaseDesk::NotifyPending() {
 }
 
 void LeaseDesk::Lease(LeaseCall call) {
-  while (true) {
-    const int64_t before = generation();
-    if (is_closed()) {
-      call.answer(MakeError(absl::StatusCode::kUnavailable, "SHUTTING_DOWN",
-                            "the server is shutting down"));
-      return;
-    }
-    absl::StatusOr<v1::LeaseTrialsResponse> response = TryGrant(call);
-    if (!response.ok() || response->leases_size() > 0) {
-      call.answer(std::move(response));
-      return;
-    }
-    if (Park(call, before)) return;
-  }
-}
-
-bool LeaseDesk::Park(LeaseCall& call, int64_t generation) {
-  // A session has one call at a time: the client gave up an older one.
-  std::vector<LeaseCall> replaced;
+  bool is_taken = false;
   {
     absl::MutexLock lock(&mu_);
-    if (generation_ != generation && !is_closed_) return false;
-    const auto same = std::stable_partition(
-        parked_.begin(), parked_.end(), [&call](const LeaseCall& other) {
-          return other.request.session() != call.request.session();
-        });
-    std::move(same, parked_.end(), std::back_inserter(replaced));
-    parked_.erase(same, parked_.end());
-    (is_closed_ ? replaced : parked_).push_back(std::move(call));
+    if (!is_closed_) {
+      arrived_.push_back(std::move(call));
+      is_taken = true;
+    }
   }
-  for (LeaseCall& old : replaced) old.answer(v1::LeaseTrialsResponse());
-  wakeup_.Set();
-  return true;
-}
-
-std::set<std::string> LeaseDesk::HeldFrom(absl::string_view session) {
-  const absl::Time now = SteadyNow();
-  return holds_.HeldFrom(session, workers_.CountActive(now), now);
-}
-
-bool LeaseDesk::MayLease(const LeaseCall& call,
-                         const WorkerRegistry::Session& worker) {
-  const bool is_ending = !HasTimeFor(call.request, worker);
-  workers_.NoteEnding(call.request.session(), is_ending);
-  return !worker.is_closed && !is_ending;
-}
-
-absl::StatusOr<v1::LeaseTrialsResponse> LeaseDesk::TryGrant(
-    const LeaseCall& call) {
-  const std::string& session = call.request.session();
-  LATHE_ASSIGN_OR_RETURN(const WorkerRegistry::Session worker,
-                         workers_.Hear(session, SteadyNow()));
-  if (!MayLease(call, worker)) return v1::LeaseTrialsResponse();
-  std::vector<GrantedLease> granted;
-  {
-    absl::ReaderMutexLock gate(&control_.grant_gate());
-    LATHE_ASSIGN_OR_RETURN(
-        granted,
-        store_.GrantLeases(session, worker.profile, call.request.slots(),
-                           absl::Now(), HeldFrom(session)));
+  if (is_taken) {
+    wakeup_.Set();
+  } else {
+    call.answer(MakeError(absl::StatusCode::kUnavailable, "SHUTTING_DOWN",
+                          "the server is shutting down"));
   }
-  LATHE_ASSIGN_OR_RETURN(v1::LeaseTrialsResponse response,
-                         Announce(granted, session));
-  if (granted.empty() || !call.is_gone()) return response;
-  std::vector<int64_t> fences;
-  for (const GrantedLease& lease : granted) fences.push_back(lease.fence);
-  LATHE_RETURN_IF_ERROR(Release(fences, "the worker left"));
-  return absl::CancelledError("the caller left");
 }
 
-absl::StatusOr<v1::LeaseTrialsResponse> LeaseDesk::Announce(
-    const std::vector<GrantedLease>& granted, const std::string& session) {
-  const absl::Time expires_at = SteadyNow() + times_.ttl;
-  metrics_.CountLeases(static_cast<int>(granted.size()));
-  for (const GrantedLease& lease : granted) {
-    leases_.Add(lease.fence, session, lease.trial.name(), expires_at);
-  }
-  v1::LeaseTrialsResponse response;
-  for (const GrantedLease& lease : granted) {
-    signals_.job_changed(JobOfTrial(lease.trial.name()));
-    // A lease that is not announced here expires.
-    LATHE_RETURN_IF_ERROR(FillLease(lease, *response.add_leases()));
-  }
-  return response;
-}
-
-absl::Status LeaseDesk::FillLease(const GrantedLease& granted,
-                                  v1::Lease& lease) {
-  const std::string job_name = JobOfTrial(granted.trial.name());
-  LATHE_ASSIGN_OR_RETURN(const v1::JobState state,
-                         store_.GetJobState(job_name));
-  // Ended between the grant and the table: its worker is told to stop.
-  if (IsFinal(state)) {
-    LATHE_RETURN_IF_ERROR(store_.EndAttempts(leases_.Unwant(job_name),
-                                             "the job has ended", absl::Now()));
-  }
-  lease.set_fence(granted.fence);
-  lease.set_trial(granted.trial.name());
-  LATHE_ASSIGN_OR_RETURN(const JobTerms terms, TermsOf(job_name));
-  *lease.mutable_spec() = terms.spec;
-  *lease.mutable_plan() = granted.trial.proposal().plan();
-  lease.set_trial_number(granted.trial.number());
-  lease.set_activation_stats_digest(terms.activation_stats_digest);
-  lease.set_ttl_seconds(absl::ToDoubleSeconds(times_.ttl));
-  return absl::OkStatus();
-}
-
-absl::StatusOr<LeaseDesk::JobTerms> LeaseDesk::TermsOf(const std::string& job) {
-  {
-    absl::MutexLock lock(&terms_mu_);
-    const auto known = terms_.find(job);
-    if (known != terms_.end()) return known->second;
-  }
-  LATHE_ASSIGN_OR_RETURN(v1::Job read, store_.GetJob(job));
-  JobTerms terms;
-  terms.spec = std::move(*read.mutable_spec());
-  terms.activation_stats_digest = read.baseline().activation_stats_digest();
-  if (!read.has_baseline()) return terms;
-  absl::MutexLock lock(&terms_mu_);
-  if (terms_.size() >= kMostKnownJobs) terms_.clear();
-  terms_[job] = terms;
-  return terms;
-}
-
-void LeaseDesk::ServeParked() {
+void LeaseDesk::ServeCalls() {
   absl::Time next_look = absl::InfiniteFuture();
   while (true) {
     wakeup_.WaitUntil(next_look);
@@ -216,20 +96,26 @@ void LeaseDesk::ServeParked() {
 }
 
 absl::Time LeaseDesk::ServeOnce() {
-  std::vector<LeaseCall> calls;
+  std::vector<LeaseCall> waiting;
+  std::vector<LeaseCall> arrived;
   int64_t generation;
   {
     absl::MutexLock lock(&mu_);
-    calls.swap(parked_);
+    waiting.swap(parked_);
+    arrived.swap(arrived_);
     generation = generation_;
   }
   const bool has_news = generation != served_generation_;
   served_generation_ = generation;
-  std::vector<LeaseCall> waiting;
-  for (LeaseCall& call : calls) {
-    if (!AnswerIfOver(call)) waiting.push_back(std::move(call));
-  }
-  if (has_news) waiting = AnswerGranted(std::move(waiting));
+  waiting = AnswerOver(std::move(waiting), arrived);
+  // Without news only those have a chance that were not tried yet.
+  std::vector<LeaseCall> asking;
+  if (has_news) asking.swap(waiting);
+  asking.insert(asking.end(), std::make_move_iterator(arrived.begin()),
+                std::make_move_iterator(arrived.end()));
+  std::vector<LeaseCall> unserved = AnswerGranted(std::move(asking), has_news);
+  waiting.insert(waiting.end(), std::make_move_iterator(unserved.begin()),
+                 std::make_move_iterator(unserved.end()));
   absl::Time next_look = absl::InfiniteFuture();
   for (const LeaseCall& call : waiting) {
     next_look = std::min(next_look, call.deadline);
@@ -238,40 +124,63 @@ absl::Time LeaseDesk::ServeOnce() {
   return next_look;
 }
 
-bool LeaseDesk::AnswerIfOver(LeaseCall& call) {
-  if (call.is_gone()) {
-    call.answer(absl::CancelledError("the caller left"));
-    return true;
+std::vector<LeaseCall> LeaseDesk::AnswerOver(
+    std::vector<LeaseCall> parked, const std::vector<LeaseCall>& arrived) {
+  std::set<absl::string_view> sessions;
+  for (const LeaseCall& call : arrived) sessions.insert(call.request.session());
+  const absl::Time now = SteadyNow();
+  std::vector<LeaseCall> waiting;
+  for (LeaseCall& call : parked) {
+    if (call.is_gone()) {
+      call.answer(absl::CancelledError("the caller left"));
+    } else if (call.deadline <= now ||
+               sessions.count(call.request.session()) > 0) {
+      // A session has one call at a time: the client gave up an older one.
+      call.answer(v1::LeaseTrialsResponse());
+    } else {
+      waiting.push_back(std::move(call));
+    }
   }
-  if (call.deadline > SteadyNow()) return false;
-  call.answer(v1::LeaseTrialsResponse());
-  return true;
+  return waiting;
 }
 
-std::optional<LeaseWish> LeaseDesk::WishOf(LeaseCall& call) {
-  const absl::StatusOr<WorkerRegistry::Session> worker =
-      workers_.Hear(call.request.session(), SteadyNow());
+bool LeaseDesk::MayLease(const LeaseCall& call,
+                         const WorkerRegistry::Session& worker) {
+  const bool is_ending = !HasTimeFor(call.request, worker);
+  workers_.NoteEnding(call.request.session(), is_ending);
+  return !worker.is_closed && !is_ending;
+}
+
+std::optional<LeaseWish> LeaseDesk::WishOf(LeaseCall& call, int active_workers,
+                                           bool has_news) {
+  const absl::Time now = SteadyNow();
+  const std::string& session = call.request.session();
+  absl::StatusOr<WorkerRegistry::Session> worker = workers_.Hear(session, now);
   if (!worker.ok()) {
     std::exchange(call.answer, nullptr)(worker.status());
     return std::nullopt;
   }
-  if (worker->is_draining) {
+  if (worker->is_draining && has_news) {
     // It hears that it is to drain when it renews, and then ends.
     std::exchange(call.answer, nullptr)(v1::LeaseTrialsResponse());
     return std::nullopt;
   }
   if (!MayLease(call, *worker)) return std::nullopt;
-  return LeaseWish{call.request.session(), worker->profile,
-                   call.request.slots(), HeldFrom(call.request.session())};
+  return LeaseWish{session, std::move(worker->profile), call.request.slots(),
+                   holds_.HeldFrom(session, active_workers, now)};
 }
 
-std::vector<LeaseCall> LeaseDesk::AnswerGranted(std::vector<LeaseCall> calls) {
+std::vector<LeaseCall> LeaseDesk::AnswerGranted(std::vector<LeaseCall> calls,
+                                                bool has_news) {
   std::vector<LeaseCall> waiting;
   std::vector<LeaseCall> asking;
   std::vector<LeaseWish> wishes;
+  const int active_workers = workers_.CountActive(SteadyNow());
   for (LeaseCall& call : calls) {
     std::optional<LeaseWish> wish;
-    if (wishes.size() < kMostGrantsAtOnce) wish = WishOf(call);
+    if (wishes.size() < kMostGrantsAtOnce) {
+      wish = WishOf(call, active_workers, has_news);
+    }
     if (wish.has_value()) {
       wishes.push_back(*std::move(wish));
       asking.push_back(std::move(call));
@@ -285,6 +194,7 @@ std::vector<LeaseCall> LeaseDesk::AnswerGranted(std::vector<LeaseCall> calls) {
     absl::ReaderMutexLock gate(&control_.grant_gate());
     granted = store_.GrantToAll(wishes, absl::Now());
   }
+  std::vector<Grant> grants;
   std::vector<LeaseCall> unserved;
   for (size_t i = 0; i < asking.size(); ++i) {
     if (!granted.ok()) {
@@ -292,9 +202,10 @@ std::vector<LeaseCall> LeaseDesk::AnswerGranted(std::vector<LeaseCall> calls) {
     } else if ((*granted)[i].empty()) {
       unserved.push_back(std::move(asking[i]));
     } else {
-      AnswerWith(asking[i], (*granted)[i]);
+      grants.push_back({std::move(asking[i]), std::move((*granted)[i])});
     }
   }
+  Announce(grants);
   // All got something: there may be more for those that did not ask.
   if (unserved.empty() && !waiting.empty()) NotifyPending();
   // In their order: those that asked came first.
@@ -303,18 +214,64 @@ std::vector<LeaseCall> LeaseDesk::AnswerGranted(std::vector<LeaseCall> calls) {
   return unserved;
 }
 
-void LeaseDesk::AnswerWith(LeaseCall& call,
-                           const std::vector<GrantedLease>& granted) {
-  absl::StatusOr<v1::LeaseTrialsResponse> response =
-      Announce(granted, call.request.session());
-  if (response.ok() && call.is_gone()) {
-    std::vector<int64_t> fences;
-    for (const GrantedLease& lease : granted) fences.push_back(lease.fence);
-    // What cannot be given back now expires.
-    Release(fences, "the worker left").IgnoreError();
-    response = absl::CancelledError("the caller left");
+void LeaseDesk::Announce(std::vector<Grant>& grants) {
+  const absl::Time expires_at = SteadyNow() + times_.ttl;
+  TermsByJob terms;
+  int leases = 0;
+  for (const Grant& grant : grants) {
+    for (const GrantedLease& lease : grant.leases) {
+      leases_.Add(lease.fence, grant.call.request.session(), lease.trial.name(),
+                  expires_at);
+      terms.emplace(JobOfTrial(lease.trial.name()), JobTerms());
+      ++leases;
+    }
   }
-  call.answer(std::move(response));
+  metrics_.CountLeases(leases);
+  for (auto& [job, of_job] : terms) {
+    of_job = TermsOf(job);
+    signals_.job_changed(job);
+  }
+  for (Grant& grant : grants) Answer(grant, terms);
+}
+
+void LeaseDesk::Answer(Grant& grant, const TermsByJob& terms) {
+  v1::LeaseTrialsResponse response;
+  std::vector<int64_t> fences;
+  for (const GrantedLease& lease : grant.leases) {
+    fences.push_back(lease.fence);
+    const auto of_job = terms.find(JobOfTrial(lease.trial.name()));
+    if (!of_job->second.ok()) {
+      // A lease that is not announced here expires.
+      return grant.call.answer(of_job->second.status());
+    }
+    *response.add_leases() = MakeLease(lease, *of_job->second);
+  }
+  if (!grant.call.is_gone()) return grant.call.answer(std::move(response));
+  // What cannot be given back now expires.
+  Release(fences, "the worker left").IgnoreError();
+  grant.call.answer(absl::CancelledError("the caller left"));
+}
+
+absl::StatusOr<JobTerms> LeaseDesk::TermsOf(const std::string& job) {
+  LATHE_ASSIGN_OR_RETURN(const v1::JobState state, store_.GetJobState(job));
+  if (IsFinal(state)) {
+    LATHE_RETURN_IF_ERROR(store_.EndAttempts(leases_.Unwant(job),
+                                             "the job has ended", absl::Now()));
+  }
+  return terms_.Of(job);
+}
+
+v1::Lease LeaseDesk::MakeLease(const GrantedLease& granted,
+                               const JobTerms& terms) const {
+  v1::Lease lease;
+  lease.set_fence(granted.fence);
+  lease.set_trial(granted.trial.name());
+  *lease.mutable_spec() = terms.spec;
+  *lease.mutable_plan() = granted.trial.proposal().plan();
+  lease.set_trial_number(granted.trial.number());
+  lease.set_activation_stats_digest(terms.activation_stats_digest);
+  lease.set_ttl_seconds(absl::ToDoubleSeconds(times_.ttl));
+  return lease;
 }
 
 void LeaseDesk::ParkAgain(std::vector<LeaseCall> calls) {
@@ -388,13 +345,16 @@ absl::Status LeaseDesk::Release(absl::Span<const int64_t> fences,
 }
 
 void LeaseDesk::Close() {
-  std::vector<LeaseCall> calls;
+  std::vector<LeaseCall> parked;
+  std::vector<LeaseCall> arrived;
   {
     absl::MutexLock lock(&mu_);
     is_closed_ = true;
-    calls.swap(parked_);
+    parked.swap(parked_);
+    arrived.swap(arrived_);
   }
-  for (LeaseCall& call : calls) call.answer(v1::LeaseTrialsResponse());
+  for (LeaseCall& call : parked) call.answer(v1::LeaseTrialsResponse());
+  for (LeaseCall& call : arrived) call.answer(v1::LeaseTrialsResponse());
 }
 
 }  // namespace lathe

@@ -20,6 +20,7 @@
 #include "proto/worker.pb.h"
 #include "server/job_control.h"
 #include "server/lease_table.h"
+#include "server/lease_terms.h"
 #include "server/metrics.h"
 #include "server/retry_holds.h"
 #include "server/signals.h"
@@ -40,10 +41,10 @@ struct LeaseCall {
   std::function<void(absl::StatusOr<v1::LeaseTrialsResponse>)> answer;
 };
 
+// One thread grants: to all callers that came meanwhile in one transaction, and
+// of callers with one hardware profile to only as many as there is work for.
 // Callers that find no work are parked and tried again, in their order, when
-// trials become pending: many in one transaction, and of callers with one
-// hardware profile only as many as there is work for.
-// Thread-safe.
+// trials become pending. Thread-safe.
 class LeaseDesk {
  public:
   // All must outlive this.
@@ -54,7 +55,7 @@ class LeaseDesk {
   LeaseDesk(const LeaseDesk&) = delete;
   LeaseDesk& operator=(const LeaseDesk&) = delete;
 
-  // Answers the call, now or later; waits for the disk.
+  // Answers the call later. Returns at once.
   void Lease(LeaseCall call) ABSL_LOCKS_EXCLUDED(mu_);
 
   // Trials may have become pending. Returns at once.
@@ -74,42 +75,38 @@ class LeaseDesk {
   void Close() ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
-  // Trials that failed lately and are not for this session now.
-  std::set<std::string> HeldFrom(absl::string_view session);
-  // Notes what the session says of its time; whether it may get leases.
-  bool MayLease(const LeaseCall& call, const WorkerRegistry::Session& worker);
-  // The leases that the call can have now; none is not an error.
-  absl::StatusOr<v1::LeaseTrialsResponse> TryGrant(const LeaseCall& call);
-  absl::StatusOr<v1::LeaseTrialsResponse> Announce(
-      const std::vector<GrantedLease>& granted, const std::string& session);
-  absl::Status FillLease(const GrantedLease& granted, v1::Lease& lease)
-      ABSL_LOCKS_EXCLUDED(terms_mu_);
-  // What all leases of a job say of it; read once its baseline stands.
-  struct JobTerms {
-    v1::JobSpec spec;
-    std::string activation_stats_digest;
+  // A call and what it got.
+  struct Grant {
+    LeaseCall call;
+    std::vector<GrantedLease> leases;
   };
-  absl::StatusOr<JobTerms> TermsOf(const std::string& job)
-      ABSL_LOCKS_EXCLUDED(terms_mu_);
-  // False when the call was not parked because there was news after
-  // `generation`; then it is to be tried again.
-  bool Park(LeaseCall& call, int64_t generation) ABSL_LOCKS_EXCLUDED(mu_);
-  int64_t generation() ABSL_LOCKS_EXCLUDED(mu_);
-  bool is_closed() ABSL_LOCKS_EXCLUDED(mu_);
+  using TermsByJob = std::map<std::string, absl::StatusOr<JobTerms>>;
 
-  void ServeParked() ABSL_LOCKS_EXCLUDED(mu_);
-  // One round over the parked calls; when to look again at the latest.
+  void ServeCalls() ABSL_LOCKS_EXCLUDED(mu_);
+  // One round over the calls; when to look again at the latest.
   absl::Time ServeOnce() ABSL_LOCKS_EXCLUDED(mu_);
-  // Answers a call whose caller left or whose time is over.
-  bool AnswerIfOver(LeaseCall& call);
+  // Answers calls whose caller left, called again or waited long enough, and
+  // returns the others.
+  std::vector<LeaseCall> AnswerOver(std::vector<LeaseCall> parked,
+                                    const std::vector<LeaseCall>& arrived);
+  // Grants what there is to calls, in one transaction, and answers those that
+  // get something; returns the others. `has_news`: work came since they were
+  // last tried.
+  std::vector<LeaseCall> AnswerGranted(std::vector<LeaseCall> calls,
+                                       bool has_news);
   // What a call wishes for, or nothing when it can have no lease now. Answers
   // a call that is to wait no more: then `call.answer` is null.
-  std::optional<LeaseWish> WishOf(LeaseCall& call);
-  // Grants what there is to calls, in one transaction, and answers those that
-  // get something; returns the others.
-  std::vector<LeaseCall> AnswerGranted(std::vector<LeaseCall> calls);
-  // Tells `granted` to the caller, or takes it back when that has left.
-  void AnswerWith(LeaseCall& call, const std::vector<GrantedLease>& granted);
+  std::optional<LeaseWish> WishOf(LeaseCall& call, int active_workers,
+                                  bool has_news);
+  // Notes what the session says of its time; whether it may get leases.
+  bool MayLease(const LeaseCall& call, const WorkerRegistry::Session& worker);
+  void Announce(std::vector<Grant>& grants);
+  // Tells the caller what it got, or takes it back when that has left.
+  void Answer(Grant& grant, const TermsByJob& terms);
+  // Terms of a job's leases. Ends them if it ended while they were granted:
+  // then their workers are told to stop.
+  absl::StatusOr<JobTerms> TermsOf(const std::string& job);
+  v1::Lease MakeLease(const GrantedLease& granted, const JobTerms& terms) const;
   void ParkAgain(std::vector<LeaseCall> calls) ABSL_LOCKS_EXCLUDED(mu_);
 
   Store& store_;
@@ -127,11 +124,11 @@ class LeaseDesk {
   bool is_stopping_ ABSL_GUARDED_BY(mu_) = false;
   // Counts NotifyPending, so that none is missed between looking and parking.
   int64_t generation_ ABSL_GUARDED_BY(mu_) = 0;
+  // Not tried yet.
+  std::vector<LeaseCall> arrived_ ABSL_GUARDED_BY(mu_);
   std::vector<LeaseCall> parked_ ABSL_GUARDED_BY(mu_);
 
-  absl::Mutex terms_mu_;
-  std::map<std::string, JobTerms> terms_ ABSL_GUARDED_BY(terms_mu_);  // By job.
-
+  LeaseTerms terms_;
   int64_t served_generation_ = 0;  // Used by the thread only.
   std::thread thread_;             // Last: it uses all of the above.
 };

@@ -1,6 +1,6 @@
 #include "server/metrics.h"
 
-#include <vector>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 
@@ -31,6 +31,23 @@ prometheus::Family<prometheus::Histogram>& Histograms(
   return prometheus::BuildHistogram().Name(name).Help(help).Register(registry);
 }
 
+SeriesByLabel<prometheus::Counter>::Make Labelled(
+    prometheus::Family<prometheus::Counter>& family, std::string label) {
+  return [&family, label = std::move(label)](
+             const std::string& value) -> prometheus::Counter& {
+    return family.Add({{label, value}});
+  };
+}
+
+SeriesByLabel<prometheus::Histogram>::Make Labelled(
+    prometheus::Family<prometheus::Histogram>& family, std::string label,
+    Buckets buckets) {
+  return [&family, label = std::move(label), buckets = std::move(buckets)](
+             const std::string& value) -> prometheus::Histogram& {
+    return family.Add({{label, value}}, buckets);
+  };
+}
+
 }  // namespace
 
 Metrics::Metrics()
@@ -40,8 +57,9 @@ Metrics::Metrics()
               .Add({})),
       ended_leases_(Counters(*registry_, "lathe_leases_ended_total",
                              "Leases that ended without a result, by why")),
-      outcomes_(Counters(*registry_, "lathe_outcomes_total",
-                         "Outcomes of evaluations, by kind")),
+      outcomes_(Labelled(Counters(*registry_, "lathe_outcomes_total",
+                                  "Outcomes of evaluations, by kind"),
+                         "kind")),
       evaluation_seconds_(
           Histograms(*registry_, "lathe_evaluation_seconds",
                      "Time of measured evaluations on their workers")
@@ -53,17 +71,20 @@ Metrics::Metrics()
           Counters(*registry_, "lathe_search_errors_total",
                    "Steps of searches that failed and were tried again")
               .Add({})),
-      thought_seconds_(Histograms(*registry_, "lathe_agent_seconds",
-                                  "Time of agents' thoughts, by kind")),
+      thought_seconds_(Labelled(Histograms(*registry_, "lathe_agent_seconds",
+                                           "Time of agents' thoughts, by kind"),
+                                "thought", LongBuckets())),
       commit_seconds_(Histograms(*registry_, "lathe_database_commit_seconds",
                                  "Time of group commits, with their writes")
                           .Add({}, CallBuckets())),
       commit_writes_(Histograms(*registry_, "lathe_database_commit_writes",
                                 "Writes in one group commit")
                          .Add({}, WriteBuckets())),
-      call_seconds_(Histograms(*registry_, "lathe_call_seconds",
-                               "Time of calls, by method; LeaseTrials and "
-                               "WatchJob wait for news")),
+      call_seconds_(
+          Labelled(Histograms(*registry_, "lathe_call_seconds",
+                              "Time of calls, by method; LeaseTrials and "
+                              "WatchJob wait for news"),
+                   "method", CallBuckets())),
       failed_calls_(Counters(*registry_, "lathe_calls_failed_total",
                              "Calls that failed, by method and code")) {}
 
@@ -74,7 +95,7 @@ void Metrics::CountEndedLeases(absl::string_view why, int leases) {
 }
 
 void Metrics::CountOutcome(const v1::Outcome& outcome) {
-  outcomes_.Add({{"kind", v1::OutcomeKind_Name(outcome.kind())}}).Increment();
+  outcomes_.Of(v1::OutcomeKind_Name(outcome.kind())).Increment();
   if (outcome.has_measurement()) {
     evaluation_seconds_.Observe(outcome.measurement().evaluation_seconds());
   }
@@ -82,8 +103,7 @@ void Metrics::CountOutcome(const v1::Outcome& outcome) {
 
 void Metrics::ObserveThought(absl::string_view thought,
                              absl::Duration duration) {
-  thought_seconds_.Add({{"thought", std::string(thought)}}, LongBuckets())
-      .Observe(absl::ToDoubleSeconds(duration));
+  thought_seconds_.Of(thought).Observe(absl::ToDoubleSeconds(duration));
 }
 
 void Metrics::ObserveCommit(int writes, absl::Duration duration) {
@@ -93,11 +113,10 @@ void Metrics::ObserveCommit(int writes, absl::Duration duration) {
 
 void Metrics::ObserveCall(absl::string_view method, int code,
                           absl::Duration duration) {
-  const std::string name(method);
-  call_seconds_.Add({{"method", name}}, CallBuckets())
-      .Observe(absl::ToDoubleSeconds(duration));
+  call_seconds_.Of(method).Observe(absl::ToDoubleSeconds(duration));
   if (code == 0) return;
-  failed_calls_.Add({{"method", name}, {"code", absl::StrCat(code)}})
+  failed_calls_
+      .Add({{"method", std::string(method)}, {"code", absl::StrCat(code)}})
       .Increment();
 }
 

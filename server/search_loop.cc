@@ -104,18 +104,20 @@ void SearchLoop::WaitAfterError() {
 }
 
 absl::StatusOr<SearchLoop::Next> SearchLoop::Step() {
-  LATHE_ASSIGN_OR_RETURN(const v1::Job job, parts_.store->GetJob(job_));
-  if (IsFinal(job.state())) return Next::kEnd;
-  const int64_t trials = CountAll(job.counts());
+  LATHE_ASSIGN_OR_RETURN(const JobProgress progress,
+                         parts_.store->GetProgress(job_));
+  if (IsFinal(progress.state)) return Next::kEnd;
+  const int64_t trials = CountAll(progress.counts);
   if (trials == 0) {
     LATHE_RETURN_IF_ERROR(AddBaselineTrial());
     return Next::kGoOn;
   }
-  if (job.state() == v1::PENDING && job.counts().pending() < trials) {
+  if (progress.state == v1::PENDING && progress.counts.pending() < trials) {
     LATHE_RETURN_IF_ERROR(parts_.control->Start(job_));
   }
-  if (!job.has_baseline()) return StepBeforeBaseline();
+  if (!progress.has_baseline) return StepBeforeBaseline();
   if (driver_ == nullptr) {
+    LATHE_ASSIGN_OR_RETURN(const v1::Job job, parts_.store->GetJob(job_));
     LATHE_ASSIGN_OR_RETURN(const bool is_made, MakeDriver(job));
     return is_made ? Next::kGoOn : Next::kEnd;
   }
@@ -126,12 +128,12 @@ absl::StatusOr<SearchLoop::Next> SearchLoop::Step() {
                       std::make_move_iterator(unlearned.end()));
   }
   const bool proposes_first =
-      has_learned_since_proposal_ && IsShortOfTrials(job);
+      has_learned_since_proposal_ && IsShortOfTrials(progress);
   if (!unlearned_.empty() && !proposes_first) {
     LATHE_RETURN_IF_ERROR(LearnSome());
     return Next::kGoOn;
   }
-  return job.state() == v1::PAUSED ? Next::kWait : ProposeOrEnd(job);
+  return progress.state == v1::PAUSED ? Next::kWait : ProposeOrEnd(progress);
 }
 
 absl::Status SearchLoop::AddBaselineTrial() {
@@ -192,12 +194,13 @@ absl::StatusOr<bool> SearchLoop::MakeDriver(const v1::Job& job) {
     if (trial.learn_sequence() > 0) frontier_->Add(trial);
   }
   driver_ = std::move(driver);
-  if (trials.size() == 1) LATHE_RETURN_IF_ERROR(AddFirstPlans(job));
+  job_record_ = job;
+  if (trials.size() == 1) LATHE_RETURN_IF_ERROR(AddFirstPlans());
   return true;
 }
 
-absl::StatusOr<std::vector<v1::Proposal>> SearchLoop::WarmStartProposals(
-    const v1::Job& job) {
+absl::StatusOr<std::vector<v1::Proposal>> SearchLoop::WarmStartProposals() {
+  const v1::Job& job = job_record_;
   std::vector<v1::Proposal> proposals;
   std::set<std::string> seen;
   for (const std::string& source : job.spec().warm_start_jobs()) {
@@ -224,11 +227,11 @@ absl::StatusOr<std::vector<v1::Proposal>> SearchLoop::WarmStartProposals(
   return proposals;
 }
 
-absl::Status SearchLoop::AddFirstPlans(const v1::Job& job) {
+absl::Status SearchLoop::AddFirstPlans() {
   std::vector<v1::Proposal> proposals;
   std::set<std::string> seen;
-  for (const v1::CompressionPlan& plan : job.spec().first_plans()) {
-    if (!ValidatePlan(job.baseline().space(), plan).ok() ||
+  for (const v1::CompressionPlan& plan : job_record_.spec().first_plans()) {
+    if (!ValidatePlan(job_record_.baseline().space(), plan).ok() ||
         !seen.insert(PlanDigest(plan)).second) {
       continue;
     }
@@ -237,29 +240,27 @@ absl::Status SearchLoop::AddFirstPlans(const v1::Job& job) {
     proposal.set_source(kUserSource);
   }
   LATHE_RETURN_IF_ERROR(AddNew(proposals));
-  return AddWarmStart(job);
+  return AddWarmStart();
 }
 
-absl::Status SearchLoop::AddWarmStart(const v1::Job& job) {
-  LATHE_ASSIGN_OR_RETURN(const std::vector<v1::Proposal> proposals,
-                         WarmStartProposals(job));
-  const auto most = static_cast<size_t>(job.spec().trials() / kWarmStartShare);
+absl::Status SearchLoop::AddWarmStart() {
+  LATHE_ASSIGN_OR_RETURN(std::vector<v1::Proposal> proposals,
+                         WarmStartProposals());
+  const auto most =
+      static_cast<size_t>(job_record_.spec().trials() / kWarmStartShare);
   // Spread over the frontiers, which are ordered.
   const size_t count = std::min(most, proposals.size());
+  std::vector<v1::Proposal> chosen;
   for (size_t i = 0; i < count; ++i) {
-    const v1::Proposal& proposal = proposals[i * proposals.size() / count];
-    LATHE_ASSIGN_OR_RETURN(const std::optional<v1::Trial> source,
-                           FindReusable(job, proposal));
-    std::vector<v1::Proposal> fresh = {proposal};
-    LATHE_RETURN_IF_ERROR(source.has_value() ? AddReused(proposal, *source)
-                                             : AddNew(fresh));
+    chosen.push_back(std::move(proposals[i * proposals.size() / count]));
   }
-  return absl::OkStatus();
+  return Add(std::move(chosen));
 }
 
-bool SearchLoop::IsShortOfTrials(const v1::Job& job) const {
-  const v1::TrialCounts& counts = job.counts();
-  return job.state() != v1::PAUSED && CountAll(counts) < job.spec().trials() &&
+bool SearchLoop::IsShortOfTrials(const JobProgress& progress) const {
+  const v1::TrialCounts& counts = progress.counts;
+  return progress.state != v1::PAUSED &&
+         CountAll(counts) < job_record_.spec().trials() &&
          exhausted_after_ != driver_->learned() &&
          counts.pending() < parts_.workers->CountActive(SteadyNow());
 }
@@ -285,25 +286,25 @@ absl::Status SearchLoop::LearnSome() {
   return absl::OkStatus();
 }
 
-absl::StatusOr<SearchLoop::Next> SearchLoop::ProposeOrEnd(const v1::Job& job) {
-  const v1::TrialCounts& counts = job.counts();
+absl::StatusOr<SearchLoop::Next> SearchLoop::ProposeOrEnd(
+    const JobProgress& progress) {
+  const v1::TrialCounts& counts = progress.counts;
   const bool is_exhausted = exhausted_after_ == driver_->learned();
-  const int64_t left = job.spec().trials() - CountAll(counts);
+  const int64_t left = job_record_.spec().trials() - CountAll(counts);
   if (left > 0 && !is_exhausted) {
     const int workers = parts_.workers->CountActive(SteadyNow());
     const int wanted = std::max(kLeastPending, kPendingPerWorker * workers);
     if (counts.pending() >= wanted) return Next::kWait;
-    return ProposeSome(job, std::min(left, wanted - counts.pending()));
+    return ProposeSome(std::min(left, wanted - counts.pending()));
   }
   if (counts.pending() + counts.leased() > 0) return Next::kWait;
   LATHE_RETURN_IF_ERROR(parts_.control->Finish(job_));
   return Next::kGoOn;
 }
 
-absl::StatusOr<SearchLoop::Next> SearchLoop::ProposeSome(const v1::Job& job,
-                                                         int64_t wanted) {
+absl::StatusOr<SearchLoop::Next> SearchLoop::ProposeSome(int64_t wanted) {
   const absl::Time until = SteadyNow() + kThoughtSlice;
-  std::vector<v1::Proposal> fresh;
+  std::vector<v1::Proposal> proposals;
   has_learned_since_proposal_ = false;
   for (int64_t i = 0; i < wanted && (i == 0 || SteadyNow() < until); ++i) {
     BeginThought();
@@ -314,22 +315,31 @@ absl::StatusOr<SearchLoop::Next> SearchLoop::ProposeSome(const v1::Job& job,
       break;
     }
     const absl::Status usable =
-        proposal.ok() ? ValidatePlan(job.baseline().space(), proposal->plan())
-                      : proposal.status();
+        proposal.ok()
+            ? ValidatePlan(job_record_.baseline().space(), proposal->plan())
+            : proposal.status();
     if (!usable.ok()) return FailForProposal(usable);
     proposal->set_thinking_seconds(
         absl::ToDoubleSeconds(std::exchange(thought_, absl::ZeroDuration())));
-    LATHE_ASSIGN_OR_RETURN(const std::optional<v1::Trial> source,
-                           FindReusable(job, *proposal));
-    if (source.has_value()) {
-      LATHE_RETURN_IF_ERROR(AddNew(fresh));
-      LATHE_RETURN_IF_ERROR(AddReused(*proposal, *source));
-    } else {
-      fresh.push_back(*std::move(proposal));
-    }
+    proposals.push_back(*std::move(proposal));
   }
-  LATHE_RETURN_IF_ERROR(AddNew(fresh));
+  LATHE_RETURN_IF_ERROR(Add(std::move(proposals)));
   return Next::kGoOn;
+}
+
+absl::Status SearchLoop::Add(std::vector<v1::Proposal> proposals) {
+  LATHE_ASSIGN_OR_RETURN(const std::vector<std::optional<v1::Trial>> sources,
+                         FindReusable(proposals));
+  std::vector<v1::Proposal> fresh;
+  for (size_t i = 0; i < proposals.size(); ++i) {
+    if (!sources[i].has_value()) {
+      fresh.push_back(std::move(proposals[i]));
+      continue;
+    }
+    LATHE_RETURN_IF_ERROR(AddNew(fresh));
+    LATHE_RETURN_IF_ERROR(AddReused(proposals[i], *sources[i]));
+  }
+  return AddNew(fresh);
 }
 
 absl::StatusOr<SearchLoop::Next> SearchLoop::FailForProposal(
@@ -356,21 +366,24 @@ absl::Status SearchLoop::AddNew(std::vector<v1::Proposal>& proposals) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::optional<v1::Trial>> SearchLoop::FindReusable(
-    const v1::Job& job, const v1::Proposal& proposal) {
-  LATHE_ASSIGN_OR_RETURN(
-      std::optional<v1::Trial> source,
-      parts_.store->FindMeasured(job.spec(), PlanDigest(proposal.plan()),
-                                 baseline_.profile(),
-                                 baseline_.evaluator_version()));
-  if (!source.has_value() || !source->artifact_digest().empty()) {
-    return source;
+absl::StatusOr<std::vector<std::optional<v1::Trial>>> SearchLoop::FindReusable(
+    absl::Span<const v1::Proposal> proposals) {
+  std::vector<std::string> plans;
+  for (const v1::Proposal& proposal : proposals) {
+    plans.push_back(PlanDigest(proposal.plan()));
   }
-  // On the frontier it would need a model that nobody has kept.
-  LATHE_ASSIGN_OR_RETURN(const bool would_enter,
-                         parts_.frontiers->WouldEnter(job_, *source));
-  if (would_enter) return std::nullopt;
-  return source;
+  LATHE_ASSIGN_OR_RETURN(
+      std::vector<std::optional<v1::Trial>> sources,
+      parts_.store->FindMeasured(job_record_.spec(), plans, baseline_.profile(),
+                                 baseline_.evaluator_version()));
+  for (std::optional<v1::Trial>& source : sources) {
+    if (!source.has_value() || !source->artifact_digest().empty()) continue;
+    // On the frontier it would need a model that nobody has kept.
+    LATHE_ASSIGN_OR_RETURN(const bool would_enter,
+                           parts_.frontiers->WouldEnter(job_, *source));
+    if (would_enter) source.reset();
+  }
+  return sources;
 }
 
 }  // namespace lathe

@@ -16,6 +16,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/types/span.h"
 #include "agent/growing_frontier.h"
 #include "server/agent_driver.h"
 #include "server/frontier_tracker.h"
@@ -90,24 +91,25 @@ class SearchLoop {
   absl::StatusOr<bool> MakeDriver(const v1::Job& job);
   // Whether workers are about to run out of trials that the agent could
   // propose.
-  bool IsShortOfTrials(const v1::Job& job) const;
+  bool IsShortOfTrials(const JobProgress& progress) const;
   // Lets the agent learn from `unlearned_` for a moment.
   absl::Status LearnSome();
-  absl::StatusOr<Next> ProposeOrEnd(const v1::Job& job);
+  absl::StatusOr<Next> ProposeOrEnd(const JobProgress& progress);
   // Proposes up to `wanted` trials, for a moment.
-  absl::StatusOr<Next> ProposeSome(const v1::Job& job, int64_t wanted);
+  absl::StatusOr<Next> ProposeSome(int64_t wanted);
   absl::StatusOr<Next> FailForProposal(const absl::Status& why);
-  // Adds proposals in their order, so that a replay makes the same calls.
+  // Adds proposals in their order, so that a replay makes the same calls. Those
+  // whose plans were measured before are not measured again.
+  absl::Status Add(std::vector<v1::Proposal> proposals);
   absl::Status AddReused(const v1::Proposal& proposal, const v1::Trial& source);
   absl::Status AddNew(std::vector<v1::Proposal>& proposals);
   // What the search begins with: the spec's own plans, and some of earlier
   // jobs' frontiers.
-  absl::Status AddFirstPlans(const v1::Job& job);
-  absl::Status AddWarmStart(const v1::Job& job);
-  absl::StatusOr<std::vector<v1::Proposal>> WarmStartProposals(
-      const v1::Job& job);
-  absl::StatusOr<std::optional<v1::Trial>> FindReusable(
-      const v1::Job& job, const v1::Proposal& proposal);
+  absl::Status AddFirstPlans();
+  absl::Status AddWarmStart();
+  absl::StatusOr<std::vector<v1::Proposal>> WarmStartProposals();
+  absl::StatusOr<std::vector<std::optional<v1::Trial>>> FindReusable(
+      absl::Span<const v1::Proposal> proposals);
 
   const std::string job_;
   const SearchLoopParts parts_;
@@ -120,6 +122,7 @@ class SearchLoop {
 
   // Used by the thread only. All but `driver_` are set with it.
   std::unique_ptr<AgentDriver> driver_;
+  v1::Job job_record_;  // Its spec and baseline, which stand.
   v1::Measurement baseline_;
   std::optional<GrowingFrontier> frontier_;  // Of the job's objectives.
   // Read from the store and not yet learned, in order.

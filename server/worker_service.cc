@@ -75,20 +75,30 @@ absl::Status CheckRenew(const v1::RenewLeasesRequest& request) {
   return checks.ToStatus();
 }
 
-// A LeaseTrials call that may wait long; says when its caller leaves. Deletes
-// itself when the call is over.
-class LeaseReactor : public grpc::ServerUnaryReactor {
+// A call that a desk answers. Deletes itself when the call is over.
+class DeskReactor : public grpc::ServerUnaryReactor {
  public:
-  // Both must outlive the call.
-  LeaseReactor(LeaseDesk* desk, WorkPool* pool)
-      : desk_(*desk), open_call_(&pool->open_calls()) {}
+  // `gate` must outlive the call.
+  explicit DeskReactor(CallGate* gate)
+      : open_call_(&gate->pool().open_calls()) {}
 
-  void OnCancel() override { desk_.NotifyGone(); }
   void OnDone() override { delete this; }
 
  private:
-  LeaseDesk& desk_;
   const OpenCall open_call_;
+};
+
+// A LeaseTrials call that may wait long; says when its caller leaves.
+class LeaseReactor : public DeskReactor {
+ public:
+  // Both must outlive the call.
+  LeaseReactor(LeaseDesk* desk, CallGate* gate)
+      : DeskReactor(gate), desk_(*desk) {}
+
+  void OnCancel() override { desk_.NotifyGone(); }
+
+ private:
+  LeaseDesk& desk_;
 };
 
 absl::string_view ReasonName(v1::ReleaseLeasesRequest::Reason reason) {
@@ -162,24 +172,21 @@ ServerUnaryReactor* WorkerService::LeaseTrials(
     CallbackServerContext* context, const v1::LeaseTrialsRequest* request,
     v1::LeaseTrialsResponse* response) {
   // Until Finish the reactor, the context and the messages live.
-  WorkPool& pool = parts_.gate->pool();
-  auto* reactor = new LeaseReactor(parts_.lease_desk, &pool);
-  pool.Run([this, context, reactor, request, response] {
-    const absl::Status check = CheckLeaseCall(*context, *request);
-    if (!check.ok()) {
-      reactor->Finish(ToGrpc(check));
-      return;
-    }
-    LeaseCall call;
-    call.request = *request;
-    call.deadline = SteadyNow() + absl::Seconds(request->wait_seconds());
-    call.is_gone = [context] { return context->IsCancelled(); };
-    call.answer = [reactor,
-                   response](absl::StatusOr<v1::LeaseTrialsResponse> answer) {
-      reactor->Finish(ToGrpc(Answer(std::move(answer), response)));
-    };
-    parts_.lease_desk->Lease(std::move(call));
-  });
+  auto* reactor = new LeaseReactor(parts_.lease_desk, parts_.gate);
+  const absl::Status check = CheckLeaseCall(*context, *request);
+  if (!check.ok()) {
+    reactor->Finish(ToGrpc(check));
+    return reactor;
+  }
+  LeaseCall call;
+  call.request = *request;
+  call.deadline = SteadyNow() + absl::Seconds(request->wait_seconds());
+  call.is_gone = [context] { return context->IsCancelled(); };
+  call.answer = [reactor,
+                 response](absl::StatusOr<v1::LeaseTrialsResponse> answer) {
+    reactor->Finish(ToGrpc(Answer(std::move(answer), response)));
+  };
+  parts_.lease_desk->Lease(std::move(call));
   return reactor;
 }
 
@@ -229,14 +236,24 @@ v1::RenewLeasesResponse WorkerService::Renew(
 ServerUnaryReactor* WorkerService::CompleteTrial(
     CallbackServerContext* context, const v1::CompleteTrialRequest* request,
     v1::CompleteTrialResponse* response) {
-  return RunUnary(
-      context, *parts_.gate, "Workers.CompleteTrial", request,
-      [this, request, response](const Caller& caller) {
-        LATHE_RETURN_IF_ERROR(
-            parts_.workers->CheckOwner(request->session(), caller.name));
-        parts_.workers->Hear(request->session(), SteadyNow()).IgnoreError();
-        return Answer(parts_.completion_desk->Complete(*request), response);
+  auto* reactor = new DeskReactor(parts_.gate);
+  const absl::Status check = parts_.gate->Serve(
+      *context, "Workers.CompleteTrial", *request, [&](const Caller& caller) {
+        return parts_.workers->CheckOwner(request->session(), caller.name);
       });
+  if (!check.ok()) {
+    reactor->Finish(ToGrpc(check));
+    return reactor;
+  }
+  parts_.workers->Hear(request->session(), SteadyNow()).IgnoreError();
+  CompletionCall call;
+  call.request = request;
+  call.answer = [reactor,
+                 response](absl::StatusOr<v1::CompleteTrialResponse> answer) {
+    reactor->Finish(ToGrpc(Answer(std::move(answer), response)));
+  };
+  parts_.completion_desk->Complete(std::move(call));
+  return reactor;
 }
 
 ServerUnaryReactor* WorkerService::ReleaseLeases(

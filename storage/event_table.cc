@@ -11,50 +11,24 @@
 namespace lathe::storage {
 namespace {
 
-// The column of `counts` for a state; empty for none.
-absl::string_view CountColumn(v1::TrialState state) {
+// Adds to the count of trials in a state; there is none for no state.
+void Count(v1::TrialState state, int64_t added, v1::TrialCounts& counts) {
   switch (state) {
     case v1::TRIAL_PENDING:
-      return "pending";
+      return counts.set_pending(counts.pending() + added);
     case v1::TRIAL_LEASED:
-      return "leased";
+      return counts.set_leased(counts.leased() + added);
     case v1::TRIAL_MEASURED:
-      return "measured";
+      return counts.set_measured(counts.measured() + added);
     case v1::TRIAL_INFEASIBLE:
-      return "infeasible";
+      return counts.set_infeasible(counts.infeasible() + added);
     case v1::TRIAL_FAILED:
-      return "failed";
+      return counts.set_failed(counts.failed() + added);
     case v1::TRIAL_QUARANTINED:
-      return "quarantined";
+      return counts.set_quarantined(counts.quarantined() + added);
     default:
-      return "";
+      return;
   }
-}
-
-struct Numbered {
-  int64_t sequence = 0;
-  v1::TrialCounts counts;
-};
-
-// Takes the job's next sequence and applies `set_clause` to its counts.
-absl::StatusOr<Numbered> NextSequence(Database& db, int64_t job,
-                                      absl::string_view set_clause) {
-  Statement row = db.Query(
-      absl::StrCat("UPDATE counts SET last_sequence = last_sequence + 1",
-                   set_clause, " WHERE job = ? RETURNING last_sequence, ",
-                   kCountColumns),
-      job);
-  if (!row.Next()) {
-    LATHE_RETURN_IF_ERROR(row.status());
-    return NoSuch("job", JobName(job));
-  }
-  Numbered numbered;
-  numbered.sequence = row.Int(0);
-  numbered.counts = CountsOf(row, /*first_column=*/1);
-  while (row.Next()) {
-  }
-  LATHE_RETURN_IF_ERROR(row.status());
-  return numbered;
 }
 
 // What a watcher sees of a trial at an event: a state that is not final has
@@ -105,34 +79,71 @@ v1::Event EventOf(Statement& row, const v1::Job& job) {
 
 }  // namespace
 
-absl::StatusOr<int64_t> RecordTrialChange(Database& db,
-                                          const TrialChange& change,
+absl::StatusOr<ChangeLog::Entry*> ChangeLog::Find(int64_t job) {
+  const auto known = entries_.find(job);
+  if (known != entries_.end()) return &known->second;
+  Statement row =
+      db_.Query(absl::StrCat("SELECT last_sequence, ", kCountColumns,
+                             " FROM counts WHERE job = ?"),
+                job);
+  if (!row.Next()) {
+    LATHE_RETURN_IF_ERROR(row.status());
+    return NoSuch("job", JobName(job));
+  }
+  Entry& entry = entries_[job];
+  entry.last_sequence = row.Int(0);
+  entry.counts = CountsOf(row, /*first_column=*/1);
+  return &entry;
+}
+
+absl::StatusOr<int64_t> ChangeLog::Record(const TrialChange& change,
                                           absl::Time now) {
-  std::string set_clause;
-  const absl::string_view from = CountColumn(change.from);
-  const absl::string_view to = CountColumn(change.to);
-  if (!from.empty())
-    absl::StrAppend(&set_clause, ", ", from, " = ", from, " - 1");
-  if (!to.empty()) absl::StrAppend(&set_clause, ", ", to, " = ", to, " + 1");
-  LATHE_ASSIGN_OR_RETURN(Numbered numbered,
-                         NextSequence(db, change.trial.job, set_clause));
-  LATHE_RETURN_IF_ERROR(db.Run(
+  LATHE_ASSIGN_OR_RETURN(Entry * entry, Find(change.trial.job));
+  Count(change.from, -1, entry->counts);
+  Count(change.to, 1, entry->counts);
+  const int64_t sequence = ++entry->last_sequence;
+  LATHE_RETURN_IF_ERROR(db_.Run(
       "INSERT INTO events (job, sequence, time_us, number, state, reason, "
       "counts) VALUES (?, ?, ?, ?, ?, ?, ?)",
-      change.trial.job, numbered.sequence, absl::ToUnixMicros(now),
-      change.trial.number, int{change.to}, change.reason,
-      Blob(numbered.counts)));
-  return numbered.sequence;
+      change.trial.job, sequence, absl::ToUnixMicros(now), change.trial.number,
+      int{change.to}, change.reason, Blob(entry->counts)));
+  return sequence;
+}
+
+absl::Status ChangeLog::Finish() {
+  for (const auto& [job, entry] : entries_) {
+    const v1::TrialCounts& counts = entry.counts;
+    LATHE_RETURN_IF_ERROR(
+        db_.Run("UPDATE counts SET last_sequence = ?, pending = ?, leased = ?, "
+                "measured = ?, infeasible = ?, failed = ?, quarantined = ? "
+                "WHERE job = ?",
+                entry.last_sequence, counts.pending(), counts.leased(),
+                counts.measured(), counts.infeasible(), counts.failed(),
+                counts.quarantined(), job));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status RecordJobChange(Database& db, int64_t job, v1::JobState state,
                              absl::string_view reason, absl::Time now) {
-  LATHE_ASSIGN_OR_RETURN(Numbered numbered, NextSequence(db, job, ""));
+  Statement row = db.Query(
+      absl::StrCat("UPDATE counts SET last_sequence = last_sequence + 1 "
+                   "WHERE job = ? RETURNING last_sequence, ",
+                   kCountColumns),
+      job);
+  if (!row.Next()) {
+    LATHE_RETURN_IF_ERROR(row.status());
+    return NoSuch("job", JobName(job));
+  }
+  const int64_t sequence = row.Int(0);
+  const Blob counts(CountsOf(row, /*first_column=*/1));
+  while (row.Next()) {
+  }
+  LATHE_RETURN_IF_ERROR(row.status());
   return db.Run(
       "INSERT INTO events (job, sequence, time_us, state, reason, counts) "
       "VALUES (?, ?, ?, ?, ?, ?)",
-      job, numbered.sequence, absl::ToUnixMicros(now), int{state}, reason,
-      Blob(numbered.counts));
+      job, sequence, absl::ToUnixMicros(now), int{state}, reason, counts);
 }
 
 absl::StatusOr<std::vector<v1::Event>> ReadEvents(Database& db, int64_t job,
@@ -144,7 +155,7 @@ absl::StatusOr<std::vector<v1::Event>> ReadEvents(Database& db, int64_t job,
   Statement rows = db.Query(
       absl::StrCat("SELECT e.sequence, e.time_us, e.number, e.state, e.reason,"
                    " e.counts, ",
-                   kTrialColumns,
+                   kTrialColumns, kTrialResults,
                    " FROM events e LEFT JOIN trials t ON t.job = e.job AND "
                    "t.number = e.number ",
                    kTrialJoins,

@@ -3,6 +3,7 @@
 #define LATHE_STORAGE_EVENT_TABLE_H_
 
 #include <cstdint>
+#include <map>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -24,11 +25,33 @@ struct TrialChange {
   absl::string_view reason;
 };
 
-// Moves the job's counts and adds an event; returns its sequence. The row of
-// the trial itself is the caller's to change.
-absl::StatusOr<int64_t> RecordTrialChange(Database& db,
-                                          const TrialChange& change,
-                                          absl::Time now);
+// Records changes of trials, of any jobs, within one write: reads the counts of
+// each job once, and stores them in Finish. Between the two nobody else may
+// change them. Not thread-safe.
+class ChangeLog {
+ public:
+  // `db` must outlive this.
+  explicit ChangeLog(Database* db) : db_(*db) {}
+  ChangeLog(const ChangeLog&) = delete;
+  ChangeLog& operator=(const ChangeLog&) = delete;
+
+  // Moves the job's counts and adds an event; returns its sequence. The row of
+  // the trial itself is the caller's to change. Errors: NotFound - the job.
+  absl::StatusOr<int64_t> Record(const TrialChange& change, absl::Time now);
+
+  // To be called once, after the last change.
+  absl::Status Finish();
+
+ private:
+  struct Entry {
+    int64_t last_sequence = 0;
+    v1::TrialCounts counts;
+  };
+  absl::StatusOr<Entry*> Find(int64_t job);
+
+  Database& db_;
+  std::map<int64_t, Entry> entries_;  // By job.
+};
 
 // Adds an event of the job itself.
 absl::Status RecordJobChange(Database& db, int64_t job, v1::JobState state,

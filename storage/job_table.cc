@@ -161,6 +161,22 @@ absl::StatusOr<v1::JobState> ReadJobState(Database& db, int64_t job) {
   return static_cast<v1::JobState>(*state);
 }
 
+absl::StatusOr<JobProgress> ReadJobProgress(Database& db, int64_t job) {
+  Statement row = db.Query(
+      absl::StrCat("SELECT state, baseline IS NOT NULL, ", kCountColumns,
+                   " FROM jobs JOIN counts ON job = id WHERE id = ?"),
+      job);
+  if (!row.Next()) {
+    LATHE_RETURN_IF_ERROR(row.status());
+    return NoSuch("job", JobName(job));
+  }
+  JobProgress progress;
+  progress.state = static_cast<v1::JobState>(row.Int(0));
+  progress.has_baseline = row.Int(1) != 0;
+  progress.counts = CountsOf(row, /*first_column=*/2);
+  return progress;
+}
+
 absl::StatusOr<Page<v1::Job>> ReadJobs(Database& db, int page_size,
                                        absl::string_view page_token) {
   const int rows_wanted = std::clamp(page_size, 1, kMostPageRows);

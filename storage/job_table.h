@@ -29,6 +29,7 @@ absl::StatusOr<v1::Job> InsertJob(Database& db, const v1::JobSpec& spec,
 absl::StatusOr<v1::Job> ReadJob(Database& db, int64_t job);
 absl::StatusOr<v1::JobSpec> ReadJobSpec(Database& db, int64_t job);
 absl::StatusOr<v1::JobState> ReadJobState(Database& db, int64_t job);
+absl::StatusOr<JobProgress> ReadJobProgress(Database& db, int64_t job);
 
 absl::StatusOr<Page<v1::Job>> ReadJobs(Database& db, int page_size,
                                        absl::string_view page_token);

@@ -62,7 +62,7 @@ absl::StatusOr<std::vector<v1::Trial>> ReadUnlearned(Database& db,
                                                      int64_t job) {
   LATHE_RETURN_IF_ERROR(ReadJobState(db, job).status());
   Statement rows = db.Query(
-      absl::StrCat("SELECT ", kTrialColumns,
+      absl::StrCat("SELECT ", kTrialColumns, kTrialResults,
                    " FROM trials t INDEXED BY trials_unlearned ", kTrialJoins,
                    " WHERE t.job = ? AND t.learn_sequence IS NULL "
                    "AND t.state IN (3, 4) ORDER BY t.end_sequence"),

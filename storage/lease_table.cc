@@ -1,5 +1,6 @@
 #include "storage/lease_table.h"
 
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -16,7 +17,8 @@ namespace lathe::storage {
 namespace {
 
 struct Attempt {
-  TrialId trial;
+  int64_t trial_row = 0;
+  v1::Trial trial;
   bool is_active = false;
   v1::OutcomeKind outcome = v1::OUTCOME_UNSPECIFIED;
   std::string session;
@@ -27,19 +29,23 @@ struct Attempt {
 absl::StatusOr<std::optional<Attempt>> FindAttempt(Database& db,
                                                    int64_t fence) {
   Statement row = db.Query(
-      "SELECT t.job, t.number, a.is_active, a.outcome, a.session, a.why "
-      "FROM attempts a JOIN trials t ON t.id = a.trial WHERE a.fence = ?",
+      absl::StrCat("SELECT a.is_active, a.outcome, a.session, a.why, t.id, ",
+                   kTrialColumns, kTrialResults,
+                   " FROM attempts a JOIN trials t ON t.id = a.trial ",
+                   kTrialJoins, " WHERE a.fence = ?"),
       fence);
   if (!row.Next()) {
     LATHE_RETURN_IF_ERROR(row.status());
     return std::nullopt;
   }
   Attempt attempt;
-  attempt.trial = {row.Int(0), row.Int(1)};
-  attempt.is_active = row.Int(2) != 0;
-  attempt.outcome = static_cast<v1::OutcomeKind>(row.Int(3));
-  attempt.session = row.Text(4);
-  attempt.why = row.Text(5);
+  attempt.is_active = row.Int(0) != 0;
+  attempt.outcome = static_cast<v1::OutcomeKind>(row.Int(1));
+  attempt.session = row.Text(2);
+  attempt.why = row.Text(3);
+  attempt.trial_row = row.Int(4);
+  attempt.trial = TrialOf(row, /*first_column=*/5);
+  LATHE_RETURN_IF_ERROR(row.status());
   return attempt;
 }
 
@@ -56,49 +62,54 @@ absl::StatusOr<std::vector<int64_t>> LeasableJobs(
   return jobs;
 }
 
+// A trial with the id of its row.
+struct PendingTrial {
+  int64_t row = 0;
+  v1::Trial trial;
+};
+
 // At most `most` of the job's, without those held back.
-absl::StatusOr<std::vector<int64_t>> PendingNumbers(Database& db, int64_t job,
-                                                    int64_t most,
-                                                    const LeaseWish& wish) {
-  const bool has_held = !wish.held_back.empty();
-  const auto held =
-      has_held ? static_cast<int64_t>(wish.held_back.size()) : int64_t{0};
+absl::StatusOr<std::vector<PendingTrial>> PendingTrials(Database& db,
+                                                        int64_t job,
+                                                        int64_t most,
+                                                        const LeaseWish& wish) {
+  const auto held = static_cast<int64_t>(wish.held_back.size());
   Statement rows = db.Query(
-      "SELECT number FROM trials INDEXED BY trials_pending "
-      "WHERE job = ? AND state = 1 ORDER BY number LIMIT ?",
+      absl::StrCat("SELECT t.id, ", kTrialColumns, kNoTrialResults,
+                   " FROM trials t INDEXED BY trials_pending WHERE t.job = ? "
+                   "AND t.state = 1 ORDER BY t.number LIMIT ?"),
       job, most + held);
-  std::vector<int64_t> numbers;
-  while (rows.Next() && static_cast<int64_t>(numbers.size()) < most) {
-    const int64_t number = rows.Int(0);
-    if (has_held && wish.held_back.count(TrialName({job, number})) > 0) {
-      continue;
-    }
-    numbers.push_back(number);
+  std::vector<PendingTrial> pending;
+  while (static_cast<int64_t>(pending.size()) < most && rows.Next()) {
+    v1::Trial trial = TrialOf(rows, /*first_column=*/1);
+    if (held > 0 && wish.held_back.count(trial.name()) > 0) continue;
+    pending.push_back({rows.Int(0), std::move(trial)});
   }
   LATHE_RETURN_IF_ERROR(rows.status());
-  return numbers;
+  return pending;
 }
 
-absl::StatusOr<GrantedLease> StartAttempt(Database& db, const TrialId& trial,
+absl::StatusOr<GrantedLease> StartAttempt(Database& db, PendingTrial pending,
                                           absl::string_view session,
-                                          absl::Time now) {
+                                          absl::Time now, ChangeLog& log) {
   GrantedLease lease;
-  LATHE_ASSIGN_OR_RETURN(int64_t row, ReadTrialRow(db, trial));
+  lease.trial = std::move(pending.trial);
   LATHE_RETURN_IF_ERROR(
       db.Run("INSERT INTO attempts (trial, session, start_time_us) "
              "VALUES (?, ?, ?)",
-             row, session, absl::ToUnixMicros(now)));
+             pending.row, session, absl::ToUnixMicros(now)));
   lease.fence = db.last_insert_id();
   LATHE_RETURN_IF_ERROR(
       db.Run("UPDATE trials SET state = ?, attempts = attempts + 1 "
              "WHERE id = ?",
-             int{v1::TRIAL_LEASED}, row));
+             int{v1::TRIAL_LEASED}, pending.row));
   TrialChange change;
-  change.trial = trial;
+  change.trial = IdOf(lease.trial);
   change.from = v1::TRIAL_PENDING;
   change.to = v1::TRIAL_LEASED;
-  LATHE_RETURN_IF_ERROR(RecordTrialChange(db, change, now).status());
-  LATHE_ASSIGN_OR_RETURN(lease.trial, ReadTrial(db, trial));
+  LATHE_RETURN_IF_ERROR(log.Record(change, now).status());
+  lease.trial.set_state(v1::TRIAL_LEASED);
+  lease.trial.set_attempts(lease.trial.attempts() + 1);
   return lease;
 }
 
@@ -132,45 +143,81 @@ absl::Status Fenced(int64_t fence, absl::string_view why) {
                    "; the trial may run elsewhere, stop this work"));
 }
 
+// What the completions of one write share.
+struct CompletionBatch {
+  explicit CompletionBatch(Database* db) : log(db) {}
+
+  ChangeLog log;
+  std::map<int64_t, v1::JobSpec> specs;  // By job.
+};
+
+absl::StatusOr<const v1::JobSpec*> SpecOf(Database& db, int64_t job,
+                                          CompletionBatch& batch) {
+  const auto known = batch.specs.find(job);
+  if (known != batch.specs.end()) return &known->second;
+  LATHE_ASSIGN_OR_RETURN(v1::JobSpec spec, ReadJobSpec(db, job));
+  return &(batch.specs[job] = std::move(spec));
+}
+
 // Everything that follows from the end of an active attempt.
 absl::Status ApplyCompletion(Database& db, const Completion& completion,
-                             const TrialId& trial, absl::Time now) {
+                             absl::Time now, CompletionBatch& batch,
+                             Attempt& attempt) {
   const v1::Outcome& outcome = completion.outcome;
   LATHE_RETURN_IF_ERROR(
       EndAttempt(db, completion.fence, outcome.kind(), outcome.reason(), now));
   TrialEnd end;
+  end.row = attempt.trial_row;
   end.to = completion.state;
   end.reason = outcome.reason();
-  LATHE_RETURN_IF_ERROR(EndTrial(db, trial, end, now));
+  v1::Trial& trial = attempt.trial;
+  LATHE_RETURN_IF_ERROR(EndTrial(db, end, now, batch.log, trial));
   if (completion.state != v1::TRIAL_MEASURED) return absl::OkStatus();
-  LATHE_RETURN_IF_ERROR(InsertMeasurement(db, trial, outcome.measurement()));
-  if (trial.number != 0 || !outcome.has_baseline()) return absl::OkStatus();
-  return UpdateBaseline(db, trial.job, outcome.baseline(),
+  const int64_t job = IdOf(trial).job;
+  LATHE_ASSIGN_OR_RETURN(const v1::JobSpec* const spec, SpecOf(db, job, batch));
+  LATHE_RETURN_IF_ERROR(
+      InsertMeasurement(db, end.row, *spec, outcome.measurement(), trial));
+  if (trial.number() != 0 || !outcome.has_baseline()) return absl::OkStatus();
+  return UpdateBaseline(db, job, outcome.baseline(),
                         outcome.measurement().profile());
 }
 
-}  // namespace
+// The answer to a completion that cannot be stored (anew), or nothing.
+std::optional<absl::Status> Refusal(const Completion& completion,
+                                    const std::optional<Attempt>& attempt) {
+  if (!attempt.has_value()) return Fenced(completion.fence, "never granted");
+  if (!completion.session.empty() && completion.session != attempt->session) {
+    return Fenced(completion.fence, "granted to another session");
+  }
+  if (!attempt->is_active && attempt->outcome == v1::OUTCOME_UNSPECIFIED) {
+    return Fenced(completion.fence, attempt->why);
+  }
+  return std::nullopt;
+}
 
 absl::StatusOr<std::vector<GrantedLease>> StartAttempts(Database& db,
                                                         const LeaseWish& wish,
-                                                        absl::Time now) {
+                                                        absl::Time now,
+                                                        ChangeLog& log) {
   LATHE_ASSIGN_OR_RETURN(std::vector<int64_t> jobs,
                          LeasableJobs(db, wish.profile));
   std::vector<GrantedLease> leases;
   for (const int64_t job : jobs) {
     const int64_t left = wish.count - static_cast<int64_t>(leases.size());
     if (left <= 0) break;
-    LATHE_ASSIGN_OR_RETURN(std::vector<int64_t> numbers,
-                           PendingNumbers(db, job, left, wish));
-    for (const int64_t number : numbers) {
+    LATHE_ASSIGN_OR_RETURN(std::vector<PendingTrial> pending,
+                           PendingTrials(db, job, left, wish));
+    for (PendingTrial& trial : pending) {
       LATHE_ASSIGN_OR_RETURN(
           GrantedLease lease,
-          StartAttempt(db, {job, number}, wish.session, now));
+          StartAttempt(db, std::move(trial), wish.session, now, log));
       leases.push_back(std::move(lease));
     }
   }
   return leases;
 }
+
+}  // namespace
 
 absl::StatusOr<AttemptRecord> ReadAttempt(Database& db, int64_t fence) {
   LATHE_ASSIGN_OR_RETURN(std::optional<Attempt> attempt,
@@ -180,7 +227,7 @@ absl::StatusOr<AttemptRecord> ReadAttempt(Database& db, int64_t fence) {
   }
   AttemptRecord record;
   record.fence = fence;
-  record.trial_name = TrialName(attempt->trial);
+  record.trial_name = attempt->trial.name();
   record.session = std::move(attempt->session);
   record.is_active = attempt->is_active;
   record.kind = attempt->outcome;
@@ -191,15 +238,17 @@ absl::StatusOr<std::vector<std::vector<GrantedLease>>> StartAttemptsForAll(
     Database& db, absl::Span<const LeaseWish> wishes, absl::Time now) {
   std::vector<std::vector<GrantedLease>> all;
   std::set<std::string> dry_profiles;
+  ChangeLog log(&db);
   for (const LeaseWish& wish : wishes) {
     std::vector<GrantedLease>& leases = all.emplace_back();
     const std::string profile = ProfileKey(wish.profile);
     if (dry_profiles.count(profile) > 0) continue;
-    LATHE_ASSIGN_OR_RETURN(leases, StartAttempts(db, wish, now));
+    LATHE_ASSIGN_OR_RETURN(leases, StartAttempts(db, wish, now, log));
     const bool is_dry =
         wish.held_back.empty() && static_cast<int>(leases.size()) < wish.count;
     if (is_dry) dry_profiles.insert(profile);
   }
+  LATHE_RETURN_IF_ERROR(log.Finish());
   return all;
 }
 
@@ -220,6 +269,7 @@ absl::StatusOr<std::vector<ActiveAttempt>> ReadActiveAttempts(Database& db) {
 
 absl::Status AbandonAttempts(Database& db, absl::Span<const int64_t> fences,
                              absl::string_view why, absl::Time now) {
+  ChangeLog log(&db);
   for (const int64_t fence : fences) {
     LATHE_ASSIGN_OR_RETURN(std::optional<Attempt> attempt,
                            FindAttempt(db, fence));
@@ -227,32 +277,41 @@ absl::Status AbandonAttempts(Database& db, absl::Span<const int64_t> fences,
     LATHE_RETURN_IF_ERROR(
         EndAttempt(db, fence, v1::OUTCOME_UNSPECIFIED, why, now));
     TrialEnd end;
+    end.row = attempt->trial_row;
     end.to = v1::TRIAL_PENDING;
     end.reason = why;
-    LATHE_RETURN_IF_ERROR(EndTrial(db, attempt->trial, end, now));
+    LATHE_RETURN_IF_ERROR(EndTrial(db, end, now, log, attempt->trial));
   }
-  return absl::OkStatus();
+  return log.Finish();
 }
 
-absl::StatusOr<CompletionResult> FinishAttempt(Database& db,
-                                               const Completion& completion,
-                                               absl::Time now) {
-  LATHE_RETURN_IF_ERROR(CheckCompletion(completion));
-  LATHE_ASSIGN_OR_RETURN(std::optional<Attempt> attempt,
-                         FindAttempt(db, completion.fence));
-  if (!attempt.has_value()) return Fenced(completion.fence, "never granted");
-  if (!completion.session.empty() && completion.session != attempt->session) {
-    return Fenced(completion.fence, "granted to another session");
+absl::StatusOr<std::vector<absl::StatusOr<CompletionResult>>> FinishAttempts(
+    Database& db, absl::Span<const Completion> completions, absl::Time now) {
+  std::vector<absl::StatusOr<CompletionResult>> results;
+  CompletionBatch batch(&db);
+  for (const Completion& completion : completions) {
+    if (absl::Status bad = CheckCompletion(completion); !bad.ok()) {
+      results.emplace_back(std::move(bad));
+      continue;
+    }
+    LATHE_ASSIGN_OR_RETURN(std::optional<Attempt> attempt,
+                           FindAttempt(db, completion.fence));
+    std::optional<absl::Status> refusal = Refusal(completion, attempt);
+    if (refusal.has_value()) {
+      results.emplace_back(*std::move(refusal));
+      continue;
+    }
+    CompletionResult result;
+    result.is_new = attempt->is_active;
+    if (attempt->is_active) {
+      LATHE_RETURN_IF_ERROR(
+          ApplyCompletion(db, completion, now, batch, *attempt));
+    }
+    result.trial = std::move(attempt->trial);
+    results.emplace_back(std::move(result));
   }
-  CompletionResult result;
-  result.is_new = attempt->is_active;
-  if (attempt->is_active) {
-    LATHE_RETURN_IF_ERROR(ApplyCompletion(db, completion, attempt->trial, now));
-  } else if (attempt->outcome == v1::OUTCOME_UNSPECIFIED) {
-    return Fenced(completion.fence, attempt->why);
-  }
-  LATHE_ASSIGN_OR_RETURN(result.trial, ReadTrial(db, attempt->trial));
-  return result;
+  LATHE_RETURN_IF_ERROR(batch.log.Finish());
+  return results;
 }
 
 absl::StatusOr<std::vector<EndedAttempt>> ReadEndedAttempts(
@@ -280,7 +339,7 @@ absl::Status AttachArtifactTo(Database& db, int64_t fence,
     return absl::NotFoundError(
         absl::StrCat("fence ", fence, " completed no measured trial"));
   }
-  return SetArtifact(db, attempt->trial, digest);
+  return SetArtifact(db, IdOf(attempt->trial), digest);
 }
 
 }  // namespace lathe::storage

@@ -20,18 +20,14 @@
 
 namespace lathe::storage {
 
-absl::StatusOr<std::vector<GrantedLease>> StartAttempts(Database& db,
-                                                        const LeaseWish& wish,
-                                                        absl::Time now);
 absl::StatusOr<std::vector<std::vector<GrantedLease>>> StartAttemptsForAll(
     Database& db, absl::Span<const LeaseWish> wishes, absl::Time now);
 absl::StatusOr<AttemptRecord> ReadAttempt(Database& db, int64_t fence);
 absl::StatusOr<std::vector<ActiveAttempt>> ReadActiveAttempts(Database& db);
 absl::Status AbandonAttempts(Database& db, absl::Span<const int64_t> fences,
                              absl::string_view why, absl::Time now);
-absl::StatusOr<CompletionResult> FinishAttempt(Database& db,
-                                               const Completion& completion,
-                                               absl::Time now);
+absl::StatusOr<std::vector<absl::StatusOr<CompletionResult>>> FinishAttempts(
+    Database& db, absl::Span<const Completion> completions, absl::Time now);
 absl::StatusOr<std::vector<EndedAttempt>> ReadEndedAttempts(
     Database& db, const TrialId& trial);
 absl::Status AttachArtifactTo(Database& db, int64_t fence,

@@ -62,22 +62,21 @@ bool IsFailedSync(int sqlite_code) {
 
 // ---------------------------------------------------------------- Statement
 
-Statement::Statement(Database* db, std::string sql)
-    : db_(db), sql_(std::move(sql)) {
-  auto idle = db_->idle_statements_.find(sql_);
-  if (idle != db_->idle_statements_.end() && !idle->second.empty()) {
-    statement_ = idle->second.back();
-    idle->second.pop_back();
+Statement::Statement(Database* db, absl::string_view sql)
+    : db_(db), idle_(&db->idle_statements_[sql]) {
+  if (!idle_->empty()) {
+    statement_ = idle_->back();
+    idle_->pop_back();
     return;
   }
-  Check(sqlite3_prepare_v3(db_->db_, sql_.data(), sql_.size(),
+  Check(sqlite3_prepare_v3(db_->db_, sql.data(), static_cast<int>(sql.size()),
                            SQLITE_PREPARE_PERSISTENT, &statement_,
                            /*pzTail=*/nullptr));
 }
 
 Statement::Statement(Statement&& other) noexcept
     : db_(other.db_),
-      sql_(std::move(other.sql_)),
+      idle_(other.idle_),
       statement_(std::exchange(other.statement_, nullptr)),
       status_(std::move(other.status_)) {}
 
@@ -85,7 +84,7 @@ Statement::~Statement() {
   if (statement_ == nullptr) return;
   sqlite3_reset(statement_);
   sqlite3_clear_bindings(statement_);
-  db_->idle_statements_[sql_].push_back(statement_);
+  idle_->push_back(statement_);
 }
 
 void Statement::Check(int code) {
@@ -159,6 +158,10 @@ Database::~Database() {
 
 absl::StatusOr<std::unique_ptr<Database>> Database::Open(
     const std::string& path, Mode mode) {
+  // Nobody asks SQLite how much memory it uses; counting takes a lock that all
+  // connections share.
+  static const int uncounted = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+  (void)uncounted;
   int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
   flags |=
       mode == Mode::kReadOnly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;

@@ -4,12 +4,12 @@
 #define LATHE_STORAGE_SQLITE_H_
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "absl/container/node_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -58,7 +58,7 @@ class Statement {
 
  private:
   friend class Database;
-  Statement(Database* db, std::string sql);
+  Statement(Database* db, absl::string_view sql);
 
   void BindAt(int index, int64_t value);
   void BindAt(int index, int value) { BindAt(index, int64_t{value}); }
@@ -74,7 +74,8 @@ class Statement {
   void Check(int code);
 
   Database* db_;
-  std::string sql_;
+  // Where it goes back to: the prepared statements of the same text.
+  std::vector<sqlite3_stmt*>* idle_;
   sqlite3_stmt* statement_ = nullptr;
   absl::Status status_;
 };
@@ -96,7 +97,7 @@ class Database {
   // Prepares (once for each text) and binds `arguments` to the ?s in order.
   template <typename... Arguments>
   Statement Query(absl::string_view sql, const Arguments&... arguments) {
-    Statement statement(this, std::string(sql));
+    Statement statement(this, sql);
     int index = 0;
     (void)index;
     (statement.BindAt(++index, arguments), ...);
@@ -147,7 +148,7 @@ class Database {
   const std::string path_;
   bool has_failed_sync_ = false;
   // Prepared statements that nobody runs at the moment, by text.
-  std::map<std::string, std::vector<sqlite3_stmt*>> idle_statements_;
+  absl::node_hash_map<std::string, std::vector<sqlite3_stmt*>> idle_statements_;
 };
 
 }  // namespace lathe::storage

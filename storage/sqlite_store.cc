@@ -31,11 +31,12 @@ namespace {
 constexpr int kReadConnections = 4;
 
 // The writer's page cache, in KiB (negative as SQLite wants it): the indexes
-// of a job of 100,000 trials fit.
+// of a job of 100,000 trials fit. A checkpoint every 32 MiB of log writes each
+// page that many commits changed once.
 constexpr char kWriterPragmas[] =
     "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; "
     "PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; "
-    "PRAGMA cache_size = -65536;";
+    "PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 8192;";
 
 // Passes every call, as one transaction, to the functions of the tables.
 class SqliteStore : public Store {
@@ -62,6 +63,12 @@ class SqliteStore : public Store {
     LATHE_ASSIGN_OR_RETURN(int64_t job, ParseJobName(name));
     return Read<v1::JobState>(
         [&](Database& db) { return ReadJobState(db, job); });
+  }
+
+  absl::StatusOr<JobProgress> GetProgress(absl::string_view name) override {
+    LATHE_ASSIGN_OR_RETURN(int64_t job, ParseJobName(name));
+    return Read<JobProgress>(
+        [&](Database& db) { return ReadJobProgress(db, job); });
   }
 
   absl::StatusOr<Page<v1::Job>> ListJobs(
@@ -130,14 +137,16 @@ class SqliteStore : public Store {
         [&](Database& db) { return ReadTheseTrials(db, job, numbers); });
   }
 
-  absl::StatusOr<std::optional<v1::Trial>> FindMeasured(
-      const v1::JobSpec& spec, absl::string_view plan_digest,
+  absl::StatusOr<std::vector<std::optional<v1::Trial>>> FindMeasured(
+      const v1::JobSpec& spec, absl::Span<const std::string> plan_digests,
       const v1::HardwareProfile& profile,
       absl::string_view evaluator_version) override {
-    const std::string key =
-        ReuseKey(spec, plan_digest, profile, evaluator_version);
-    return Read<std::optional<v1::Trial>>(
-        [&](Database& db) { return FindByReuseKey(db, key); });
+    std::vector<std::string> keys;
+    for (const std::string& plan : plan_digests) {
+      keys.push_back(ReuseKey(spec, plan, profile, evaluator_version));
+    }
+    return Read<std::vector<std::optional<v1::Trial>>>(
+        [&](Database& db) { return FindByReuseKeys(db, keys); });
   }
 
   absl::StatusOr<v1::Trial> ReuseMeasurement(absl::string_view name,
@@ -146,15 +155,6 @@ class SqliteStore : public Store {
     LATHE_ASSIGN_OR_RETURN(TrialId trial, ParseTrialName(name));
     return Write<v1::Trial>(
         [&](Database& db) { return CopyMeasurement(db, trial, source, now); });
-  }
-
-  absl::StatusOr<std::vector<GrantedLease>> GrantLeases(
-      absl::string_view session, const v1::HardwareProfile& profile, int count,
-      absl::Time now, const std::set<std::string>& held_back) override {
-    return Write<std::vector<GrantedLease>>([&](Database& db) {
-      return StartAttempts(
-          db, {std::string(session), profile, count, held_back}, now);
-    });
   }
 
   absl::StatusOr<std::vector<std::vector<GrantedLease>>> GrantToAll(
@@ -173,10 +173,19 @@ class SqliteStore : public Store {
         [&](Database& db) { return AbandonAttempts(db, fences, why, now); });
   }
 
-  absl::StatusOr<CompletionResult> CompleteAttempt(const Completion& completion,
-                                                   absl::Time now) override {
-    return Write<CompletionResult>(
-        [&](Database& db) { return FinishAttempt(db, completion, now); });
+  std::vector<absl::StatusOr<CompletionResult>> CompleteAttempts(
+      absl::Span<const Completion> completions, absl::Time now) override {
+    using Results = std::vector<absl::StatusOr<CompletionResult>>;
+    absl::StatusOr<Results> results = Write<Results>(
+        [&](Database& db) { return FinishAttempts(db, completions, now); });
+    if (results.ok()) return *std::move(results);
+    if (completions.size() == 1) return {results.status()};
+    // Of several, one that cannot be stored must not take the others with it.
+    Results each;
+    for (const Completion& completion : completions) {
+      each.push_back(CompleteAttempt(completion, now));
+    }
+    return each;
   }
 
   absl::StatusOr<AttemptRecord> GetAttempt(int64_t fence) override {
@@ -369,6 +378,15 @@ namespace lathe {
 absl::Status RestoreStore(const std::string& backup_path,
                           const std::string& folder) {
   return storage::Restore(backup_path, folder);
+}
+
+absl::StatusOr<std::vector<GrantedLease>> Store::GrantLeases(
+    absl::string_view session, const v1::HardwareProfile& profile, int count,
+    absl::Time now, const std::set<std::string>& held_back) {
+  const LeaseWish wish{std::string(session), profile, count, held_back};
+  LATHE_ASSIGN_OR_RETURN(std::vector<std::vector<GrantedLease>> granted,
+                         GrantToAll({wish}, now));
+  return std::move(granted[0]);
 }
 
 absl::StatusOr<std::unique_ptr<Store>> OpenStore(const StoreOptions& options) {

@@ -9,6 +9,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -88,6 +89,13 @@ struct Completion {
   v1::Outcome outcome;
 };
 
+// How far a job is.
+struct JobProgress {
+  v1::JobState state = v1::JOB_STATE_UNSPECIFIED;
+  v1::TrialCounts counts;
+  bool has_baseline = false;
+};
+
 // What a completion did.
 struct CompletionResult {
   v1::Trial trial;
@@ -132,6 +140,8 @@ class Store {
   virtual absl::StatusOr<v1::Job> GetJob(absl::string_view name) = 0;
   // Of the job alone, which is much less to read. Errors: NotFound.
   virtual absl::StatusOr<v1::JobState> GetJobState(absl::string_view name) = 0;
+  // The same for what changes with every trial. Errors: NotFound.
+  virtual absl::StatusOr<JobProgress> GetProgress(absl::string_view name) = 0;
   // Newest first. Errors: InvalidArgument - a page token of another kind.
   virtual absl::StatusOr<Page<v1::Job>> ListJobs(
       int page_size, absl::string_view page_token) = 0;
@@ -171,10 +181,10 @@ class Store {
   // Errors: NotFound - the job, or one of them.
   virtual absl::StatusOr<std::vector<v1::Trial>> GetTrials(
       absl::string_view job, absl::Span<const int64_t> numbers) = 0;
-  // A measured trial of any job with the same model, dataset spec, threads,
-  // batch, plan, profile and evaluator version, or none.
-  virtual absl::StatusOr<std::optional<v1::Trial>> FindMeasured(
-      const v1::JobSpec& spec, absl::string_view plan_digest,
+  // For each plan a measured trial of any job with the same model, dataset
+  // spec, threads, batch, plan, profile and evaluator version, or none.
+  virtual absl::StatusOr<std::vector<std::optional<v1::Trial>>> FindMeasured(
+      const v1::JobSpec& spec, absl::Span<const std::string> plan_digests,
       const v1::HardwareProfile& profile,
       absl::string_view evaluator_version) = 0;
   // Ends a PENDING trial with another trial's measurement and artifact
@@ -185,29 +195,35 @@ class Store {
                                                      absl::Time now) = 0;
 
   // ---- Leases ----
-  // Takes up to `count` PENDING trials of RUNNING or PENDING jobs, oldest job
-  // first, lowest number first, and starts an attempt under a new fence for
-  // each. `profile` must equal the job's once that is set (trial 0 or the
-  // spec's target sets it), threads aside: those are the job's own. Trials
-  // named in `held_back` are passed over.
-  virtual absl::StatusOr<std::vector<GrantedLease>> GrantLeases(
-      absl::string_view session, const v1::HardwareProfile& profile, int count,
-      absl::Time now, const std::set<std::string>& held_back = {}) = 0;
-  // The same for several sessions, in their order, in one transaction; an
-  // element for each, empty for one that gets nothing. Once a profile's trials
-  // are used up, later wishes of that profile are not tried.
+  // For each wish, in their order, takes up to `count` PENDING trials of
+  // RUNNING or PENDING jobs, oldest job first, lowest number first, and starts
+  // an attempt under a new fence for each. `profile` must equal the job's once
+  // that is set (trial 0 or the spec's target sets it), threads aside: those
+  // are the job's own. Trials named in `held_back` are passed over. All in one
+  // transaction; an element for each wish, empty for one that gets nothing.
+  // Once a profile's trials are used up, later wishes of that profile are not
+  // tried.
   virtual absl::StatusOr<std::vector<std::vector<GrantedLease>>> GrantToAll(
       absl::Span<const LeaseWish> wishes, absl::Time now) = 0;
+  // One wish.
+  absl::StatusOr<std::vector<GrantedLease>> GrantLeases(
+      absl::string_view session, const v1::HardwareProfile& profile, int count,
+      absl::Time now, const std::set<std::string>& held_back = {});
   virtual absl::StatusOr<std::vector<ActiveAttempt>> ActiveAttempts() = 0;
   // Ends attempts without a result; their trials are PENDING again. A fence
   // that is not active is skipped. `why`: "expired", "released", ...
   virtual absl::Status EndAttempts(absl::Span<const int64_t> fences,
                                    absl::string_view why, absl::Time now) = 0;
-  // Ends an attempt and its trial. Repeated under the same fence it returns
-  // the stored trial.
+  // Ends attempts and their trials, in their order; an element for each, which
+  // may fail alone. Repeated under the same fence it returns the stored trial.
   // Errors: Aborted - the fence is not active and did not complete the trial.
-  virtual absl::StatusOr<CompletionResult> CompleteAttempt(
-      const Completion& completion, absl::Time now) = 0;
+  virtual std::vector<absl::StatusOr<CompletionResult>> CompleteAttempts(
+      absl::Span<const Completion> completions, absl::Time now) = 0;
+  // One completion.
+  absl::StatusOr<CompletionResult> CompleteAttempt(const Completion& completion,
+                                                   absl::Time now) {
+    return std::move(CompleteAttempts({completion}, now)[0]);
+  }
   // Errors: NotFound - never granted, or its job was deleted.
   virtual absl::StatusOr<AttemptRecord> GetAttempt(int64_t fence) = 0;
   // Failed attempts of a trial so far (TRANSIENT, CRASH, ...).

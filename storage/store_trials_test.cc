@@ -61,8 +61,11 @@ TEST_F(StoreTrials, AMeasurementIsFoundOnlyForTheSameQuestion) {
   const auto find = [&](const v1::JobSpec& spec, const std::string& plan,
                         const v1::HardwareProfile& profile,
                         const std::string& version) {
-    const auto found = store_->FindMeasured(spec, plan, profile, version);
-    return found.value().has_value() ? found.value()->name() : "";
+    const auto found =
+        store_->FindMeasured(spec, {plan, "unknown"}, profile, version).value();
+    EXPECT_EQ(found.size(), 2u);
+    EXPECT_FALSE(found[1].has_value());
+    return found[0].has_value() ? found[0]->name() : "";
   };
   v1::JobSpec same = TestSpec();
   same.set_seed(99);

@@ -1,13 +1,13 @@
 #include "storage/trial_table.h"
 
 #include <algorithm>
+#include <cassert>
 
 #include "absl/strings/str_cat.h"
 #include "base/digest.h"
 #include "base/status.h"
 #include "proto/names.h"
 #include "proto/plan.h"
-#include "storage/event_table.h"
 #include "storage/job_table.h"
 
 namespace lathe::storage {
@@ -15,7 +15,9 @@ namespace lathe::storage {
 const char kTrialColumns[] =
     "t.job, t.number, t.state, t.attempts, t.learn_sequence, t.create_time_us,"
     " t.end_time_us, t.plan_digest, t.state_reason, t.reused_from, "
-    "t.artifact_digest, t.proposal, m.measurement, r.reward";
+    "t.artifact_digest, t.proposal";
+const char kTrialResults[] = ", m.measurement, r.reward";
+const char kNoTrialResults[] = ", NULL, NULL";
 const char kTrialJoins[] =
     "LEFT JOIN measurements m ON m.trial = t.id "
     "LEFT JOIN rewards r ON r.trial = t.id";
@@ -43,8 +45,8 @@ enum Column {
 };
 
 std::string SelectTrials(absl::string_view where) {
-  return absl::StrCat("SELECT ", kTrialColumns, " FROM trials t ", kTrialJoins,
-                      " WHERE ", where);
+  return absl::StrCat("SELECT ", kTrialColumns, kTrialResults,
+                      " FROM trials t ", kTrialJoins, " WHERE ", where);
 }
 
 // The first of the numbers that `count` new trials get.
@@ -58,23 +60,45 @@ absl::StatusOr<int64_t> TakeNumbers(Database& db, int64_t job, int64_t count) {
   return *next - count;
 }
 
-absl::Status InsertTrial(Database& db, const TrialId& trial,
-                         const v1::Proposal& proposal, absl::Time now) {
+absl::StatusOr<v1::Trial> InsertTrial(Database& db, const TrialId& id,
+                                      const v1::Proposal& proposal,
+                                      absl::Time now, ChangeLog& log) {
+  v1::Trial trial;
+  trial.set_name(TrialName(id));
+  trial.set_number(id.number);
+  trial.set_state(v1::TRIAL_PENDING);
+  *trial.mutable_create_time() = TimestampOf(absl::ToUnixMicros(now));
+  trial.set_plan_digest(PlanDigest(proposal.plan()));
+  *trial.mutable_proposal() = proposal;
   LATHE_RETURN_IF_ERROR(db.Run(
       "INSERT INTO trials (job, number, state, create_time_us, plan_digest, "
       "proposal) VALUES (?, ?, ?, ?, ?, ?)",
-      trial.job, trial.number, int{v1::TRIAL_PENDING}, absl::ToUnixMicros(now),
-      PlanDigest(proposal.plan()), Blob(proposal)));
+      id.job, id.number, int{trial.state()}, absl::ToUnixMicros(now),
+      trial.plan_digest(), Blob(proposal)));
   TrialChange change;
-  change.trial = trial;
+  change.trial = id;
   change.to = v1::TRIAL_PENDING;
-  return RecordTrialChange(db, change, now).status();
+  LATHE_RETURN_IF_ERROR(log.Record(change, now).status());
+  return trial;
 }
 
 // Without length the fields could run into each other.
 void AddField(absl::string_view field, DigestBuilder* digest) {
   digest->Add(absl::StrCat(field.size(), ":"));
   digest->Add(field);
+}
+
+absl::StatusOr<std::optional<v1::Trial>> FindByReuseKey(
+    Database& db, const std::string& reuse_key) {
+  Statement row = db.Query(
+      SelectTrials("t.id = (SELECT trial FROM measurements "
+                   "INDEXED BY measurements_by_key WHERE reuse_key = ? "
+                   "ORDER BY trial LIMIT 1)"),
+      reuse_key);
+  std::optional<v1::Trial> trial;
+  if (row.Next()) trial = TrialOf(row);
+  LATHE_RETURN_IF_ERROR(row.status());
+  return trial;
 }
 
 }  // namespace
@@ -120,12 +144,14 @@ absl::StatusOr<std::vector<v1::Trial>> InsertTrials(
       int64_t first,
       TakeNumbers(db, job, static_cast<int64_t>(proposals.size())));
   std::vector<v1::Trial> trials;
+  ChangeLog log(&db);
   for (size_t i = 0; i < proposals.size(); ++i) {
     const TrialId id{job, first + static_cast<int64_t>(i)};
-    LATHE_RETURN_IF_ERROR(InsertTrial(db, id, proposals[i], now));
-    LATHE_ASSIGN_OR_RETURN(v1::Trial trial, ReadTrial(db, id));
+    LATHE_ASSIGN_OR_RETURN(v1::Trial trial,
+                           InsertTrial(db, id, proposals[i], now, log));
     trials.push_back(std::move(trial));
   }
+  LATHE_RETURN_IF_ERROR(log.Finish());
   return trials;
 }
 
@@ -148,6 +174,12 @@ absl::StatusOr<int64_t> ReadTrialRow(Database& db, const TrialId& trial) {
                   trial.job, trial.number));
   if (!row.has_value()) return NoSuch("trial", TrialName(trial));
   return *row;
+}
+
+TrialId IdOf(const v1::Trial& trial) {
+  const absl::StatusOr<TrialId> id = ParseTrialName(trial.name());
+  assert(id.ok());
+  return *id;
 }
 
 absl::StatusOr<Page<v1::Trial>> ReadTrials(Database& db, int64_t job,
@@ -210,17 +242,15 @@ std::string ReuseKey(const v1::JobSpec& spec, absl::string_view plan_digest,
   return digest.Finish();
 }
 
-absl::StatusOr<std::optional<v1::Trial>> FindByReuseKey(
-    Database& db, absl::string_view reuse_key) {
-  Statement row = db.Query(
-      SelectTrials("t.id = (SELECT trial FROM measurements "
-                   "INDEXED BY measurements_by_key WHERE reuse_key = ? "
-                   "ORDER BY trial LIMIT 1)"),
-      reuse_key);
-  std::optional<v1::Trial> trial;
-  if (row.Next()) trial = TrialOf(row);
-  LATHE_RETURN_IF_ERROR(row.status());
-  return trial;
+absl::StatusOr<std::vector<std::optional<v1::Trial>>> FindByReuseKeys(
+    Database& db, absl::Span<const std::string> reuse_keys) {
+  std::vector<std::optional<v1::Trial>> trials;
+  for (const std::string& key : reuse_keys) {
+    LATHE_ASSIGN_OR_RETURN(std::optional<v1::Trial> trial,
+                           FindByReuseKey(db, key));
+    trials.push_back(std::move(trial));
+  }
+  return trials;
 }
 
 absl::StatusOr<v1::Trial> CopyMeasurement(Database& db, const TrialId& id,
@@ -235,52 +265,56 @@ absl::StatusOr<v1::Trial> CopyMeasurement(Database& db, const TrialId& id,
                      "measurement of ",
                      source.name()));
   }
-  LATHE_RETURN_IF_ERROR(InsertMeasurement(db, id, source.measurement()));
+  LATHE_ASSIGN_OR_RETURN(const int64_t row, ReadTrialRow(db, id));
+  LATHE_ASSIGN_OR_RETURN(const v1::JobSpec spec, ReadJobSpec(db, id.job));
+  LATHE_RETURN_IF_ERROR(
+      InsertMeasurement(db, row, spec, source.measurement(), trial));
   LATHE_RETURN_IF_ERROR(SetArtifact(db, id, source.artifact_digest()));
   LATHE_RETURN_IF_ERROR(
       db.Run("UPDATE trials SET reused_from = ? WHERE job = ? AND number = ?",
              source.name(), id.job, id.number));
   TrialEnd end;
+  end.row = row;
   end.from = v1::TRIAL_PENDING;
   end.to = v1::TRIAL_MEASURED;
-  LATHE_RETURN_IF_ERROR(EndTrial(db, id, end, now));
+  ChangeLog log(&db);
+  LATHE_RETURN_IF_ERROR(EndTrial(db, end, now, log, trial));
+  LATHE_RETURN_IF_ERROR(log.Finish());
   return ReadTrial(db, id);
 }
 
-absl::Status EndTrial(Database& db, const TrialId& trial, const TrialEnd& end,
-                      absl::Time now) {
+absl::Status EndTrial(Database& db, const TrialEnd& end, absl::Time now,
+                      ChangeLog& log, v1::Trial& trial) {
   TrialChange change;
-  change.trial = trial;
+  change.trial = IdOf(trial);
   change.from = end.from;
   change.to = end.to;
   change.reason = end.reason;
-  LATHE_ASSIGN_OR_RETURN(int64_t sequence, RecordTrialChange(db, change, now));
+  LATHE_ASSIGN_OR_RETURN(const int64_t sequence, log.Record(change, now));
+  trial.set_state(end.to);
   if (!IsFinal(end.to)) {
-    return db.Run("UPDATE trials SET state = ? WHERE job = ? AND number = ?",
-                  int{end.to}, trial.job, trial.number);
+    return db.Run("UPDATE trials SET state = ? WHERE id = ?", int{end.to},
+                  end.row);
   }
+  const int64_t end_time_us = absl::ToUnixMicros(now);
+  trial.set_state_reason(std::string(end.reason));
+  *trial.mutable_end_time() = TimestampOf(end_time_us);
   return db.Run(
       "UPDATE trials SET state = ?, state_reason = ?, end_sequence = ?, "
-      "end_time_us = ? WHERE job = ? AND number = ?",
-      int{end.to}, end.reason, sequence, absl::ToUnixMicros(now), trial.job,
-      trial.number);
+      "end_time_us = ? WHERE id = ?",
+      int{end.to}, end.reason, sequence, end_time_us, end.row);
 }
 
-absl::Status InsertMeasurement(Database& db, const TrialId& trial,
-                               const v1::Measurement& measurement) {
-  LATHE_ASSIGN_OR_RETURN(v1::JobSpec spec, ReadJobSpec(db, trial.job));
-  Statement row = db.Query(
-      "SELECT id, plan_digest FROM trials WHERE job = ? AND number = ?",
-      trial.job, trial.number);
-  if (!row.Next()) {
-    LATHE_RETURN_IF_ERROR(row.status());
-    return NoSuch("trial", TrialName(trial));
-  }
+absl::Status InsertMeasurement(Database& db, int64_t row,
+                               const v1::JobSpec& spec,
+                               const v1::Measurement& measurement,
+                               v1::Trial& trial) {
+  *trial.mutable_measurement() = measurement;
   return db.Run(
       "INSERT INTO measurements (trial, reuse_key, measurement) "
       "VALUES (?, ?, ?)",
-      row.Int(0),
-      ReuseKey(spec, row.Text(1), measurement.profile(),
+      row,
+      ReuseKey(spec, trial.plan_digest(), measurement.profile(),
                measurement.evaluator_version()),
       Blob(measurement));
 }

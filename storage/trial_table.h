@@ -14,14 +14,19 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "proto/types.pb.h"
+#include "storage/event_table.h"
 #include "storage/resource_names.h"
 #include "storage/sqlite.h"
 #include "storage/store.h"
 
 namespace lathe::storage {
 
-// SELECT kTrialColumns FROM trials t kTrialJoins gives rows for TrialOf.
+// SELECT kTrialColumns kTrialResults FROM trials t kTrialJoins gives rows for
+// TrialOf; so does kTrialColumns kNoTrialResults, without the joins, of trials
+// that have not ended.
 extern const char kTrialColumns[];
+extern const char kTrialResults[];
+extern const char kNoTrialResults[];
 extern const char kTrialJoins[];
 // The trial whose columns begin at `first_column`.
 v1::Trial TrialOf(Statement& row, int first_column = 0);
@@ -34,6 +39,8 @@ absl::StatusOr<std::vector<v1::Trial>> InsertTrials(
 absl::StatusOr<v1::Trial> ReadTrial(Database& db, const TrialId& trial);
 // The trial's row id. Errors: NotFound.
 absl::StatusOr<int64_t> ReadTrialRow(Database& db, const TrialId& trial);
+// Which trial it is, by its name.
+TrialId IdOf(const v1::Trial& trial);
 
 absl::StatusOr<Page<v1::Trial>> ReadTrials(Database& db, int64_t job,
                                            int page_size,
@@ -47,25 +54,29 @@ absl::StatusOr<std::vector<v1::Trial>> ReadAllTrials(Database& db, int64_t job);
 std::string ReuseKey(const v1::JobSpec& spec, absl::string_view plan_digest,
                      const v1::HardwareProfile& profile,
                      absl::string_view evaluator_version);
-absl::StatusOr<std::optional<v1::Trial>> FindByReuseKey(
-    Database& db, absl::string_view reuse_key);
+absl::StatusOr<std::vector<std::optional<v1::Trial>>> FindByReuseKeys(
+    Database& db, absl::Span<const std::string> reuse_keys);
 absl::StatusOr<v1::Trial> CopyMeasurement(Database& db, const TrialId& trial,
                                           const v1::Trial& source,
                                           absl::Time now);
 
 // How a trial ends, or becomes PENDING again.
 struct TrialEnd {
+  int64_t row = 0;
   v1::TrialState from = v1::TRIAL_LEASED;
   v1::TrialState to = v1::TRIAL_STATE_UNSPECIFIED;
   absl::string_view reason;
 };
 
-// Changes the row's state, moves the counts and adds the event.
-absl::Status EndTrial(Database& db, const TrialId& trial, const TrialEnd& end,
-                      absl::Time now);
-// Stores what was measured, under its reuse key.
-absl::Status InsertMeasurement(Database& db, const TrialId& trial,
-                               const v1::Measurement& measurement);
+// Changes the trial's row, and `trial` likewise, and records the change.
+absl::Status EndTrial(Database& db, const TrialEnd& end, absl::Time now,
+                      ChangeLog& log, v1::Trial& trial);
+// Stores what was measured of a job with that spec, under its reuse key, and
+// sets it in `trial`.
+absl::Status InsertMeasurement(Database& db, int64_t row,
+                               const v1::JobSpec& spec,
+                               const v1::Measurement& measurement,
+                               v1::Trial& trial);
 // Sets the artifact and notes that the job refers to it.
 absl::Status SetArtifact(Database& db, const TrialId& trial,
                          absl::string_view digest);

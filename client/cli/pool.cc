@@ -117,6 +117,7 @@ void WarnOfLoopback(const std::string& server) {
 
 absl::Status Up(const Cli& cli, PoolFlags& flags) {
   flags.spec.server = cli.server;
+  flags.spec.credentials.ca_file = cli.credentials.ca_file;
   LATHE_RETURN_IF_ERROR(CheckPoolSpec(flags.spec));
   WarnOfLoopback(cli.server);
   return flags.is_slurm ? UpSlurm(cli, flags) : UpKubernetes(cli, flags);
@@ -272,6 +273,12 @@ void AddUp(CLI::App& pool, Cli& cli) {
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
   up->add_option("--cache", spec.cache, "Folder for blobs on the nodes");
+  up->add_option("--worker-tls-cert", spec.credentials.certificate_file,
+                 "Certificate of the workers, on the nodes (PEM)");
+  up->add_option("--worker-tls-key", spec.credentials.key_file,
+                 "Its private key, on the nodes (PEM)");
+  up->add_option("--worker-token-file", spec.credentials.token_file,
+                 "File on the nodes with a token of role worker");
   up->add_flag("--dry-run", flags->is_dry_run,
                "Print the script or manifest, and start nothing");
   up->add_option("--partition", spec.partition, "Slurm: as sbatch's");

@@ -68,8 +68,16 @@ absl::Status CheckPoolSpec(const PoolSpec& spec) {
 std::vector<std::string> WorkerArguments(const PoolSpec& spec) {
   std::vector<std::string> arguments = {"--server", spec.server, "--threads",
                                         absl::StrCat(spec.threads)};
-  if (!spec.cache.empty()) {
-    arguments.insert(arguments.end(), {"--cache", spec.cache});
+  const struct {
+    const char* flag;
+    const std::string& file;
+  } files[] = {{"--cache", spec.cache},
+               {"--tls-ca", spec.credentials.ca_file},
+               {"--tls-cert", spec.credentials.certificate_file},
+               {"--tls-key", spec.credentials.key_file},
+               {"--token-file", spec.credentials.token_file}};
+  for (const auto& [flag, file] : files) {
+    if (!file.empty()) arguments.insert(arguments.end(), {flag, file});
   }
   arguments.insert(arguments.end(), spec.worker_arguments.begin(),
                    spec.worker_arguments.end());

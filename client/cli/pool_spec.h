@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "client/channel.h"
 
 namespace lathe {
 
@@ -19,7 +20,9 @@ struct PoolSpec {
   int threads = 1;
   // Folder on the workers' machines; empty: the worker's default.
   std::string cache;
-  // Further arguments of each worker, for instance its TLS files.
+  // The workers' own, on their machines; a worker is not who starts the pool.
+  Credentials credentials;
+  // Further arguments of each worker.
   std::vector<std::string> worker_arguments;
 
   // ---- Slurm; empty: the cluster's default ----

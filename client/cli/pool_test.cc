@@ -69,6 +69,19 @@ TEST(SlurmPool, TheScriptBecomesTheWorkerThatIsWarnedBeforeItsEnd) {
                         "'head:7070' '--threads' '4'\n"));
 }
 
+TEST(PoolSpec, WorkersGetCredentialsOfTheirOwn) {
+  PoolSpec spec = Spec();
+  spec.credentials.ca_file = "/tls/ca.pem";
+  spec.credentials.certificate_file = "/tls/worker.pem";
+  spec.credentials.key_file = "/tls/worker.key";
+  spec.credentials.token_file = "/tls/worker.token";
+  EXPECT_THAT(
+      WorkerArguments(spec),
+      ElementsAre("--server", "head:7070", "--threads", "4", "--tls-ca",
+                  "/tls/ca.pem", "--tls-cert", "/tls/worker.pem", "--tls-key",
+                  "/tls/worker.key", "--token-file", "/tls/worker.token"));
+}
+
 TEST(SlurmPool, ArgumentsOfTheWorkerReachItAsTheyAre) {
   PoolSpec spec = Spec();
   spec.worker_program = "printf";

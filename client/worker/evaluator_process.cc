@@ -32,6 +32,10 @@ v1::EvaluationResponse Failed(v1::OutcomeKind kind, std::string reason) {
   return response;
 }
 
+// Who ends all processes of a task reaches the last of them well within this,
+// also on a loaded machine.
+constexpr int kOthersEndMs = 1000;
+
 // Only the three standard streams reach the child: everything else that we
 // open is closed by exec.
 struct ChildStreams {
@@ -160,7 +164,7 @@ absl::StatusOr<v1::EvaluationResponse> EvaluatorProcess::Await(
     }
     if (waited[0].revents != 0) {
       const absl::StatusOr<bool> is_open = reader_.ReadSome(socket_);
-      if (!is_open.ok() || !*is_open) return Failed(v1::CRASH, End());
+      if (!is_open.ok() || !*is_open) return Died(stop);
       v1::EvaluationResponse response;
       const absl::StatusOr<bool> is_whole = reader_.Take(&response);
       if (!is_whole.ok()) {
@@ -176,6 +180,18 @@ absl::StatusOr<v1::EvaluationResponse> EvaluatorProcess::Await(
                                  absl::FormatDuration(options_.time_limit)));
     }
   }
+}
+
+absl::StatusOr<v1::EvaluationResponse> EvaluatorProcess::Died(
+    const StopSignal& stop) {
+  std::string how = End();
+  // Neither is a signal that a program ends itself by.
+  if (ending_signal_ == SIGKILL || ending_signal_ == SIGTERM) {
+    pollfd stopped{stop.fd(), POLLIN, 0};
+    poll(&stopped, 1, kOthersEndMs);
+    if (stop.is_stopped()) return absl::CancelledError("stopped");
+  }
+  return Failed(v1::CRASH, std::move(how));
 }
 
 void EvaluatorProcess::DrainStderr() {
@@ -215,6 +231,7 @@ std::string EvaluatorProcess::End() {
   if (stderr_ >= 0) DrainStderr();
   if (stderr_ >= 0) close(stderr_);
   close(socket_);
+  ending_signal_ = WIFSIGNALED(wait_status) ? WTERMSIG(wait_status) : 0;
   pid_ = 0;
   socket_ = stderr_ = -1;
   const std::string words = last_words_.OneLine();

@@ -41,7 +41,9 @@ class EvaluatorProcess {
 
   // Has one request evaluated. What befalls the child is an outcome: CRASH
   // (with its last words) when it dies or answers garbage, TIMEOUT when it
-  // takes too long.
+  // takes too long. One that somebody else killed is a CRASH only if the worker
+  // is still there, and not told to stop, a moment later: a scheduler that ends
+  // a task reaches its processes one after the other.
   //
   // Errors:
   //   Cancelled - `stop` was given; the child was killed.
@@ -57,6 +59,8 @@ class EvaluatorProcess {
   // Sends to the child, and to a new one if the old one died unnoticed.
   absl::Status SendToLivingChild(const v1::EvaluationRequest& request);
   absl::StatusOr<v1::EvaluationResponse> Await(const StopSignal& stop);
+  // What to say of a child that hung up.
+  absl::StatusOr<v1::EvaluationResponse> Died(const StopSignal& stop);
   // Passes what the child printed on, and remembers its end. Never waits.
   void DrainStderr();
   // Kills the child if it runs, and says how it ended.
@@ -66,6 +70,7 @@ class EvaluatorProcess {
   pid_t pid_ = 0;
   int socket_ = -1;
   int stderr_ = -1;
+  int ending_signal_ = 0;  // Of the last child; 0 when it exited by itself.
   MessageReader reader_;
   TextTail last_words_;
 };

@@ -13,6 +13,7 @@
 #include "absl/base/config.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "base/file.h"
 #include "gtest/gtest.h"
 
@@ -194,6 +195,28 @@ TEST_F(EvaluatorProcessTest, TheChildCannotGainRightsOrFillTheMachine) {
     const std::string line = ProcLine(process.pid(), "limits", limit);
     EXPECT_NE(line, "");
     EXPECT_FALSE(absl::StrContains(line, "unlimited")) << limit << line;
+  }
+}
+
+TEST_F(EvaluatorProcessTest, AChildThatOthersKilledIsACrash) {
+  EvaluatorProcess process(Options());
+  const v1::Outcome outcome = Evaluate(process, Request("killed"));
+  EXPECT_EQ(outcome.kind(), v1::CRASH);
+  EXPECT_TRUE(absl::StrContains(outcome.reason(), "signal 9"));
+}
+
+TEST_F(EvaluatorProcessTest, AChildKilledTogetherWithItsWorkerIsNoCrash) {
+  for (const std::string name : {"killed", "terminated"}) {
+    EvaluatorProcess process(Options());
+    StopSignal stop;
+    // The child goes first; the worker hears of its own end a little later.
+    std::thread scheduler([&stop] {
+      absl::SleepFor(absl::Milliseconds(300));
+      stop.Stop(StopSignal::Reason::kPreempted);
+    });
+    EXPECT_TRUE(
+        absl::IsCancelled(process.Evaluate(Request(name), stop).status()));
+    scheduler.join();
   }
 }
 

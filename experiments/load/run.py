@@ -4,7 +4,8 @@
     experiments/load/run.py [--quick] [--only PART,...] [--to FILE]
 
 Needs build/bin/{lathe-server,lathe-load}. Everything runs on this machine, the
-workers included; alone, please. Parts: yardsticks, pairs, renewals, busy, large.
+workers included; alone, please. Parts: yardsticks, pairs, renewals, busy, large,
+memory.
 """
 import argparse
 import json
@@ -22,7 +23,10 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 SOURCE = HERE.parent.parent
 BIN = pathlib.Path(os.environ.get("LATHE_BIN_DIR", SOURCE / "build" / "bin"))
-PARTS = ("yardsticks", "pairs", "renewals", "busy", "large")
+PARTS = ("yardsticks", "pairs", "renewals", "busy", "large", "memory")
+# Before anything counts: agents fit their cost model to the first 400 trials, which takes
+# some seconds of a core; a search of real evaluations has minutes for that.
+WARM_TRIALS = 1000
 
 
 def load(*arguments, timeout=600):
@@ -66,7 +70,9 @@ class Server:
 
     def __exit__(self, *_):
         self.process.send_signal(signal.SIGTERM)
-        self.process.wait()
+        if self.process.wait() != 0:
+            raise RuntimeError(f"lathe-server ended with {self.process.returncode}: "
+                               + (self.folder / "server.log").read_text()[-4000:])
 
     def resident_mb(self):
         text = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
@@ -74,6 +80,13 @@ class Server:
 
     def make_job(self, trials, agent="random"):
         return load("job", "--server", self.address, "--trials", trials, "--agent", agent)["job"]
+
+    def fill(self, trials):
+        """Completes about so many trials."""
+        done = 0
+        while done < trials:
+            done += self.work(64, 2, warm_up=0.1)["pairs"]
+        return done
 
     def work(self, workers, seconds, **options):
         flags = [w for k, v in options.items() for w in (f"--{k.replace('_', '-')}", v)]
@@ -109,6 +122,7 @@ def yardsticks(seconds, workers):
 def pairs(seconds, workers):
     with Scratch() as folder, Server(folder) as server:
         server.make_job(1_000_000)
+        server.fill(WARM_TRIALS)
         return server.work(workers, seconds, warm_up=2)
 
 
@@ -116,6 +130,7 @@ def renewals(seconds):
     """1,000 workers renew every 5 s while others lease and complete."""
     with Scratch() as folder, Server(folder) as server:
         server.make_job(1_000_000)
+        server.fill(WARM_TRIALS)
         answers = {}
         holders = threading.Thread(target=lambda: answers.update(
             quiet=server.work(1000, seconds, warm_up=8, renew_seconds=5)))
@@ -134,6 +149,7 @@ def busy(seconds):
     for workers in (1, 10, 100, 1000):
         with Scratch() as folder, Server(folder) as server:
             server.make_job(1_000_000)
+            server.fill(WARM_TRIALS)
             answers[workers] = server.work(workers, seconds, warm_up=3, evaluation_ms=100)
     return answers
 
@@ -171,6 +187,18 @@ def large(trials):
                 "database_mb": megabytes}
 
 
+def memory(seconds):
+    """Job after job on one server; its memory at the end of each."""
+    with Scratch() as folder, Server(folder) as server:
+        began = time.monotonic()
+        rows = []
+        while time.monotonic() - began < seconds:
+            server.make_job(2_000)
+            server.fill(1_950)
+            rows.append((round(time.monotonic() - began), server.resident_mb()))
+        return {"job_trials": 2_000, "rows": rows}
+
+
 def ms(sample, key="p99_ms"):
     return "-" if sample is None else f"{sample[key]:.2f}"
 
@@ -182,7 +210,9 @@ def report(results, command):
         "and what they are compared with share it; nothing else ran. A simulated worker "
         "(`lathe-load`) speaks the real protocol and sleeps where others evaluate. Every lease "
         "and every completion is on the disk, synced, before it is answered; the search loop "
-        "proposes and learns (agent `random`) meanwhile.", ""]
+        "proposes and learns (agent `random`) meanwhile. Before anything is counted about "
+        f"{WARM_TRIALS:,} trials are completed, to the first 400 of which agents fit their cost "
+        "model.", ""]
     add = lines.append
     if "yardsticks" in results and "pairs" in results:
         y, p = results["yardsticks"], results["pairs"]
@@ -258,6 +288,16 @@ def report(results, command):
         add("Resident memory of the server on the way: "
             + ", ".join(f"{mb:.0f} MB at {n:,} trials" for n, mb in picks) + ".")
         add("")
+    if "memory" in results:
+        rows = results["memory"]["rows"]
+        add("## Memory over many jobs")
+        add("")
+        add(f"{len(rows)} jobs of {results['memory']['job_trials']:,} trials, one after the other "
+            f"on one server, in {rows[-1][0]} s. Its resident memory at the end of a job: "
+            + ", ".join(f"{mb:.0f} MB after {n + 1}" for n, (_, mb) in
+                        list(enumerate(rows))[:: max(1, len(rows) // 8)])
+            + f", {rows[-1][1]:.0f} MB after the last.")
+        add("")
     return "\n".join(lines)
 
 
@@ -284,7 +324,8 @@ def main():
              "pairs": lambda: pairs(seconds, flags.workers),
              "renewals": lambda: renewals(seconds),
              "busy": lambda: busy(seconds),
-             "large": lambda: large(5_000 if flags.quick else 100_000)}
+             "large": lambda: large(5_000 if flags.quick else 100_000),
+             "memory": lambda: memory(20 if flags.quick else 240)}
     for part in flags.only.split(","):
         results[part] = steps[part]()
         path.write_text(json.dumps(results, indent=1))

@@ -80,10 +80,8 @@ class PoolSlurmTest(unittest.TestCase):
         return dict(self.service.query(
             "SELECT why, COUNT(*) FROM attempts WHERE is_active = 0 AND outcome = 0 GROUP BY why"))
 
-    def check_job(self, job, trials, has_forgotten_tasks=False):
-        """Every trial once measured or infeasible, nothing blamed on anybody. Tasks
-        that slurmctld forgot are ended by kill -9, which a worker that dies a moment
-        after its evaluator can take for a crash of that."""
+    def check_job(self, job, trials):
+        """Every trial once measured or infeasible, nothing blamed on anybody."""
         lathe.wait_until(lambda: self.service.lathe_json("show", job)["state"] == "DONE", 90,
                          f"{job} done: {self.service.lathe('explain', job).stdout}")
         counts = self.counts(job)
@@ -92,8 +90,7 @@ class PoolSlurmTest(unittest.TestCase):
         blamed = self.service.query(
             "SELECT t.number, a.why FROM attempts a JOIN trials t ON t.id = a.trial WHERE "
             "t.job = ? AND a.outcome NOT IN (0, 1, 2)", number)
-        if not has_forgotten_tasks:
-            self.assertEqual(blamed, [], "an attempt was blamed")
+        self.assertEqual(blamed, [], "an attempt was blamed")
         self.assertEqual(self.service.query(
             "SELECT trial, COUNT(*) FROM attempts WHERE outcome IN (1, 2) GROUP BY trial "
             "HAVING COUNT(*) > 1"), [], "a trial was completed twice")
@@ -140,7 +137,7 @@ class PoolSlurmTest(unittest.TestCase):
             # What it had not yet saved it forgets, and its nodes end.
             self.pool_json("scale", "--workers", 6)
             self.await_running(6)
-        self.check_job(job, TRIALS, has_forgotten_tasks=True)
+        self.check_job(job, TRIALS)
 
     def test_a_lost_node_costs_no_result_and_its_old_worker_is_fenced(self):
         job = self.submit(40)

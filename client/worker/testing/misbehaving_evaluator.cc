@@ -51,6 +51,8 @@ class MisbehavingEvaluator : public Evaluator {
     if (name_ == "segfault") raise(SIGSEGV);
     if (name_ == "exit") _exit(3);
     if (name_ == "hang") pause();
+    if (name_ == "killed") raise(SIGKILL);
+    if (name_ == "terminated") raise(SIGTERM);
     if (name_ == "bad_alloc") throw std::bad_alloc();
     if (name_ == "allocate") Use(std::string(size_t{1} << 46, 'x'));
     if (name_ == "throw") throw std::runtime_error("kernel failed");
