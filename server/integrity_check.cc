@@ -103,9 +103,10 @@ absl::StatusOr<v1::CheckIntegrityResponse> CheckStateFolder(
   options.is_for_inspection = true;
   LATHE_ASSIGN_OR_RETURN(const std::unique_ptr<Store> store,
                          OpenStore(options));
-  LATHE_ASSIGN_OR_RETURN(const std::unique_ptr<BlobStore> blobs,
-                         BlobStore::Open(absl::StrCat(folder, "/blobs"),
-                                         std::numeric_limits<int64_t>::max()));
+  LATHE_ASSIGN_OR_RETURN(
+      const std::unique_ptr<BlobStore> blobs,
+      BlobStore::Open(absl::StrCat(folder, "/blobs"),
+                      {std::numeric_limits<int64_t>::max()}));
   return CheckState(*store, *blobs, reads_blobs);
 }
 

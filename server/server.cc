@@ -303,7 +303,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
   LATHE_ASSIGN_OR_RETURN(
       std::unique_ptr<BlobStore> blobs,
       BlobStore::Open(absl::StrCat(options.state_folder, "/blobs"),
-                      options.most_blob_bytes));
+                      options.blob_limits));
   LATHE_ASSIGN_OR_RETURN(AccessRules rules, MakeAccessRules(options));
   auto parts =
       std::make_unique<Parts>(options, std::move(metrics), std::move(store),

@@ -12,6 +12,7 @@
 #include "server/housekeeper.h"
 #include "server/lease_table.h"
 #include "server/tls.h"
+#include "storage/blob_store.h"
 
 namespace lathe {
 
@@ -35,7 +36,7 @@ struct ServerOptions {
   // Largest request taken. A completion of a network with thousands of layers
   // has about a megabyte.
   int most_request_bytes = 64 << 20;
-  int64_t most_blob_bytes = int64_t{64} << 30;
+  BlobLimits blob_limits{/*most_blob_bytes=*/int64_t{64} << 30};
   // Threads for calls that wait for the disk; many share one commit.
   int work_threads = 32;
   // Watches and transfers of blobs open at once.

@@ -16,6 +16,7 @@
 #include "base/digest.h"
 #include "base/file.h"
 #include "base/status.h"
+#include "storage/blob_space.h"
 #include "storage/sync_folder.h"
 
 namespace lathe {
@@ -56,39 +57,53 @@ absl::Status AddPrefix(int fd, int64_t bytes, const std::string& path,
 
 class FileBlobWriter : public BlobWriter {
  public:
+  // `space` must outlive this.
   FileBlobWriter(int fd, std::string digest, BlobPaths paths,
-                 int64_t most_bytes)
+                 int64_t most_bytes, storage::BlobSpace* space)
       : fd_(fd),
         digest_(std::move(digest)),
         paths_(std::move(paths)),
-        most_bytes_(most_bytes) {}
+        most_bytes_(most_bytes),
+        space_(*space) {}
 
   ~FileBlobWriter() override {
     close(fd_);
     if (is_over_) return;
     // What arrived waits for the rest, unless more of it waits already.
+    const int64_t waiting = SizeOf(paths_.partial);
     const bool is_kept =
-        bytes_ > SizeOf(paths_.partial) &&
+        bytes_ > waiting &&
         rename(paths_.written.c_str(), paths_.partial.c_str()) == 0;
     if (!is_kept) unlink(paths_.written.c_str());
+    space_.GiveBack(is_kept ? waiting : bytes_);
   }
 
   // Goes on behind the first `bytes` of the file.
   absl::Status Resume(int64_t bytes) {
+    const int64_t arrived = SizeOf(paths_.written);
+    bytes_ = arrived;
     if (ftruncate(fd_, bytes) != 0) {
       return ErrnoToStatus(errno, paths_.written);
     }
+    space_.GiveBack(arrived - bytes);
     bytes_ = bytes;
     return AddPrefix(fd_, bytes, paths_.written, &builder_);
   }
 
   absl::Status Append(absl::string_view bytes) override {
-    bytes_ += static_cast<int64_t>(bytes.size());
-    if (bytes_ > most_bytes_) {
+    const auto size = static_cast<int64_t>(bytes.size());
+    if (bytes_ + size > most_bytes_) {
       return GiveUp(absl::ResourceExhaustedError(
           absl::StrCat("blob ", digest_, " has more than the ", most_bytes_,
                        " bytes that a blob may have")));
     }
+    if (!space_.Take(size)) {
+      return GiveUp(absl::ResourceExhaustedError(absl::StrCat(
+          "blobs take ", space_.used_bytes(), " of the ", space_.most_bytes(),
+          " bytes that they may; delete jobs and then `lathe gc`, or raise "
+          "--most-blobs-gib")));
+    }
+    bytes_ += size;
     builder_.Add(bytes);
     while (!bytes.empty()) {
       const ssize_t written = write(fd_, bytes.data(), bytes.size());
@@ -108,9 +123,11 @@ class FileBlobWriter : public BlobWriter {
     }
     if (fsync(fd_) != 0) return GiveUp(ErrnoToStatus(errno, paths_.written));
     LATHE_RETURN_IF_ERROR(MakeFolders(paths_.folder));
+    const int64_t replaced = SizeOf(paths_.blob);
     if (rename(paths_.written.c_str(), paths_.blob.c_str()) != 0) {
       return GiveUp(ErrnoToStatus(errno, paths_.blob));
     }
+    space_.GiveBack(replaced);
     is_over_ = true;
     LATHE_RETURN_IF_ERROR(storage::SyncFolder(paths_.folder));
     // The sub-folder itself may be new.
@@ -122,6 +139,7 @@ class FileBlobWriter : public BlobWriter {
   absl::Status GiveUp(absl::Status why) {
     is_over_ = true;
     unlink(paths_.written.c_str());
+    space_.GiveBack(bytes_);
     return why;
   }
 
@@ -129,6 +147,7 @@ class FileBlobWriter : public BlobWriter {
   const std::string digest_;
   const BlobPaths paths_;
   const int64_t most_bytes_;
+  storage::BlobSpace& space_;
   bool is_over_ = false;
   int64_t bytes_ = 0;
   DigestBuilder builder_;
@@ -138,8 +157,11 @@ class FileBlobWriter : public BlobWriter {
 // ones in `partial/`.
 class FileBlobStore : public BlobStore {
  public:
-  FileBlobStore(std::string folder, int64_t most_blob_bytes)
-      : folder_(std::move(folder)), most_blob_bytes_(most_blob_bytes) {}
+  FileBlobStore(std::string folder, const BlobLimits& limits,
+                int64_t used_bytes)
+      : folder_(std::move(folder)),
+        most_blob_bytes_(limits.most_blob_bytes),
+        space_(limits.most_bytes, used_bytes) {}
 
   bool Contains(absl::string_view digest) const override {
     return IsSha256Hex(digest) && FileExists(PathsOf(digest).blob);
@@ -167,7 +189,7 @@ class FileBlobStore : public BlobStore {
         O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | (offset ? 0 : O_TRUNC), 0644);
     if (fd < 0) return ErrnoToStatus(errno, paths.written);
     auto writer = std::make_unique<FileBlobWriter>(
-        fd, std::string(digest), std::move(paths), most_blob_bytes_);
+        fd, std::string(digest), std::move(paths), most_blob_bytes_, &space_);
     LATHE_RETURN_IF_ERROR(writer->Resume(offset));
     return std::unique_ptr<BlobWriter>(std::move(writer));
   }
@@ -242,7 +264,10 @@ class FileBlobStore : public BlobStore {
       const bool is_partial =
           entry.path().parent_path().filename() == "partial";
       if (!is_partial && rules.referenced.count(digest) > 0) continue;
-      if (!rules.is_dry_run && unlink(path.c_str()) != 0) continue;
+      if (!rules.is_dry_run) {
+        if (unlink(path.c_str()) != 0) continue;
+        space_.GiveBack(info.st_size);
+      }
       ++removed.blobs;
       removed.bytes += info.st_size;
     }
@@ -273,6 +298,7 @@ class FileBlobStore : public BlobStore {
 
   const std::string folder_;
   const int64_t most_blob_bytes_;
+  storage::BlobSpace space_;
   std::atomic<int64_t> next_writer_{0};
 };
 
@@ -293,15 +319,25 @@ absl::Status KeepPartials(const std::string& folder) {
   return error ? ErrnoToStatus(error.value(), folder) : absl::OkStatus();
 }
 
+int64_t BytesIn(const std::string& folder) {
+  int64_t bytes = 0;
+  std::error_code error;
+  for (const auto& entry :
+       std::filesystem::recursive_directory_iterator(folder, error)) {
+    if (entry.is_regular_file(error)) bytes += SizeOf(entry.path().string());
+  }
+  return bytes;
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<BlobStore>> BlobStore::Open(
-    const std::string& folder, int64_t most_blob_bytes) {
+    const std::string& folder, const BlobLimits& limits) {
   const std::string partial = absl::StrCat(folder, "/partial");
   LATHE_RETURN_IF_ERROR(MakeFolders(partial));
   LATHE_RETURN_IF_ERROR(KeepPartials(partial));
   return std::unique_ptr<BlobStore>(
-      std::make_unique<FileBlobStore>(folder, most_blob_bytes));
+      std::make_unique<FileBlobStore>(folder, limits, BytesIn(folder)));
 }
 
 }  // namespace lathe

@@ -3,6 +3,7 @@
 #define LATHE_STORAGE_BLOB_STORE_H_
 
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <set>
 #include <string>
@@ -20,7 +21,7 @@ namespace lathe {
 class BlobWriter {
  public:
   virtual ~BlobWriter() = default;
-  // Errors: ResourceExhausted - disk full, or more than the limit.
+  // Errors: ResourceExhausted - disk full, or more than the limits.
   virtual absl::Status Append(absl::string_view bytes) = 0;
   // Errors: InvalidArgument - the bytes do not have the digest; they are gone.
   virtual absl::Status Commit() = 0;
@@ -41,12 +42,19 @@ struct GarbageRules {
   bool is_dry_run = false;
 };
 
+struct BlobLimits {
+  // Of one blob.
+  int64_t most_blob_bytes = 0;
+  // Of all together, half-written ones included.
+  int64_t most_bytes = std::numeric_limits<int64_t>::max();
+};
+
 // Thread-safe.
 class BlobStore {
  public:
   // Blobs lie in `folder`, which is made.
   static absl::StatusOr<std::unique_ptr<BlobStore>> Open(
-      const std::string& folder, int64_t most_blob_bytes);
+      const std::string& folder, const BlobLimits& limits);
   virtual ~BlobStore() = default;
 
   virtual bool Contains(absl::string_view digest) const = 0;

@@ -32,7 +32,7 @@ int FileCount(const std::string& folder) {
 }
 
 TEST(BlobStore, ReadsBackAnyPartOfABlob) {
-  auto blobs = BlobStore::Open(FreshFolder(), kMostBytes).value();
+  auto blobs = BlobStore::Open(FreshFolder(), {kMostBytes}).value();
   const std::string bytes("ab\0cd", 5);
   const std::string digest = Sha256Hex(bytes);
   EXPECT_FALSE(blobs->Contains(digest));
@@ -49,14 +49,14 @@ TEST(BlobStore, ReadsBackAnyPartOfABlob) {
 }
 
 TEST(BlobStore, HoldsTheEmptyBlob) {
-  auto blobs = BlobStore::Open(FreshFolder(), kMostBytes).value();
+  auto blobs = BlobStore::Open(FreshFolder(), {kMostBytes}).value();
   ASSERT_TRUE(Put(*blobs, "").ok());
   EXPECT_EQ(blobs->Read(Sha256Hex(""), 0, 10).value(), "");
 }
 
 TEST(BlobStore, BytesOfAnotherDigestBecomeNoBlob) {
   const std::string folder = FreshFolder();
-  auto blobs = BlobStore::Open(folder, kMostBytes).value();
+  auto blobs = BlobStore::Open(folder, {kMostBytes}).value();
   auto writer = blobs->Write(Sha256Hex("wanted")).value();
   ASSERT_TRUE(writer->Append("something else").ok());
   EXPECT_EQ(writer->Commit().code(), StatusCode::kInvalidArgument);
@@ -68,7 +68,7 @@ TEST(BlobStore, BytesOfAnotherDigestBecomeNoBlob) {
 
 TEST(BlobStore, NothingIsVisibleBeforeCommit) {
   const std::string folder = FreshFolder();
-  auto blobs = BlobStore::Open(folder, kMostBytes).value();
+  auto blobs = BlobStore::Open(folder, {kMostBytes}).value();
   auto writer = blobs->Write(Sha256Hex("ab")).value();
   ASSERT_TRUE(writer->Append("a").ok());
   EXPECT_FALSE(blobs->Contains(Sha256Hex("ab")));
@@ -77,7 +77,7 @@ TEST(BlobStore, NothingIsVisibleBeforeCommit) {
 }
 
 TEST(BlobStore, AWriterGoesOnWhereAnEarlierOneBroke) {
-  auto blobs = BlobStore::Open(FreshFolder(), kMostBytes).value();
+  auto blobs = BlobStore::Open(FreshFolder(), {kMostBytes}).value();
   const std::string digest = Sha256Hex("abcdef");
   EXPECT_EQ(blobs->PartialBytes(digest), 0);
   ASSERT_TRUE(blobs->Write(digest).value()->Append("abXX").ok());
@@ -93,7 +93,7 @@ TEST(BlobStore, AWriterGoesOnWhereAnEarlierOneBroke) {
 }
 
 TEST(BlobStore, AShorterPartDoesNotReplaceALongerOne) {
-  auto blobs = BlobStore::Open(FreshFolder(), kMostBytes).value();
+  auto blobs = BlobStore::Open(FreshFolder(), {kMostBytes}).value();
   const std::string digest = Sha256Hex("abcdef");
   ASSERT_TRUE(blobs->Write(digest).value()->Append("abcd").ok());
   ASSERT_TRUE(blobs->Write(digest).value()->Append("ab").ok());
@@ -102,10 +102,10 @@ TEST(BlobStore, AShorterPartDoesNotReplaceALongerOne) {
 
 TEST(BlobStore, WhatAnEarlierProcessLeftIsGoneOnWithOrRemoved) {
   const std::string folder = FreshFolder();
-  ASSERT_TRUE(Put(*BlobStore::Open(folder, kMostBytes).value(), "kept").ok());
+  ASSERT_TRUE(Put(*BlobStore::Open(folder, {kMostBytes}).value(), "kept").ok());
   std::ofstream(folder + "/partial/left.0") << "half";
   std::ofstream(folder + "/partial/" + Sha256Hex("half") + ".7") << "ha";
-  auto blobs = BlobStore::Open(folder, kMostBytes).value();
+  auto blobs = BlobStore::Open(folder, {kMostBytes}).value();
   EXPECT_EQ(FileCount(folder), 2);
   EXPECT_TRUE(blobs->Contains(Sha256Hex("kept")));
   auto writer = blobs->Write(Sha256Hex("half"), 2).value();
@@ -114,7 +114,7 @@ TEST(BlobStore, WhatAnEarlierProcessLeftIsGoneOnWithOrRemoved) {
 }
 
 TEST(BlobStore, GarbageIsWhatNobodyRefersToAndNobodyTouchedLately) {
-  auto blobs = BlobStore::Open(FreshFolder(), kMostBytes).value();
+  auto blobs = BlobStore::Open(FreshFolder(), {kMostBytes}).value();
   for (const char* bytes : {"wanted", "garbage"}) {
     ASSERT_TRUE(Put(*blobs, bytes).ok());
   }
@@ -136,7 +136,7 @@ TEST(BlobStore, GarbageIsWhatNobodyRefersToAndNobodyTouchedLately) {
 
 TEST(BlobStore, VerifyTellsAFlippedBit) {
   const std::string folder = FreshFolder();
-  auto blobs = BlobStore::Open(folder, kMostBytes).value();
+  auto blobs = BlobStore::Open(folder, {kMostBytes}).value();
   const std::string digest = Sha256Hex("bytes");
   ASSERT_TRUE(Put(*blobs, "bytes").ok());
   EXPECT_TRUE(blobs->Verify(digest).ok());
@@ -146,7 +146,7 @@ TEST(BlobStore, VerifyTellsAFlippedBit) {
 }
 
 TEST(BlobStore, TwoWritersOfOneBlobDoNotMeet) {
-  auto blobs = BlobStore::Open(FreshFolder(), kMostBytes).value();
+  auto blobs = BlobStore::Open(FreshFolder(), {kMostBytes}).value();
   auto first = blobs->Write(Sha256Hex("ab")).value();
   auto second = blobs->Write(Sha256Hex("ab")).value();
   ASSERT_TRUE(first->Append("a").ok());
@@ -158,14 +158,14 @@ TEST(BlobStore, TwoWritersOfOneBlobDoNotMeet) {
 }
 
 TEST(BlobStore, KeepsTheLimit) {
-  auto blobs = BlobStore::Open(FreshFolder(), kMostBytes).value();
+  auto blobs = BlobStore::Open(FreshFolder(), {kMostBytes}).value();
   EXPECT_TRUE(Put(*blobs, std::string(kMostBytes, 'x')).ok());
   EXPECT_EQ(Put(*blobs, std::string(kMostBytes + 1, 'x')).code(),
             StatusCode::kResourceExhausted);
 }
 
 TEST(BlobStore, WhatIsNoDigestNamesNoFile) {
-  auto blobs = BlobStore::Open(FreshFolder(), kMostBytes).value();
+  auto blobs = BlobStore::Open(FreshFolder(), {kMostBytes}).value();
   for (const std::string& name :
        {std::string(), std::string("../../etc/passwd"), std::string(64, '/'),
         std::string(64, 'A'), Sha256Hex("") + "0"}) {
@@ -175,6 +175,35 @@ TEST(BlobStore, WhatIsNoDigestNamesNoFile) {
   }
   EXPECT_EQ(blobs->Size(Sha256Hex("missing")).status().code(),
             StatusCode::kNotFound);
+}
+
+TEST(BlobStore, AllBlobsTogetherMayTakeSoMuchAlsoAfterARestart) {
+  const std::string folder = FreshFolder();
+  const BlobLimits limits{/*most_blob_bytes=*/100, /*most_bytes=*/20};
+  auto blobs = BlobStore::Open(folder, limits).value();
+  ASSERT_TRUE(Put(*blobs, "0123456789").ok());
+  // The same again takes no more.
+  ASSERT_TRUE(Put(*blobs, "0123456789").ok());
+  ASSERT_TRUE(Put(*blobs, "abcdefgh").ok());
+  const absl::Status refused = Put(*blobs, "xyz");
+  EXPECT_EQ(refused.code(), StatusCode::kResourceExhausted);
+  EXPECT_NE(refused.message().find("18 of the 20"), std::string::npos)
+      << refused;
+  blobs = BlobStore::Open(folder, limits).value();
+  EXPECT_EQ(Put(*blobs, "xyz").code(), StatusCode::kResourceExhausted);
+  ASSERT_TRUE(Put(*blobs, "xy").ok());
+  // What is removed, or was only begun and is replaced, makes room.
+  GarbageRules rules;
+  rules.referenced = {Sha256Hex("abcdefgh")};
+  rules.unused_since = absl::InfiniteFuture();
+  EXPECT_EQ(blobs->CollectGarbage(rules).bytes, 12);
+  blobs->Write(Sha256Hex("xyz")).value()->Append("xy").IgnoreError();
+  EXPECT_EQ(blobs->PartialBytes(Sha256Hex("xyz")), 2);
+  auto writer = blobs->Write(Sha256Hex("xyz"), /*offset=*/1).value();
+  ASSERT_TRUE(writer->Append("yz").ok());
+  ASSERT_TRUE(writer->Commit().ok());
+  ASSERT_TRUE(Put(*blobs, "9 bytes.!").ok());
+  EXPECT_EQ(Put(*blobs, "-").code(), StatusCode::kResourceExhausted);
 }
 
 }  // namespace
