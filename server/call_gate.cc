@@ -114,7 +114,9 @@ absl::Status CallGate::Serve(
     absl::FunctionRef<absl::Status(const Caller&)> work) {
   LATHE_ASSIGN_OR_RETURN(const Caller caller, Admit(context, method));
   absl::Status status = work(caller);
-  Note(caller, method, ResourceOf(request), status);
+  if (rules_.audit != nullptr) {
+    Note(caller, method, ResourceOf(request), status);
+  }
   return status;
 }
 
