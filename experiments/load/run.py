@@ -8,13 +8,16 @@ workers included; alone, please. Parts: yardsticks, pairs, renewals, busy, large
 memory.
 """
 import argparse
+import contextlib
 import json
 import os
 import pathlib
 import re
+import resource
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import tempfile
 import threading
@@ -41,6 +44,35 @@ def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def processor_seconds(process):
+    fields = pathlib.Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1]
+    user, system = fields.split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+def busy_seconds():
+    """Of all processors of the machine together."""
+    user, nice, system, _, _, irq, soft = map(
+        int, pathlib.Path("/proc/stat").read_text().split("\n")[0].split()[1:8])
+    return (user + nice + system + irq + soft) / os.sysconf("SC_CLK_TCK")
+
+
+def timed_work(process, work):
+    """What `work` answers, with the processor time of a pair: the server's and the workers'.
+    Unlike a rate it means something on a machine that does other things, too."""
+    began, own = processor_seconds(process), resource.getrusage(resource.RUSAGE_CHILDREN)
+    start, all_before = time.monotonic(), busy_seconds()
+    answer = work()
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    workers = spent.ru_utime + spent.ru_stime - own.ru_utime - own.ru_stime
+    answer["server_us"] = 1e6 * (processor_seconds(process) - began) / answer["pairs"]
+    answer["workers_us"] = 1e6 * workers / answer["pairs"]
+    own_seconds = processor_seconds(process) - began + workers
+    answer["others_cores"] = max(0, busy_seconds() - all_before - own_seconds) / (
+        time.monotonic() - start)
+    return answer
 
 
 class Server:
@@ -88,18 +120,18 @@ class Server:
             done += self.work(64, 2, warm_up=0.1)["pairs"]
         return done
 
-    def processor_seconds(self):
-        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1]
-        user, system = fields.split()[11:13]
-        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
-
     def warm(self):
         """Completes WARM_TRIALS, and waits until the agent has learned them."""
         self.fill(WARM_TRIALS)
-        before = -1
-        while self.processor_seconds() - before > 0.05:
-            before = self.processor_seconds()
-            time.sleep(1)
+        while self.unlearned() > 0:
+            time.sleep(0.5)
+
+    def unlearned(self):
+        """Trials that ended and that the agent has not learned."""
+        uri = f"file:{self.folder / 'state' / 'lathe.db'}?mode=ro"
+        with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=10)) as database:
+            return database.execute("SELECT count(*) FROM trials WHERE state IN (3, 4) AND "
+                                    "learn_sequence IS NULL").fetchone()[0]
 
     def work(self, workers, seconds, **options):
         flags = [w for k, v in options.items() for w in (f"--{k.replace('_', '-')}", v)]
@@ -122,7 +154,8 @@ def yardsticks(seconds, workers):
                             stdin=subprocess.PIPE)
     try:
         time.sleep(0.5)
-        bare = load("work", "--server", address, "--workers", workers, "--seconds", seconds)
+        bare = timed_work(echo, lambda: load("work", "--server", address, "--workers", workers,
+                                             "--seconds", seconds, "--warm-up", 0))
     finally:
         echo.stdin.close()
         echo.wait()
@@ -136,7 +169,7 @@ def pairs(seconds, workers):
     with Scratch() as folder, Server(folder) as server:
         server.make_job(1_000_000)
         server.warm()
-        return server.work(workers, seconds, warm_up=2)
+        return timed_work(server.process, lambda: server.work(workers, seconds, warm_up=0))
 
 
 def renewals(seconds):
@@ -220,7 +253,7 @@ def report(results, command):
     lines = [
         "# The service under load", "",
         f"Written by `{command}`; the machine: {results['machine']}. Server, simulated workers "
-        "and what they are compared with share it; nothing else ran. A simulated worker "
+        "and what they are compared with share it. A simulated worker "
         "(`lathe-load`) speaks the real protocol and sleeps where others evaluate. Every lease "
         "and every completion is on the disk, synced, before it is answered; the search loop "
         "proposes and learns (agent `random`) meanwhile. Before anything is counted about "
@@ -235,15 +268,22 @@ def report(results, command):
         add("")
         add(f"{p['workers']} workers that evaluate in no time. Aim: 5,000 pairs a second.")
         add("")
-        add("| | a second | against the service |")
-        add("|---|---|---|")
-        add(f"| lease + complete, durable | {rate:,.0f} pairs | 1 |")
+        add("| | a second | against the service | processor time of a pair: server, workers |")
+        add("|---|---|---|---|")
+        add(f"| lease + complete, durable | {rate:,.0f} pairs | 1 | {p['server_us']:.0f} us, "
+            f"{p['workers_us']:.0f} us |")
         add(f"| the same messages, answered by a bare gRPC server | {echo:,.0f} pairs | "
-            f"{echo / rate:.1f} |")
+            f"{echo / rate:.1f} | {y['echo']['server_us']:.0f} us, "
+            f"{y['echo']['workers_us']:.0f} us |")
         for batch, rates in y["sqlite"].items():
             add(f"| bare SQLite, synced commits of {batch} rows of 1 kB | "
                 f"{rates['rows_per_second']:,.0f} rows, {rates['commits_per_second']:,.0f} commits "
-                f"| {rates['rows_per_second'] / rate:.1f} |")
+                f"| {rates['rows_per_second'] / rate:.1f} | |")
+        add("")
+        ideal = 1e6 * results["cores"] / (p["server_us"] + p["workers_us"])
+        add(f"By its processor time {results['cores']} cores that do nothing else could do at "
+            f"most {ideal:,.0f} pairs a second. While this ran, other programs kept "
+            f"{p['others_cores']:.1f} cores busy.")
         add("")
         add(f"A lease took {ms(p['lease'], 'p50_ms')} ms (p99 {ms(p['lease'])}), a completion "
             f"{ms(p['completion'], 'p50_ms')} ms (p99 {ms(p['completion'])}); "
@@ -333,6 +373,7 @@ def main():
     path = pathlib.Path(flags.results)
     results = json.loads(path.read_text()) if path.exists() else {}
     results["machine"] = machine()
+    results["cores"] = os.cpu_count()
     steps = {"yardsticks": lambda: yardsticks(seconds, flags.workers),
              "pairs": lambda: pairs(seconds, flags.workers),
              "renewals": lambda: renewals(seconds),
