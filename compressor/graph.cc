@@ -123,7 +123,8 @@ std::string Node::StringOr(const std::string& key,
 std::vector<int64_t> Node::IntsOr(const std::string& key,
                                   std::vector<int64_t> fallback) const {
   const auto* value = Find<std::vector<int64_t>>(attributes, key);
-  return value == nullptr ? std::move(fallback) : *value;
+  if (value != nullptr) return *value;
+  return fallback;
 }
 
 int Node::OperatorInputs() const {

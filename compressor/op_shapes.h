@@ -118,7 +118,7 @@ void WalkStrided(absl::Span<const int64_t> shape,
 // as uint16_t (their bits).
 template <typename Visit>
 auto VisitType(DataType type, Visit visit) {
-  switch (type) {
+  switch (type) {  // NOLINT(bugprone-branch-clone): types differ
     case DataType::kFloat32:
       return visit(float());
     case DataType::kFloat64:
