@@ -261,6 +261,10 @@ absl::StatusOr<Kernel> QuickestConvolution(const ConvolutionSpec& spec,
   std::optional<size_t> winner = Winners::OfProcess().Find(kind);
   // To make all of them takes milliseconds.
   if (winner == 0) return MakeConvolution(spec, attributes);
+  // One at a time: others' measurements would be noise in this one, and threads
+  // that step through oneDNN 2.6's implementations at once were seen to crash.
+  static absl::Mutex* const turn = new absl::Mutex;
+  const absl::MutexLock lock(turn);
   LATHE_ASSIGN_OR_RETURN(const std::vector<Kernel> kernels,
                          MakeConvolutions(spec, attributes));
   if (!winner.has_value()) {
