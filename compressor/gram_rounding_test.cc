@@ -49,7 +49,8 @@ double Error(const Problem& problem, const std::vector<int8_t>& levels,
 std::vector<int8_t> Nearest(const Problem& problem, float scale, int most) {
   std::vector<int8_t> levels;
   for (const float w : problem.weights) {
-    levels.push_back(static_cast<int8_t>(NearestLevel(w, {scale, -most, most})));
+    levels.push_back(
+        static_cast<int8_t>(NearestLevel(w, {scale, -most, most})));
   }
   return levels;
 }
