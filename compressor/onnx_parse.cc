@@ -156,7 +156,7 @@ class Parser {
     return id;
   }
 
-  absl::Status AddConstant(const std::string& name, Tensor tensor,
+  absl::Status AddConstant(const std::string& name, const Tensor& tensor,
                            absl::string_view what) {
     LATHE_ASSIGN_OR_RETURN(const ValueId id, AddValue(name, what));
     Value& value = parts_.values[id];
@@ -168,9 +168,8 @@ class Parser {
 
   absl::Status ReadInitializers() {
     for (const onnx::TensorProto& proto : graph_.initializer()) {
-      LATHE_ASSIGN_OR_RETURN(Tensor tensor, TensorFromOnnx(proto));
-      LATHE_RETURN_IF_ERROR(
-          AddConstant(proto.name(), std::move(tensor), "initialiser"));
+      LATHE_ASSIGN_OR_RETURN(const Tensor tensor, TensorFromOnnx(proto));
+      LATHE_RETURN_IF_ERROR(AddConstant(proto.name(), tensor, "initialiser"));
     }
     return absl::OkStatus();
   }
@@ -258,7 +257,7 @@ class Parser {
     }
     absl::StatusOr<Tensor> tensor = ConstantTensor(node);
     if (!tensor.ok()) return Annotate(tensor.status(), what);
-    return AddConstant(node.output(0), *std::move(tensor), what);
+    return AddConstant(node.output(0), *tensor, what);
   }
 
   absl::Status ReadNodeOutputs() {
