@@ -32,7 +32,8 @@ TEST_F(DdpgMethodTest, HaqSpreadsBitsLinearlyOverTheAction) {
   // Six widths from the least, 0, to the most, 5: equation 2 with these.
   const Decision& bits = Find(/*is_keep=*/false);
   ASSERT_EQ(bits.count, 6);
-  for (double a = 0.01; a < 1; a += 0.02) {
+  for (int i = 1; i < 100; i += 2) {
+    const double a = i / 100.0;
     const double b = std::round(0 - 0.5 + a * (5 - 0 + 1));
     EXPECT_EQ(DdpgMethod::Haq().ToChoice(core_->space(), bits, a), 5 - b) << a;
   }

@@ -44,14 +44,14 @@ constexpr size_t kLanes = 4;
 
 // REQUIRES: the values lie within the limit.
 void Count(absl::Span<const float> values, TensorStats* stats) {
-  const double bins_per_unit = kHistogramBins / 2 / double{stats->limit};
+  constexpr int kHalf = kHistogramBins / 2;
+  const double bins_per_unit = kHalf / double{stats->limit};
   std::vector<int64_t> counts(kLanes * kHistogramBins);
   for (size_t i = 0; i < values.size(); ++i) {
     const double scaled = values[i] * bins_per_unit;
     // Rounds down as std::floor does, which is a call without SSE4.1.
     const int truncated = static_cast<int>(scaled);
-    const int bin =
-        truncated - (truncated > scaled ? 1 : 0) + kHistogramBins / 2;
+    const int bin = truncated - (truncated > scaled ? 1 : 0) + kHalf;
     ++counts[i % kLanes * kHistogramBins +
              std::min(std::max(bin, 0), kHistogramBins - 1)];
   }

@@ -184,7 +184,7 @@ class LossAware {
     if (grid == grids.end() || tensor.type() != DataType::kFloat32) {
       return tensor;
     }
-    const Tensor rounded = RoundToGrid(tensor, grid->second);
+    Tensor rounded = RoundToGrid(tensor, grid->second);
     if (options_.range.bits == 8) return rounded;
     const ActivationGrid& g = grid->second;
     const int most = LargestLevel(g.is_signed, options_.range.bits);

@@ -118,8 +118,8 @@ void WalkStrided(absl::Span<const int64_t> shape,
 // as uint16_t (their bits).
 template <typename Visit>
 auto VisitType(DataType type, Visit visit) {
-  switch (type) {  // NOLINT(bugprone-branch-clone): types differ
-    case DataType::kFloat32:
+  switch (type) {
+    case DataType::kFloat32:  // NOLINT(bugprone-branch-clone): types differ
       return visit(float());
     case DataType::kFloat64:
       return visit(double());

@@ -27,7 +27,7 @@ Eigen::VectorXd TakeMeans(Observations* m) {
   for (Eigen::Index r = 0; r < m->rows(); ++r) {
     sums += m->row(r).transpose().cast<double>();
   }
-  const Eigen::VectorXd means = sums / static_cast<double>(m->rows());
+  Eigen::VectorXd means = sums / static_cast<double>(m->rows());
   m->rowwise() -= means.transpose().cast<float>();
   return means;
 }

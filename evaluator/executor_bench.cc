@@ -3,6 +3,7 @@
 //   LATHE_DATA_DIR=... taskset -c 1 bin/executor_bench
 #include <cstdio>
 #include <cstdlib>
+#include <iterator>
 #include <random>
 #include <string>
 #include <utility>
@@ -82,8 +83,18 @@ void Report(Executor& executor, benchmark::State& state) {
       static_cast<double>(executor.peak_activation_bytes());
 }
 
-void BM_Network(benchmark::State& state, const std::string& name,
-                v1::Precision precision) {
+constexpr const char* kNetworks[] = {
+    "cifar10/resnet20.onnx",       "cifar10/resnet8.onnx",
+    "imagenet/squeezenet1_1.onnx", "kws/dscnn_tiny.onnx",
+    "cifar10/cct4_3x1.onnx",       "cifar10/vit_pgd_2_3_16.onnx",
+    "mnist/mnist_cnn.onnx",        "kws/lstm_arm_s.onnx"};
+constexpr v1::Precision kPrecisions[] = {v1::F32, v1::BF16, v1::INT8};
+
+// Arguments: places in kNetworks and kPrecisions.
+void BM_Network(benchmark::State& state) {
+  const std::string name = kNetworks[state.range(0)];
+  const v1::Precision precision = kPrecisions[state.range(1)];
+  state.SetLabel(name + "/" + v1::Precision_Name(precision));
   SetThreads(1);
   const auto graph = LoadIn(name, precision);
   if (!graph.ok()) {
@@ -95,30 +106,17 @@ void BM_Network(benchmark::State& state, const std::string& name,
     state.SkipWithError(executor.status().ToString().c_str());
     return;
   }
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     if (!(*executor)->Run().ok()) state.SkipWithError("a run failed");
   }
   Report(**executor, state);
 }
 
-void RegisterAll() {
-  for (const char* name :
-       {"cifar10/resnet20.onnx", "cifar10/resnet8.onnx",
-        "imagenet/squeezenet1_1.onnx", "kws/dscnn_tiny.onnx",
-        "cifar10/cct4_3x1.onnx", "cifar10/vit_pgd_2_3_16.onnx",
-        "mnist/mnist_cnn.onnx", "kws/lstm_arm_s.onnx"}) {
-    for (v1::Precision precision : {v1::F32, v1::BF16, v1::INT8}) {
-      benchmark::RegisterBenchmark(
-          (std::string(name) + "/" + v1::Precision_Name(precision)).c_str(),
-          [name, precision](benchmark::State& state) {
-            BM_Network(state, name, precision);
-          })
-          ->Unit(benchmark::kMicrosecond);
-    }
-  }
-}
-
-const bool kIsRegistered = (RegisterAll(), true);
+BENCHMARK(BM_Network)
+    ->ArgsProduct({benchmark::CreateDenseRange(0, std::size(kNetworks) - 1, 1),
+                   benchmark::CreateDenseRange(0, std::size(kPrecisions) - 1,
+                                               1)})
+    ->Unit(benchmark::kMicrosecond);
 
 }  // namespace
 }  // namespace lathe

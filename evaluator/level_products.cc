@@ -63,25 +63,25 @@ LATHE_VNNI inline void MultiplyBlocks(const uint8_t* source,
 LATHE_VNNI void MultiplyVnni(const uint8_t* source, const LevelsView& levels,
                              int32_t* out) {
   const int64_t stride = levels.groups * kBlockBytes;
-  const int8_t* at = levels.bytes;
-  int64_t left = levels.blocks;
-  const auto advance = [&](int64_t blocks) {
-    at += blocks * stride;
-    out += blocks * kRows;
-    left -= blocks;
-  };
-  for (; left >= 8; advance(8)) {
-    MultiplyBlocks<8>(source, at, levels.groups, out);
+  int64_t block = 0;
+  for (; block + 8 <= levels.blocks; block += 8) {
+    MultiplyBlocks<8>(source, levels.bytes + block * stride, levels.groups,
+                      out + block * kRows);
   }
-  if (left >= 4) {
-    MultiplyBlocks<4>(source, at, levels.groups, out);
-    advance(4);
+  if (block + 4 <= levels.blocks) {
+    MultiplyBlocks<4>(source, levels.bytes + block * stride, levels.groups,
+                      out + block * kRows);
+    block += 4;
   }
-  if (left >= 2) {
-    MultiplyBlocks<2>(source, at, levels.groups, out);
-    advance(2);
+  if (block + 2 <= levels.blocks) {
+    MultiplyBlocks<2>(source, levels.bytes + block * stride, levels.groups,
+                      out + block * kRows);
+    block += 2;
   }
-  if (left == 1) MultiplyBlocks<1>(source, at, levels.groups, out);
+  if (block < levels.blocks) {
+    MultiplyBlocks<1>(source, levels.bytes + block * stride, levels.groups,
+                      out + block * kRows);
+  }
 }
 
 bool HasVnni() {

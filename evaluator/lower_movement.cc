@@ -49,7 +49,7 @@ void Fill(const std::string& pattern, int64_t bytes, char* destination) {
     return;
   }
   for (int64_t i = 0; i < bytes; i += pattern.size()) {
-    std::memcpy(destination + i, pattern.data(), pattern.size());
+    std::copy(pattern.begin(), pattern.end(), destination + i);
   }
 }
 

@@ -71,7 +71,7 @@ std::vector<float> RunOnce(const lathe_model* model, int64_t batch,
               in.size() * sizeof(float));
   EXPECT_EQ(lathe_session_run(session), LATHE_OK) << lathe_last_error();
   const auto* out = static_cast<const float*>(lathe_session_output(session, 0));
-  const std::vector<float> result(out, out + batch * 5);
+  std::vector<float> result(out, out + batch * 5);
   lathe_session_free(session);
   return result;
 }

@@ -37,7 +37,7 @@ void BM_ProposeLeaseComplete(benchmark::State& state) {
   completion.state = v1::TRIAL_MEASURED;
   completion.outcome.set_kind(v1::MEASURED);
   completion.outcome.mutable_measurement()->set_accuracy(0.5);
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     store->AddTrials(*job, proposals, absl::UnixEpoch()).value();
     const std::vector<GrantedLease> leases =
         store->GrantLeases("s", {}, 1, absl::UnixEpoch()).value();

@@ -63,7 +63,7 @@ class NetBuilder {
     parts_.values[id].constant = std::move(tensor);
     return id;
   }
-  ValueId Ints(std::vector<int64_t> values) {
+  ValueId Ints(const std::vector<int64_t>& values) {
     return Constant(
         Tensor::Of<int64_t>({static_cast<int64_t>(values.size())}, values));
   }
@@ -102,10 +102,11 @@ class NetBuilder {
   // A "same" convolution with bias and random weights.
   ValueId Conv(ValueId in, int64_t ins, int64_t outs, int64_t kernel,
                int64_t stride = 1, int64_t groups = 1) {
+    const int64_t group_ins = ins / groups;
     const float deviation =
-        1.0f / std::sqrt(static_cast<float>(ins / groups * kernel * kernel));
+        1.0f / std::sqrt(static_cast<float>(group_ins * kernel * kernel));
     const ValueId weights =
-        Random({outs, ins / groups, kernel, kernel}, deviation);
+        Random({outs, group_ins, kernel, kernel}, deviation);
     const ValueId bias = Random({outs}, 0.1f);
     const int64_t pad = kernel / 2;
     return Op("Conv", {in, weights, bias},

@@ -86,14 +86,14 @@ ValueId GraphBuilder::Input(Shape shape) {
   return parts_.inputs.back();
 }
 
-ValueId GraphBuilder::Weights(Shape shape, float deviation) {
+ValueId GraphBuilder::Weights(const Shape& shape, float deviation) {
   Value value;
   value.constant = Tensor::Of<float>(
       shape, Normals(ElementCount(shape), deviation, random_));
   return NewValue(std::move(value));
 }
 
-ValueId GraphBuilder::Integers(std::vector<int64_t> values) {
+ValueId GraphBuilder::Integers(const std::vector<int64_t>& values) {
   Value value;
   value.type = DataType::kInt64;
   value.constant =

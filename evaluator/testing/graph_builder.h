@@ -29,8 +29,8 @@ class GraphBuilder {
 
   ValueId Input(Shape shape);
   // Normal numbers of standard deviation `deviation`.
-  ValueId Weights(Shape shape, float deviation);
-  ValueId Integers(std::vector<int64_t> values);
+  ValueId Weights(const Shape& shape, float deviation);
+  ValueId Integers(const std::vector<int64_t>& values);
   ValueId Add(NodeSpec spec);
   Graph Build(std::vector<ValueId> outputs, int64_t opset = 17);
 
