@@ -46,6 +46,7 @@ AgentContext MakeAgentContext(const v1::Job& job,
   AgentContext context;
   context.space = job.baseline().space();
   context.latency_table = job.baseline().latency_table();
+  context.sensitivity = job.baseline().sensitivity();
   context.baseline = WithoutReportSplit(baseline_trial.measurement());
   context.budget = job.spec().budget();
   context.objectives.assign(job.spec().objectives().begin(),

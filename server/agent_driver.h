@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
@@ -42,6 +43,9 @@ class AgentDriver {
   absl::StatusOr<v1::Proposal> Answer(const v1::Budget& budget) const {
     return agent_->Answer(budget);
   }
+
+  // See Agent::Experience.
+  std::string Experience() const { return agent_->Experience(); }
 
   // The reward of an ended trial, which the agent then learns.
   v1::Reward Learn(const v1::Trial& trial);

@@ -8,6 +8,7 @@
 #include "agent/agent.h"
 #include "base/status.h"
 #include "server/errors.h"
+#include "server/experience.h"
 #include "server/job_requests.h"
 #include "server/job_spec_check.h"
 
@@ -61,8 +62,10 @@ absl::Status BudgetAnswers::Replay(const v1::Job& job) {
     return absl::OkStatus();
   }
   driver_.reset();
+  LATHE_ASSIGN_OR_RETURN(const AgentContext context,
+                         ReadAgentContext(job, trials.front(), store_));
   absl::StatusOr<std::unique_ptr<Agent>> agent =
-      MakeAgent(job.spec().agent(), MakeAgentContext(job, trials.front()));
+      MakeAgent(job.spec().agent(), context);
   if (!agent.ok()) return WithReasons(agent.status(), kReasons);
   auto driver =
       std::make_unique<AgentDriver>(*std::move(agent), job.baseline().space());

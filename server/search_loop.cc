@@ -12,6 +12,7 @@
 #include "base/status.h"
 #include "proto/names.h"
 #include "proto/plan.h"
+#include "server/experience.h"
 
 namespace lathe {
 namespace {
@@ -171,8 +172,10 @@ absl::StatusOr<bool> SearchLoop::MakeDriver(const v1::Job& job) {
         job_, "the model has no layer that can be compressed"));
     return false;
   }
+  LATHE_ASSIGN_OR_RETURN(const AgentContext context,
+                         ReadAgentContext(job, trials[0], *parts_.store));
   absl::StatusOr<std::unique_ptr<Agent>> agent =
-      MakeAgent(job.spec().agent(), MakeAgentContext(job, trials[0]));
+      MakeAgent(job.spec().agent(), context);
   if (!agent.ok()) {
     LATHE_RETURN_IF_ERROR(parts_.control->Fail(job_, agent.status().message()));
     return false;
@@ -298,6 +301,11 @@ absl::StatusOr<SearchLoop::Next> SearchLoop::ProposeOrEnd(
     return ProposeSome(std::min(left, wanted - counts.pending()));
   }
   if (counts.pending() + counts.leased() > 0) return Next::kWait;
+  const std::string experience = driver_->Experience();
+  if (!experience.empty()) {
+    LATHE_RETURN_IF_ERROR(
+        parts_.store->SaveAgentState(job_, driver_->learned(), experience));
+  }
   LATHE_RETURN_IF_ERROR(parts_.control->Finish(job_));
   return Next::kGoOn;
 }

@@ -290,6 +290,30 @@ TEST_F(Search, AnAgentThatKnowsOnlyWhatWasMeasuredSaysSo) {
   EXPECT_EQ(error.reason, "AGENT_ANSWERS_NOT");
 }
 
+TEST_F(Search, AJobBeginsWithWhatTheAgentOfAnEarlierOneHasLearned) {
+  StartServer();
+  ScriptedWorker worker = NewWorker();
+  const std::string first = CreateJob(Spec(/*trials=*/30, "rl"));
+  RunToEnd(worker, first);
+  // Neither has learned anything of its own, so that their policies differ
+  // only by what they began with.
+  std::vector<std::string> explanations;
+  for (const bool is_warm : {false, true, true}) {
+    v1::JobSpec spec = Spec(/*trials=*/1, "rl");
+    if (is_warm) spec.add_warm_start_jobs(first);
+    v1::AnswerBudgetRequest request;
+    request.set_name(CreateJob(spec));
+    request.mutable_budget()->set_max_latency_ratio(0.5);
+    RunToEnd(worker, request.name());
+    v1::Proposal answer;
+    ASSERT_TRUE(
+        search_->AnswerBudget(NewContext().get(), request, &answer).ok());
+    explanations.push_back(answer.explanation());
+  }
+  EXPECT_NE(explanations[0], explanations[1]);
+  EXPECT_EQ(explanations[1], explanations[2]);
+}
+
 TEST_F(Search, EachProposalSaysHowLongTheAgentThought) {
   StartServer();
   const std::string job = CreateJob(Spec(/*trials=*/8, "rl"));

@@ -1,6 +1,8 @@
 #include "client/cli/search_outputs.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -25,6 +27,24 @@ bool HasAllArtifacts(const v1::Frontier& frontier) {
   return std::all_of(
       frontier.trials().begin(), frontier.trials().end(),
       [](const v1::Trial& trial) { return !trial.artifact_digest().empty(); });
+}
+
+// How each measured trial came about, what it cost and what it gained.
+nlohmann::json Rounds(const ReportInput& input) {
+  const std::map<int64_t, double> gains =
+      GainByTrial(input.trials, input.frontier.baseline().measurement());
+  nlohmann::json rounds = nlohmann::json::array();
+  for (const v1::Trial& trial : input.trials) {
+    const auto gain = gains.find(trial.number());
+    if (gain == gains.end()) continue;
+    rounds.push_back(
+        {{"trial", trial.number()},
+         {"source", trial.proposal().source()},
+         {"thinking_seconds", trial.proposal().thinking_seconds()},
+         {"evaluation_seconds", trial.measurement().evaluation_seconds()},
+         {"gain", gain->second}});
+  }
+  return rounds;
 }
 
 }  // namespace
@@ -60,6 +80,7 @@ nlohmann::json SearchResult(const ReportInput& input, double seconds) {
     gains[source] = share.gain_ratio;
   }
   result["gain_ratios"] = std::move(gains);
+  result["rounds"] = Rounds(input);
   return result;
 }
 

@@ -3,7 +3,6 @@
 #define LATHE_DATA_TESTING_ARRAYS_H_
 
 #include <cstdint>
-#include <cstring>
 #include <functional>
 #include <random>
 #include <string>
@@ -11,20 +10,9 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
-#include "data/dataset.h"
+#include "data/arrays.h"
 
 namespace lathe {
-
-template <typename T>
-Array ArrayOf(Array::Type type, std::vector<int64_t> shape,
-              const std::vector<T>& values) {
-  Array array;
-  array.type = type;
-  array.shape = std::move(shape);
-  array.bytes.assign(reinterpret_cast<const char*>(values.data()),
-                     values.size() * sizeof(T));
-  return array;
-}
 
 inline Array FloatArray(std::vector<int64_t> shape,
                         const std::vector<float>& values) {
@@ -34,14 +22,6 @@ inline Array FloatArray(std::vector<int64_t> shape,
 inline Array ByteArray(std::vector<int64_t> shape,
                        const std::vector<uint8_t>& values) {
   return ArrayOf(Array::Type::kUint8, std::move(shape), values);
-}
-
-// The elements of an array of element type T.
-template <typename T>
-std::vector<T> ValuesOf(const Array& array) {
-  std::vector<T> values(array.bytes.size() / sizeof(T));
-  std::memcpy(values.data(), array.bytes.data(), array.bytes.size());
-  return values;
 }
 
 // Calls `parse` with every truncation of `bytes` (up to 512 of them) and with

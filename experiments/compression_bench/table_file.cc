@@ -8,6 +8,7 @@
 #include "agent/accuracy_curve.h"
 #include "base/file.h"
 #include "base/status.h"
+#include "data/arrays.h"
 #include "data/npz.h"
 
 namespace lathe {
@@ -15,25 +16,14 @@ namespace {
 
 constexpr int64_t kBudgets = 64;
 
-template <typename T>
-Array MakeArray(Array::Type type, std::vector<int64_t> shape,
-                const std::vector<T>& values) {
-  Array array;
-  array.type = type;
-  array.shape = std::move(shape);
-  array.bytes.assign(reinterpret_cast<const char*>(values.data()),
-                     values.size() * sizeof(T));
-  return array;
-}
-
 Array Floats(std::vector<int64_t> shape, const std::vector<float>& values) {
-  return MakeArray(Array::Type::kFloat32, std::move(shape), values);
+  return ArrayOf(Array::Type::kFloat32, std::move(shape), values);
 }
 Array Floats(const std::vector<float>& values) {
   return Floats({static_cast<int64_t>(values.size())}, values);
 }
 Array Integers(std::vector<int64_t> shape, const std::vector<int64_t>& values) {
-  return MakeArray(Array::Type::kInt64, std::move(shape), values);
+  return ArrayOf(Array::Type::kInt64, std::move(shape), values);
 }
 
 absl::StatusOr<std::vector<float>> FloatsOf(
@@ -43,10 +33,7 @@ absl::StatusOr<std::vector<float>> FloatsOf(
     return absl::InvalidArgumentError(
         absl::StrCat("no float32 array '", name, "'"));
   }
-  std::vector<float> values(it->second.bytes.size() / sizeof(float));
-  std::copy_n(it->second.bytes.data(), values.size() * sizeof(float),
-              reinterpret_cast<char*>(values.data()));
-  return values;
+  return ValuesOf<float>(it->second);
 }
 
 std::vector<float> QualityOf(const TablePart& all) {
