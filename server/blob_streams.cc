@@ -37,7 +37,7 @@ absl::Status BlobWriteReactor::Admit() {
   LATHE_ASSIGN_OR_RETURN(const Caller caller,
                          parts_.gate->Admit(context_, "Artifacts.Write"));
   LATHE_RETURN_IF_ERROR(place_.status());
-  const absl::Status status = parts_.access->CheckWrite(context_, caller);
+  absl::Status status = parts_.access->CheckWrite(context_, caller);
   if (!status.ok()) parts_.gate->Note(caller, "Artifacts.Write", "", status);
   return status;
 }

@@ -67,20 +67,16 @@ void LeaseDesk::NotifyPending() {
 }
 
 void LeaseDesk::Lease(LeaseCall call) {
-  bool is_taken = false;
   {
     absl::MutexLock lock(&mu_);
     if (!is_closed_) {
       arrived_.push_back(std::move(call));
-      is_taken = true;
+      wakeup_.Set();
+      return;
     }
   }
-  if (is_taken) {
-    wakeup_.Set();
-  } else {
-    call.answer(MakeError(absl::StatusCode::kUnavailable, "SHUTTING_DOWN",
-                          "the server is shutting down"));
-  }
+  call.answer(MakeError(absl::StatusCode::kUnavailable, "SHUTTING_DOWN",
+                        "the server is shutting down"));
 }
 
 void LeaseDesk::ServeCalls() {

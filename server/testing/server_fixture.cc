@@ -83,7 +83,7 @@ grpc::Status ScriptedWorker::Register(const std::vector<int64_t>& fences) {
   request.mutable_capabilities()->set_host("test");
   request.mutable_fences()->Add(fences.begin(), fences.end());
   v1::RegisterWorkerResponse response;
-  const grpc::Status status =
+  grpc::Status status =
       stub_->RegisterWorker(NewContext().get(), request, &response);
   name_ = response.name();
   return status;
