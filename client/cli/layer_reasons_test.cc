@@ -9,7 +9,6 @@ namespace lathe {
 namespace {
 
 using ::testing::HasSubstr;
-using ::testing::Not;
 
 void Offer(v1::Layer* layer, v1::Precision precision, int bits) {
   v1::PrecisionOption* option = layer->add_precisions();
