@@ -65,6 +65,8 @@ absl::StatusOr<std::string> ConvertBytes(const std::string& bytes) {
           absl::StrCat("element ", i, " = ", static_cast<double>(from),
                        " does not fit the model's type"));
     }
+    // int8_t holds numbers here, not characters.
+    // NOLINTNEXTLINE(bugprone-signed-char-misuse)
     const To to = static_cast<To>(from);
     std::memcpy(&converted[i * sizeof(To)], &to, sizeof(To));
   }

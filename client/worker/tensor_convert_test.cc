@@ -9,7 +9,6 @@ namespace lathe {
 namespace {
 
 using ::testing::ElementsAre;
-using ::testing::HasSubstr;
 
 TEST(ConvertTensor, KeepsValuesThatFit) {
   const Tensor wide = Tensor::Of<int64_t>({3}, std::vector<int64_t>{0, 1, 255});

@@ -30,7 +30,8 @@ std::vector<float> InputsOf(const Graph& graph) {
   return {values.begin(), values.end()};
 }
 
-std::vector<float> RunAll(const Graph& graph, std::vector<float> activations) {
+std::vector<float> RunAll(const Graph& graph,
+                          const std::vector<float>& activations) {
   return *SegmentRunner::Make(graph, kSamples)->Run(activations, kSamples);
 }
 

@@ -41,7 +41,7 @@ std::map<std::string, Array> SmallTable() {
 }
 
 std::string Write(const std::map<std::string, Array>& arrays) {
-  const std::string path = testing::TempDir() + "/table.npz";
+  std::string path = testing::TempDir() + "/table.npz";
   EXPECT_TRUE(WriteFileAtomically(path, *SerializeNpz(arrays)).ok());
   return path;
 }
@@ -64,7 +64,7 @@ TEST(Table, AllConfigurationsTogetherHaveTheWholeHypervolume) {
 }
 
 TEST(Table, SaysWhatIsWrong) {
-  const auto error_of = [](std::map<std::string, Array> arrays) {
+  const auto error_of = [](const std::map<std::string, Array>& arrays) {
     return std::string(ReadTable(Write(arrays)).status().message());
   };
   auto missing = SmallTable();
