@@ -110,20 +110,22 @@ TEST_F(Restart, AWatcherIsToldToComeBackAndMissesNothing) {
   const std::string job = CreateJob(Spec(/*trials=*/5));
   ScriptedWorker worker = NewWorker();
   RunTrials(worker, 2);
-  std::vector<v1::Event> events;
-  grpc::Status status;
-  std::thread watcher([&] { events = Watch(job, 0, &status); });
-  ASSERT_TRUE(Eventually([&] { return GetJob(job).counts().measured() == 2; }));
+  v1::WatchJobRequest request;
+  request.set_name(job);
+  const auto context = NewContext();
+  const auto reader = search_->WatchJob(context.get(), request);
+  v1::Event event;
+  ASSERT_TRUE(reader->Read(&event));
   server_->Shutdown(absl::Seconds(5));
-  watcher.join();
-  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
+  int64_t last = event.sequence();
+  while (reader->Read(&event)) last = event.sequence();
+  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
   StopServer();
   StartServer();
   ScriptedWorker again = NewWorker(worker.session());
   RunToEnd(again, job);
-  int64_t last = events.empty() ? 0 : events.back().sequence();
-  for (const v1::Event& event : Watch(job, last)) {
-    EXPECT_EQ(event.sequence(), ++last);
+  for (const v1::Event& later : Watch(job, last)) {
+    EXPECT_EQ(later.sequence(), ++last);
   }
   EXPECT_EQ(GetJob(job).state(), v1::DONE);
 }
