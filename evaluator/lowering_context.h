@@ -133,6 +133,8 @@ class LoweringContext {
 
   // As a loop where that is faster than oneDNN; false: it is not.
   bool TryAddLevelsLoop(const Copy& from, const Copy& to);
+  // from -> to, where one has a zero point.
+  absl::Status AddConversion(const Copy& from, const Copy& to);
   absl::StatusOr<Copy> FetchConstant(ValueId value, const Encoding& encoding,
                                      const MemoryDesc& desc);
   absl::Status EnsureRounded(ValueId value);

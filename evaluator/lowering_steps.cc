@@ -2,7 +2,9 @@
 #include <algorithm>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -11,6 +13,23 @@
 #include "evaluator/vector_loops.h"
 
 namespace lathe {
+namespace {
+
+// None for floats.
+std::optional<ByteGrid> ByteGridOf(const Encoding& encoding) {
+  if (!encoding.IsLevels()) return std::nullopt;
+  return ByteGrid{encoding.scale, encoding.zero_point,
+                  encoding.type == DataType::kInt8 ? -128 : 0};
+}
+
+// Row-major or channels last, without gaps.
+bool IsDense(const MemoryDesc& desc) {
+  const std::vector<int64_t> dims = DescDims(desc);
+  return IsSameLayout(desc, PlainDesc(dims, DescType(desc))) ||
+         IsSameLayout(desc, ChannelsLastDesc(dims, DescType(desc)));
+}
+
+}  // namespace
 
 Location LoweringContext::NewBuffer(int64_t bytes, bool is_persistent) {
   Buffer buffer;
@@ -131,8 +150,7 @@ bool LoweringContext::TryAddLevelsLoop(const Copy& from, const Copy& to) {
       dims[1] <= kMostLevelChannels && IsRowMajor(from.desc) &&
       IsSameLayout(to.desc, ChannelsLastDesc(dims, to.encoding.type));
   if (!fits) return false;
-  const ByteGrid grid = {to.encoding.scale, to.encoding.zero_point,
-                         to.encoding.type == DataType::kInt8 ? -128 : 0};
+  const ByteGrid grid = *ByteGridOf(to.encoding);
   const int64_t pixels =
       ElementCount(absl::Span<const int64_t>(dims).subspan(2));
   AddLoop(
@@ -146,19 +164,54 @@ bool LoweringContext::TryAddLevelsLoop(const Copy& from, const Copy& to) {
   return true;
 }
 
+absl::Status LoweringContext::AddConversion(const Copy& from, const Copy& to) {
+  const std::vector<int64_t> dims = DescDims(to.desc);
+  const bool is_row_major =
+      IsDense(to.desc) ? IsRowMajor(to.desc) : IsRowMajor(from.desc);
+  const auto new_copy = [&](const Encoding& encoding) {
+    return NewCopy(encoding, is_row_major
+                                 ? PlainDesc(dims, encoding.type)
+                                 : ChannelsLastDesc(dims, encoding.type));
+  };
+  // Other layouts, and bfloat16, are left to reorders before and after.
+  const auto is_fit = [&](const Copy& copy) {
+    return copy.encoding.type != DataType::kBfloat16 && IsDense(copy.desc) &&
+           IsRowMajor(copy.desc) == is_row_major;
+  };
+  const auto without_bfloat16 = [](const Encoding& encoding) {
+    return encoding.IsLevels() ? encoding : FloatEncoding();
+  };
+  Copy source = from;
+  if (!is_fit(from)) {
+    source = new_copy(without_bfloat16(from.encoding));
+    LATHE_RETURN_IF_ERROR(AddReorder(from, source));
+  }
+  const Copy result = is_fit(to) ? to : new_copy(without_bfloat16(to.encoding));
+  const auto from_grid = ByteGridOf(source.encoding);
+  const auto to_grid = ByteGridOf(result.encoding);
+  const int64_t size = ElementCount(dims);
+  AddLoop(
+      "reorder", VectorLoopIsa(), {Reads(source), Writes(result)},
+      [=](absl::Span<char* const> operands) {
+        ConvertNumbers(operands[0], from_grid, size, to_grid, operands[1]);
+        return absl::OkStatus();
+      },
+      /*is_reorder=*/true);
+  if (is_fit(to)) return absl::OkStatus();
+  return AddReorder(result, to);
+}
+
 absl::Status LoweringContext::AddReorder(const Copy& from, const Copy& to) {
   if (TryAddLevelsLoop(from, to)) return absl::OkStatus();
+  const bool is_move = from.encoding == to.encoding;
+  const bool has_zero_point =
+      from.encoding.zero_point != 0 || to.encoding.zero_point != 0;
+  if (!is_move && has_zero_point) return AddConversion(from, to);
   ReorderSpec spec;
   spec.source = from.desc;
   spec.destination = to.desc;
-  spec.scale = from.encoding.scale / to.encoding.scale;
-  spec.source_zero_point = from.encoding.zero_point;
-  spec.destination_zero_point = to.encoding.zero_point;
-  if (from.encoding == to.encoding) {
-    // Levels move as they are.
-    spec.scale = 1;
-    spec.source_zero_point = spec.destination_zero_point = 0;
-  }
+  // Levels move as they are.
+  spec.scale = is_move ? 1 : from.encoding.scale / to.encoding.scale;
   LATHE_ASSIGN_OR_RETURN(const Kernel kernel, MakeReorder(spec));
   return AddKernel(
       "reorder", kernel,

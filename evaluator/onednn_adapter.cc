@@ -253,9 +253,6 @@ absl::StatusOr<Kernel> MakeReorder(const ReorderSpec& spec) {
   LATHE_RETURN_IF_ERROR(GuardOneDnn("reorder", [&] {
     dnnl::primitive_attr attr = UserScratchpad();
     onednn::SetReorderScale(spec.scale, &attr, &kernel);
-    onednn::SetZeroPoint(DNNL_ARG_SRC, spec.source_zero_point, &attr, &kernel);
-    onednn::SetZeroPoint(DNNL_ARG_DST, spec.destination_zero_point, &attr,
-                         &kernel);
     Finish<dnnl::reorder>(
         dnnl::reorder::primitive_desc(CpuEngine(), spec.source, CpuEngine(),
                                       spec.destination, attr),

@@ -170,13 +170,12 @@ struct BinarySpec {
 absl::StatusOr<Kernel> MakeBinary(const BinarySpec& spec,
                                   absl::Span<const FusedOp> ops);
 
-// destination = scale * (source - source_zero_point) + destination_zero_point.
+// destination = scale * source. Zero points are not for oneDNN: the reorders of
+// 2.6 get them wrong between layouts of which one has gaps.
 struct ReorderSpec {
   MemoryDesc source;
   MemoryDesc destination;
   float scale = 1;
-  int source_zero_point = 0;
-  int destination_zero_point = 0;
 };
 absl::StatusOr<Kernel> MakeReorder(const ReorderSpec& spec);
 

@@ -34,7 +34,7 @@
 
 namespace lathe {
 
-const char kEvaluatorVersion[] = "2";
+const char kEvaluatorVersion[] = "3";
 
 namespace {
 

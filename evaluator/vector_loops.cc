@@ -88,6 +88,51 @@ constexpr int64_t kTile = 64;
   std::memcpy(out, &bytes, sizeof(bytes));
 }
 
+[[gnu::always_inline]] inline void NumbersOf(const char* in,
+                                             const ByteGrid& grid, float* out) {
+  Bytes bytes;
+  std::memcpy(&bytes, in, sizeof(bytes));
+  Ints levels = __builtin_convertvector(bytes, Ints);
+  if (grid.least == 0) levels &= 255;
+  Store(__builtin_convertvector(levels - grid.zero_point, Floats) * grid.scale,
+        out);
+}
+
+// kWidth numbers.
+[[gnu::always_inline]] inline void ConvertSome(const char* in,
+                                               const ByteGrid* from,
+                                               const ByteGrid* to, char* out) {
+  float numbers[kWidth];
+  if (from != nullptr) {
+    NumbersOf(in, *from, numbers);
+  } else {
+    std::memcpy(numbers, in, sizeof(numbers));
+  }
+  if (to != nullptr) {
+    LevelsOf(numbers, *to, out);
+  } else {
+    std::memcpy(out, numbers, sizeof(numbers));
+  }
+}
+
+[[gnu::always_inline]] inline void ConvertBody(const char* in,
+                                               const ByteGrid* from,
+                                               int64_t size, const ByteGrid* to,
+                                               char* out) {
+  const int64_t in_bytes = from != nullptr ? 1 : sizeof(float);
+  const int64_t out_bytes = to != nullptr ? 1 : sizeof(float);
+  const int64_t whole = size / kWidth * kWidth;
+  for (int64_t i = 0; i < whole; i += kWidth) {
+    ConvertSome(in + i * in_bytes, from, to, out + i * out_bytes);
+  }
+  if (whole == size) return;
+  char last_in[kWidth * sizeof(float)] = {};
+  char last_out[kWidth * sizeof(float)];
+  std::memcpy(last_in, in + whole * in_bytes, (size - whole) * in_bytes);
+  ConvertSome(last_in, from, to, last_out);
+  std::memcpy(out + whole * out_bytes, last_out, (size - whole) * out_bytes);
+}
+
 template <int64_t kChannels>
 [[gnu::always_inline]] inline void Interleave(const char (*tile)[kTile],
                                               int64_t channels, int64_t count,
@@ -189,23 +234,42 @@ void LevelsPlain(const float* in, int64_t batch, int64_t channels,
   LevelsBody(in, batch, channels, pixels, grid, out);
 }
 
+__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma"))) void
+ConvertAvx512(const char* in, const ByteGrid* from, int64_t size,
+              const ByteGrid* to, char* out) {
+  ConvertBody(in, from, size, to, out);
+}
+__attribute__((target("avx2,fma"))) void ConvertAvx2(const char* in,
+                                                     const ByteGrid* from,
+                                                     int64_t size,
+                                                     const ByteGrid* to,
+                                                     char* out) {
+  ConvertBody(in, from, size, to, out);
+}
+void ConvertPlain(const char* in, const ByteGrid* from, int64_t size,
+                  const ByteGrid* to, char* out) {
+  ConvertBody(in, from, size, to, out);
+}
+
 struct Loops {
   const char* isa;
   decltype(&SoftmaxPlain) softmax;
   decltype(&LevelsPlain) levels;
   decltype(&RangePlain) range;
+  decltype(&ConvertPlain) convert;
 };
 
 Loops ChooseLoops() {
   switch (WidestVectorIsa()) {
     case VectorIsa::kAvx512:
-      return {"avx512", SoftmaxAvx512, LevelsAvx512, RangeAvx512};
+      return {"avx512", SoftmaxAvx512, LevelsAvx512, RangeAvx512,
+              ConvertAvx512};
     case VectorIsa::kAvx2:
-      return {"avx2", SoftmaxAvx2, LevelsAvx2, RangeAvx2};
+      return {"avx2", SoftmaxAvx2, LevelsAvx2, RangeAvx2, ConvertAvx2};
     case VectorIsa::kPlain:
       break;
   }
-  return {"plain", SoftmaxPlain, LevelsPlain, RangePlain};
+  return {"plain", SoftmaxPlain, LevelsPlain, RangePlain, ConvertPlain};
 }
 
 const Loops& ChosenLoops() {
@@ -231,6 +295,20 @@ NumberRange RangeOfNumbers(const float* in, int64_t size) {
   NumberRange range;
   ChosenLoops().range(in, size, &range);
   return range;
+}
+
+void ConvertNumbers(const char* in, const std::optional<ByteGrid>& from,
+                    int64_t size, const std::optional<ByteGrid>& to,
+                    char* out) {
+  const auto convert = ChosenLoops().convert;
+  const int64_t in_bytes = from ? 1 : sizeof(float);
+  const int64_t out_bytes = to ? 1 : sizeof(float);
+#pragma omp parallel for if (size > kLeastForThreads)
+  for (int64_t first = 0; first < size; first += kLeastForThreads) {
+    convert(in + first * in_bytes, from ? &*from : nullptr,
+            std::min(kLeastForThreads, size - first), to ? &*to : nullptr,
+            out + first * out_bytes);
+  }
 }
 
 void LevelsChannelsLast(const float* in, int64_t batch, int64_t channels,

@@ -4,6 +4,7 @@
 #define LATHE_EVALUATOR_VECTOR_LOOPS_H_
 
 #include <cstdint>
+#include <optional>
 
 namespace lathe {
 
@@ -25,6 +26,11 @@ struct ByteGrid {
 constexpr int64_t kMostLevelChannels = 16;
 void LevelsChannelsLast(const float* in, int64_t batch, int64_t channels,
                         int64_t pixels, const ByteGrid& grid, char* out);
+
+// Turns `size` numbers, floats (no grid) or levels of `from`, into floats or
+// levels of `to`.
+void ConvertNumbers(const char* in, const std::optional<ByteGrid>& from,
+                    int64_t size, const std::optional<ByteGrid>& to, char* out);
 
 // The least and the greatest of 0 and `size` numbers; NaNs do not count.
 struct NumberRange {

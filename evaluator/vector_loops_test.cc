@@ -118,5 +118,35 @@ TEST(LevelsChannelsLast, RoundsAsTheGridDoes) {
   }
 }
 
+TEST(ConvertNumbers, GoesBetweenFloatsAndGridsInRunsOfEveryLength) {
+  const ActivationGrid grids[] = {
+      {true, 0.02f, 0}, {false, 0.05f, 17}, {false, 0.013f, 128}, {true, 3, 7}};
+  const auto bytes_of = [](const ActivationGrid& grid) {
+    return ByteGrid{grid.scale, grid.zero_point, grid.is_signed ? -128 : 0};
+  };
+  for (const int64_t size : {1, 15, 16, 17, 100, 40000}) {
+    const std::vector<float> numbers = Normal(size, 2, 3);
+    const char* in = reinterpret_cast<const char*>(numbers.data());
+    for (const ActivationGrid& from : grids) {
+      std::vector<char> levels(size);
+      std::vector<float> back(size);
+      ConvertNumbers(in, std::nullopt, size, bytes_of(from), levels.data());
+      ConvertNumbers(levels.data(), bytes_of(from), size, std::nullopt,
+                     reinterpret_cast<char*>(back.data()));
+      for (int64_t i = 0; i < size; ++i) {
+        ASSERT_EQ(back[i], ApplyGrid(from, numbers[i])) << size << " " << i;
+      }
+      for (const ActivationGrid& to : grids) {
+        std::vector<char> direct(size), by_way_of_floats(size);
+        ConvertNumbers(levels.data(), bytes_of(from), size, bytes_of(to),
+                       direct.data());
+        ConvertNumbers(reinterpret_cast<const char*>(back.data()), std::nullopt,
+                       size, bytes_of(to), by_way_of_floats.data());
+        EXPECT_EQ(direct, by_way_of_floats);
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace lathe

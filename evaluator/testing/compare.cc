@@ -102,9 +102,11 @@ void ExpectSame(const MakeGraph& make, int seed) {
   ExpectSameInFloat(graph, inputs);
   GraphBuilder in_int8(seed);
   const Graph layers = make(in_int8, v1::INT8);
-  for (bool is_signed : {false, true}) {
-    GridOptions options;
-    options.is_signed = is_signed;
+  GridOptions unsigned_grids, signed_grids, zero_points;
+  signed_grids.is_signed = true;
+  zero_points.has_zero_points = true;
+  for (const GridOptions& options :
+       {unsigned_grids, signed_grids, zero_points}) {
     ExpectSameOnGrids(WithGrids(layers, inputs, options), inputs);
   }
 }

@@ -33,7 +33,7 @@ void ExpectSameOnGrids(const Graph& graph, const std::vector<Tensor>& inputs);
 using MakeGraph = std::function<Graph(GraphBuilder&, v1::Precision)>;
 
 // Both of the above on random inputs: layers in float32, and in INT8 with
-// unsigned and with signed grids.
+// unsigned grids, with signed ones, and with zero points.
 void ExpectSame(const MakeGraph& make, int seed);
 
 }  // namespace lathe
