@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <map>
 #include <utility>
 
 #include "base/numeric.h"
@@ -22,10 +23,18 @@ constexpr uint64_t kSeed = 0x5e1ec7;
 constexpr int64_t kRowsPerUnknown = 8;
 constexpr int64_t kLeastRows = 2048;
 
-// Most unknowns of a system. A layer with more forgets that the taps of a
-// kernel see neighbours: each tap is then a right-hand side of its own over the
-// channels, and the Gram matrix is that of single positions.
+// Most unknowns of a system that is taken as it is. Of a layer with more,
+// symbols that it reads at several places (the taps of a kernel, the positions
+// of a map that was flattened) are unknowns just once: each place is then a
+// right-hand side of its own, and the Gram matrix is that of single places.
 constexpr int64_t kMostUnknowns = 1024;
+
+// Unknowns of a part, where there are more symbols than that. Those of other
+// parts explain nothing: solving takes time with the cube of the unknowns.
+constexpr int64_t kPartUnknowns = 512;
+
+// Most right-hand sides. Of more, every n-th output stands for all.
+constexpr int64_t kMostColumns = 512;
 
 int64_t RowsFor(int64_t unknowns) {
   return std::max(kLeastRows, kRowsPerUnknown * unknowns);
@@ -42,25 +51,79 @@ Node PointwiseNode(const Node& node) {
   return pointwise;
 }
 
-// The weights of one problem: [channels * taps, outs], or [channels, taps *
-// outs] where they are taken apart.
+// What the rows of a regression read, and what the layer makes of it.
+struct Regression {
+  std::vector<int> symbols;  // Of the columns of x.
+  Observations x;
+  Eigen::MatrixXd weights;  // [unknowns, right-hand sides].
+};
+
+// The weights of every `step`-th output of one problem: [channels * taps,
+// outs], or [channels, taps * outs] where the taps are taken apart.
 Eigen::MatrixXd WeightsOf(const LayerProblem& problem, bool is_folded,
-                          WeightMatrix* matrix) {
+                          int64_t step, WeightMatrix* matrix) {
   const int64_t taps = matrix->unknowns() / problem.ins;
   const int64_t unknowns = is_folded ? problem.ins : matrix->unknowns();
-  Eigen::MatrixXd weights(unknowns,
-                          is_folded ? taps * problem.outs : problem.outs);
+  const int64_t outs = (problem.outs + step - 1) / step;
+  Eigen::MatrixXd weights(unknowns, is_folded ? taps * outs : outs);
   for (int64_t u = 0; u < matrix->unknowns(); ++u) {
-    for (int64_t o = 0; o < problem.outs; ++o) {
-      const float weight = matrix->at(problem.first_out + o, u);
+    for (int64_t o = 0; o < outs; ++o) {
+      const float weight = matrix->at(problem.first_out + o * step, u);
       if (is_folded) {
-        weights(u / taps, u % taps * problem.outs + o) = weight;
+        weights(u / taps, u % taps * outs + o) = weight;
       } else {
         weights(u, o) = weight;
       }
     }
   }
   return weights;
+}
+
+// How often the most frequent symbol occurs.
+int64_t MostRepeats(const std::vector<int>& symbols) {
+  std::map<int, int64_t> counts;
+  int64_t most = 1;
+  for (const int symbol : symbols) most = std::max(most, ++counts[symbol]);
+  return most;
+}
+
+// The regression with one unknown for each symbol: its occurrences are rows,
+// and right-hand sides, of their own.
+Regression FoldRepeats(const Regression& whole, int64_t repeats) {
+  Regression folded;
+  std::map<int, int64_t> unknowns;
+  for (const int symbol : whole.symbols) {
+    if (unknowns.emplace(symbol, unknowns.size()).second) {
+      folded.symbols.push_back(symbol);
+    }
+  }
+  const int64_t rows = whole.x.rows();
+  const int64_t outs = whole.weights.cols();
+  folded.x = Observations::Zero(rows * repeats, folded.symbols.size());
+  folded.weights = Eigen::MatrixXd::Zero(folded.symbols.size(), outs * repeats);
+  std::vector<int64_t> seen(folded.symbols.size());
+  for (size_t u = 0; u < whole.symbols.size(); ++u) {
+    const int64_t unknown = unknowns[whole.symbols[u]];
+    const int64_t place = seen[unknown]++;
+    folded.x.col(unknown).segment(place * rows, rows) = whole.x.col(u);
+    folded.weights.row(unknown).segment(place * outs, outs) =
+        whole.weights.row(u);
+  }
+  return folded;
+}
+
+// The systems of the regression's parts.
+void AddSystems(const Regression& regression,
+                std::vector<LayerSystem>* systems) {
+  const int64_t unknowns = regression.x.cols();
+  const int64_t size = unknowns > kMostUnknowns ? kPartUnknowns : unknowns;
+  for (int64_t first = 0; first < unknowns; first += size) {
+    const int64_t count = std::min(size, unknowns - first);
+    const auto begin = regression.symbols.begin() + first;
+    systems->push_back({{begin, begin + count},
+                        CenteredGram(regression.x.middleCols(first, count)),
+                        regression.weights.middleRows(first, count)});
+  }
 }
 
 absl::StatusOr<std::vector<LayerSystem>> WeightedSystems(
@@ -71,26 +134,32 @@ absl::StatusOr<std::vector<LayerSystem>> WeightedSystems(
   const std::vector<LayerProblem> problems =
       SplitLayer(node, channels, matrix.outs());
   const int64_t taps = matrix.unknowns() / problems[0].ins;
-  const bool is_folded = taps > 1 && matrix.unknowns() > kMostUnknowns;
+  const bool is_large = matrix.unknowns() > kMostUnknowns;
+  const bool is_folded = taps > 1 && is_large;
+  const int64_t unknowns = is_folded ? problems[0].ins : matrix.unknowns();
   Shape shape = weight_tensor.shape();
   if (is_folded) std::fill(shape.begin() + 2, shape.end(), 1);
   LATHE_ASSIGN_OR_RETURN(
       const LayerObservations observations,
       LayerObservations::Create(
           is_folded ? PointwiseNode(node) : node, shape, input.shape(),
-          RowsFor(is_folded ? problems[0].ins : matrix.unknowns()),
+          RowsFor(unknowns > kMostUnknowns ? kPartUnknowns : unknowns),
           MixSeed(kSeed, static_cast<uint64_t>(layer.node))));
   std::vector<LayerSystem> systems;
   for (const LayerProblem& problem : problems) {
-    LayerSystem system;
-    system.weights = WeightsOf(problem, is_folded, &matrix);
-    for (int64_t u = 0; u < system.weights.rows(); ++u) {
-      system.symbols.push_back(
+    Regression regression;
+    for (int64_t u = 0; u < unknowns; ++u) {
+      regression.symbols.push_back(
           layer.in_symbols[problem.first_in + (is_folded ? u : u / taps)]);
     }
-    system.gram =
-        CenteredGram(observations.Inputs(input, problem.first_in, problem.ins));
-    systems.push_back(std::move(system));
+    const int64_t repeats = is_large ? MostRepeats(regression.symbols) : 1;
+    const int64_t places = (is_folded ? taps : 1) * repeats;
+    regression.weights = WeightsOf(
+        problem, is_folded,
+        (problem.outs * places + kMostColumns - 1) / kMostColumns, &matrix);
+    regression.x = observations.Inputs(input, problem.first_in, problem.ins);
+    if (repeats > 1) regression = FoldRepeats(regression, repeats);
+    AddSystems(regression, &systems);
   }
   return systems;
 }

@@ -19,15 +19,15 @@ struct LayerSystem {
   std::vector<int> symbols;
   // Of the unknowns, about their means.
   Eigen::MatrixXd gram;
-  // [unknowns, outputs].
+  // [unknowns, right-hand sides].
   Eigen::MatrixXd weights;
 };
 
 // The systems of a layer whose input symbols are known, in the run `at`: one
 // for each group of a convolution; of an LSTM or GRU, for each direction, one
 // of its inputs and one of the hidden units that it feeds back (where it has
-// the output of all steps). A kernel of many taps and channels is taken apart:
-// see kMostUnknowns.
+// the output of all steps). Large layers are simplified so that what they take
+// stays bounded: see kMostUnknowns, kPartUnknowns and kMostColumns.
 //
 // Errors: InvalidArgument - attributes that do not fit the shapes.
 absl::StatusOr<std::vector<LayerSystem>> LayerSystems(

@@ -197,6 +197,51 @@ TEST(PruneCriteria, RedundancyGoesInTheOrderOfASlowReference) {
   }
 }
 
+// The steps at which the channels of the first layer go.
+std::vector<double> RedundancySteps(const Graph& graph, const Tensor& input) {
+  const ChannelGroups groups = *FindChannelGroups(graph);
+  ReferenceActivationSource source({input}, 17);
+  RedundancyOptions options;
+  options.samples = input.shape()[0];
+  const auto scores = ScoreByRedundancy(graph, groups, source, options);
+  EXPECT_TRUE(scores.ok()) << scores.status();
+  std::vector<double> steps;
+  for (const int symbol : groups.layers[0].out_symbols) {
+    steps.push_back(scores.ok() ? (*scores)[symbol] : -1);
+  }
+  return steps;
+}
+
+TEST(PruneCriteria, RedundancyIsFoundInMapsThatAreFlattened) {
+  // Channels 1 and 4 are the same; the layer reads 5 channels at 256 places.
+  NetBuilder net(6);
+  const ValueId in = net.Input({kDynamic, 4, 16, 16});
+  std::vector<float> filters(5 * 4);
+  for (int c = 0; c < 5; ++c) filters[c * 4 + (c == 4 ? 1 : c)] = 1;
+  const ValueId maps = net.Op(
+      "Conv",
+      {in, net.Constant(Tensor::Of<float>({5, 4, 1, 1}, filters)), kNoValue});
+  const ValueId flat = net.Op("Flatten", {maps});
+  const Graph graph = net.Build({net.Gemm(flat, 5 * 256, 3, true)});
+  const std::vector<double> steps =
+      RedundancySteps(graph, TestRandom(8).NormalTensor({16, 4, 16, 16}, 1));
+  EXPECT_EQ(std::min(steps[1], steps[4]), 0);
+  EXPECT_GT(std::max(steps[1], steps[4]), 0);
+}
+
+TEST(PruneCriteria, RedundancyOrdersMoreUnitsThanItSolvesForAtOnce) {
+  constexpr int kUnits = 1100;
+  NetBuilder net(7);
+  const ValueId in = net.Input({kDynamic, 20});
+  const ValueId hidden = net.Gemm(in, 20, kUnits, true);
+  net.Relu();
+  const Graph graph = net.Build({net.Gemm(hidden, kUnits, 3, true)});
+  std::vector<double> steps =
+      RedundancySteps(graph, TestRandom(9).NormalTensor({64, 20}, 1));
+  std::sort(steps.begin(), steps.end());
+  for (int i = 0; i < kUnits; ++i) EXPECT_EQ(steps[i], i);
+}
+
 TEST(PruneCriteria, NamesParseAndOthersAreRefused) {
   for (const std::string& name : PruneCriterionNames()) {
     EXPECT_TRUE(ParsePruneCriterion(name).ok());

@@ -19,6 +19,20 @@ namespace {
 
 // Largest Gram matrix: 128 MiB.
 constexpr int64_t kMostUnknowns = 4096;
+// Most multiplications for solving, and for rounding, with it: some seconds.
+constexpr double kMostProducts = 8e9;
+// Largest regression matrix of a layer that is beyond both: 64 MiB.
+constexpr int64_t kMostElements = int64_t{1} << 24;
+
+// Whether a layer is too large for its Gram matrix: its weights go to the
+// nearest level, and only its bias is corrected.
+bool IsLarge(const WeightMatrix& weights) {
+  const double unknowns = static_cast<double>(weights.unknowns());
+  return weights.unknowns() > kMostUnknowns ||
+         unknowns * unknowns * static_cast<double>(weights.outs()) >
+             kMostProducts;
+}
+
 // Which values the weights may take besides a grid.
 struct ValueChoice {
   std::vector<bool> mask;  // [outs, unknowns]; empty: no zeros.
@@ -40,6 +54,8 @@ ValueChoice ChooseValues(WeightMatrix weights, int bits,
                          const WeightOptions& options) {
   ValueChoice choice;
   choice.unknowns = weights.unknowns();
+  const bool has_codebook = bits == kFloatBits && options.clusters > 0;
+  if (options.sparsity.IsNone() && !has_codebook) return choice;
   std::vector<float> rows;
   for (int64_t o = 0; o < weights.outs(); ++o) {
     for (int64_t u = 0; u < choice.unknowns; ++u) {
@@ -49,7 +65,6 @@ ValueChoice ChooseValues(WeightMatrix weights, int bits,
   if (!options.sparsity.IsNone()) {
     choice.mask = ZeroMask(rows, choice.unknowns, options.sparsity);
   }
-  const bool has_codebook = bits == kFloatBits && options.clusters > 0;
   if (!has_codebook) return choice;
   // Zeros are one of the values.
   std::vector<float> left;
@@ -73,6 +88,7 @@ class LayerQuantizer {
         options_(options),
         factors_(FactorsOf(node)),
         weights_(node, layer.weights),
+        is_large_(IsLarge(weights_)),
         levels_(node,
                 Tensor::Of<float>(layer.weights.shape(),
                                   std::vector<float>(layer.weights.size()))),
@@ -85,17 +101,14 @@ class LayerQuantizer {
     const bool is_plain =
         node_.op_type == "Conv" || layer_.weights.shape().size() == 2;
     return is_plain && bias_ && factors_.weights != 0 && factors_.bias != 0 &&
-           layer_.weights.size() > 0 && samples_.input.size() > 0 &&
-           weights_.unknowns() <= kMostUnknowns;
+           layer_.weights.size() > 0 && samples_.input.size() > 0;
   }
 
   absl::StatusOr<QuantizedLayer> Run() {
-    LATHE_ASSIGN_OR_RETURN(
-        const LayerObservations observations,
-        LayerObservations::Create(
-            node_, layer_.weights.shape(), samples_.input.shape(),
-            RoundingRows(weights_.unknowns(), samples_.input.shape()[0]),
-            samples_.seed));
+    LATHE_ASSIGN_OR_RETURN(const LayerObservations observations,
+                           LayerObservations::Create(
+                               node_, layer_.weights.shape(),
+                               samples_.input.shape(), Rows(), samples_.seed));
     if (bits_ != kFloatBits && options_.scale_scope == ScaleScope::kPerTensor) {
       LATHE_ASSIGN_OR_RETURN(
           const WeightGrid grid,
@@ -115,6 +128,33 @@ class LayerQuantizer {
  private:
   bool HasBias() const { return node_.op_type != "MatMul"; }
 
+  int64_t Rows() const {
+    return is_large_
+               ? std::max<int64_t>(1, kMostElements / weights_.unknowns())
+               : RoundingRows(weights_.unknowns(), samples_.input.shape()[0]);
+  }
+
+  bool IsSecondOrder() const {
+    return options_.rounding == WeightRounding::kSecondOrder && !is_large_;
+  }
+
+  // About the means where the bias takes a shift of them back. Of a large layer
+  // the means alone.
+  Moments TakeMoments(Observations x, Observations y) const {
+    if (is_large_) {
+      Moments means;
+      means.x_means = x.cast<double>().colwise().mean();
+      means.y_means = y.cast<double>().colwise().mean();
+      return means;
+    }
+    Moments moments =
+        MomentsOf(std::move(x), std::move(y),
+                  HasBias() && options_.bias != BiasCorrection::kNone);
+    moments.gram =
+        Eigen::MatrixXd(moments.gram.selfadjointView<Eigen::Lower>());
+    return moments;
+  }
+
   absl::Status Solve(const LayerProblem& problem,
                      const LayerObservations& observations) {
     Observations x =
@@ -125,20 +165,16 @@ class LayerQuantizer {
       y.col(o).array() -= factors_.bias * (*bias_)[problem.first_out + o];
     }
     y /= factors_.weights;
-    // A shift of the mean is no error where the bias takes it back.
-    Moments moments =
-        MomentsOf(std::move(x), std::move(y),
-                  HasBias() && options_.bias != BiasCorrection::kNone);
-    moments.gram =
-        Eigen::MatrixXd(moments.gram.selfadjointView<Eigen::Lower>());
-    Eigen::MatrixXd original(moments.gram.rows(), problem.outs);
+    const int64_t unknowns = x.cols();
+    Moments moments = TakeMoments(std::move(x), std::move(y));
+    Eigen::MatrixXd original(unknowns, problem.outs);
     for (int64_t o = 0; o < problem.outs; ++o) {
       for (Eigen::Index i = 0; i < original.rows(); ++i) {
         original(i, o) = weights_.at(problem.first_out + o, i);
       }
     }
     Eigen::MatrixXd wanted = original;
-    if (options_.is_refit) {
+    if (options_.is_refit && !is_large_) {
       moments.cross -= moments.gram * original;
       const Eigen::MatrixXd change = SolveMoments(moments, options_.ridge);
       if (change.allFinite()) wanted += change;
@@ -153,8 +189,7 @@ class LayerQuantizer {
   absl::StatusOr<Eigen::MatrixXd> Round(const LayerProblem& problem,
                                         const Eigen::MatrixXd& gram,
                                         const Eigen::MatrixXd& wanted) {
-    const bool is_second_order =
-        options_.rounding == WeightRounding::kSecondOrder;
+    const bool is_second_order = IsSecondOrder();
     const GramRounding rounding(
         is_second_order ? gram : Eigen::MatrixXd::Zero(1, 1), options_.ridge);
     if (bits_ == kFloatBits) {
@@ -274,6 +309,7 @@ class LayerQuantizer {
   const WeightOptions& options_;
   const LayerFactors factors_;
   WeightMatrix weights_;
+  const bool is_large_;
   WeightMatrix levels_;
   std::vector<WeightGrid> grids_;  // By output.
   const ValueChoice choice_;

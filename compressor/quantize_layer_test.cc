@@ -115,6 +115,42 @@ TEST(QuantizeLayer, TheBiasBringsTheMeanBack) {
   }
 }
 
+TEST(QuantizeLayer, TheBiasOfALayerTooLargeForItsGramMatrixBringsTheMeanBack) {
+  constexpr int64_t kIns = 4100;
+  constexpr int64_t kSamples = 8;
+  TestRandom random(3);
+  Node node;
+  node.name = "gemm";
+  node.op_type = "Gemm";
+  node.inputs = {0, 1, 2};
+  node.outputs = {3};
+  node.attributes = {{"transB", int64_t{1}}};
+  LayerWeights layer;
+  layer.weights = random.NormalTensor({kOuts, kIns}, 0.02f);
+  layer.bias = random.NormalTensor({kOuts}, 0.3f);
+  std::vector<float> positive;
+  for (const float x :
+       random.NormalTensor({kSamples, kIns}, 1).values<float>()) {
+    positive.push_back(std::max(x, 0.f));
+  }
+  const Tensor input = Tensor::Of<float>({kSamples, kIns}, positive);
+  const Tensor target = RunConv(node, layer.weights, *layer.bias, input);
+  const auto quantized = QuantizeLayer(
+      node, layer, 0, 3, LayerSamples{input, input, target, 1}, Only("all"));
+  ASSERT_TRUE(quantized.ok()) << quantized.status();
+  const Tensor out = RunConv(
+      node, DequantizeWeights(quantized->weights, layer.weights.shape(), 0),
+      *quantized->bias, input);
+  for (int64_t o = 0; o < kOuts; ++o) {
+    double shift = 0;
+    for (int64_t n = 0; n < kSamples; ++n) {
+      const int64_t at = n * kOuts + o;
+      shift += out.values<float>()[at] - target.values<float>()[at];
+    }
+    EXPECT_LT(std::abs(shift) / kSamples, 1e-5);
+  }
+}
+
 TEST(QuantizeLayer, OneScaleForAllWhereAskedFor) {
   const ConvCase conv = MakeConv(7);
   for (const char* repair : {"none", "all"}) {

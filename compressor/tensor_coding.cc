@@ -17,8 +17,13 @@ namespace {
 
 // Each wins somewhere. SqueezeNet's 1.2 million levels take, in thousands of
 // bytes: 1116 and 1117 at 8 bits, 664 and 666 at 5, 536 and 528 at 4, 435 and
-// 390 at 3, 307 and 232 at 2 bits. The higher one takes 0.1-0.6 s for that.
-constexpr int kCompressionLevels[] = {1, 19};
+// 390 at 3, 307 and 232 at 2 bits. The higher one takes 0.1-0.6 s for that, so
+// that it is for numbers of few bits, in which the lower one found as much, and
+// not for tensors over which it would take many seconds.
+constexpr int kQuickLevel = 1;
+constexpr int kThoroughLevel = 19;
+constexpr double kMostThoroughRatio = 0.6;
+constexpr size_t kMostThoroughBytes = size_t{8} << 20;
 
 constexpr size_t kMostEntries = 256;
 
@@ -32,8 +37,26 @@ struct Codebook {
   std::vector<uint8_t> indices;
 };
 
+Codebook MakeByteCodebook(absl::string_view raw) {
+  int index[256] = {};
+  for (const char byte : raw) index[static_cast<uint8_t>(byte)] = 1;
+  Codebook book;
+  for (int byte = 0; byte < 256; ++byte) {
+    if (index[byte] == 0) continue;
+    index[byte] = static_cast<int>(book.entries.size());
+    book.entries.emplace_back(1, static_cast<char>(byte));
+  }
+  book.indices.reserve(raw.size());
+  for (const char byte : raw) {
+    book.indices.push_back(
+        static_cast<uint8_t>(index[static_cast<uint8_t>(byte)]));
+  }
+  return book;
+}
+
 // None when more than kMostEntries different elements occur.
 std::optional<Codebook> MakeCodebook(absl::string_view raw, int width) {
+  if (width == 1) return MakeByteCodebook(raw);
   std::map<absl::string_view, int> index;
   for (size_t at = 0; at < raw.size(); at += width) {
     index.emplace(raw.substr(at, width), 0);
@@ -84,17 +107,26 @@ std::vector<uint8_t> UnpackBits(absl::string_view packed, int bits,
   return indices;
 }
 
+// None when memory is short.
+std::optional<std::string> CompressAt(int level, absl::string_view raw) {
+  std::string coded(ZSTD_compressBound(raw.size()), '\0');
+  const size_t size =
+      ZSTD_compress(coded.data(), coded.size(), raw.data(), raw.size(), level);
+  if (ZSTD_isError(size) != 0) return std::nullopt;
+  coded.resize(size);
+  return coded;
+}
+
 // The shorter of zstd's levels; none when memory is short.
 std::optional<std::string> Compress(absl::string_view raw) {
-  std::optional<std::string> best;
-  for (const int level : kCompressionLevels) {
-    std::string coded(ZSTD_compressBound(raw.size()), '\0');
-    const size_t size = ZSTD_compress(coded.data(), coded.size(), raw.data(),
-                                      raw.size(), level);
-    if (ZSTD_isError(size) != 0) continue;
-    if (!best || size < best->size()) best = coded.substr(0, size);
-  }
-  return best;
+  std::optional<std::string> quick = CompressAt(kQuickLevel, raw);
+  const bool is_thorough =
+      quick && raw.size() <= kMostThoroughBytes &&
+      static_cast<double>(quick->size()) <=
+          kMostThoroughRatio * static_cast<double>(raw.size());
+  if (!is_thorough) return quick;
+  std::optional<std::string> thorough = CompressAt(kThoroughLevel, raw);
+  return thorough && thorough->size() < quick->size() ? thorough : quick;
 }
 
 absl::StatusOr<std::string> Decompress(absl::string_view coded,
