@@ -21,10 +21,8 @@ import lathe_system as lathe  # noqa: E402
 CIFAR = lathe.DATA / "cifar10"
 KWS = lathe.DATA / "kws"
 MNIST = lathe.DATA / "mnist"
-CCT = ("--data", f"{CIFAR}/test_x.npy,{CIFAR}/test_y.npy",
-       "--calibration", f"{CIFAR}/train_x.npy,{CIFAR}/train_y.npy",
-       "--scale", str(1 / 255), "--mean", "0.4914,0.4822,0.4465",
-       "--std", "0.2470,0.2435,0.2616", "--report", 1)
+CCT = ("--data", f"{CIFAR}/test_x.npy,{CIFAR}/test_y.npy", "--scale", str(1 / 255),
+       "--mean", "0.4914,0.4822,0.4465", "--std", "0.2470,0.2435,0.2616", "--report", 1)
 LSTM_ARM = ("--data", f"{KWS}/mfcc49_arm_test_x.npy,{KWS}/arm_test_y.npy",
             "--calibration", f"{KWS}/mfcc49_arm_calib_x.npy,{KWS}/arm_calib_y.npy",
             "--confirmation", 1, "--report", 1)
