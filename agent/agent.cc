@@ -3,6 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "agent/strategies.h"
+#include "base/blas_threads.h"
 
 namespace lathe {
 namespace {
@@ -45,6 +46,7 @@ absl::StatusOr<v1::Proposal> Agent::Answer(const v1::Budget& /*budget*/) const {
 
 absl::StatusOr<std::unique_ptr<Agent>> MakeAgent(absl::string_view name,
                                                  const AgentContext& context) {
+  UseOneBlasThread();
   for (const Strategy& strategy : kStrategies) {
     if (name == strategy.name) return strategy.make(context);
   }

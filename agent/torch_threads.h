@@ -4,8 +4,7 @@
 
 #include <ATen/Parallel.h>
 
-// OpenBLAS, where libtorch's BLAS is that, has threads of its own.
-extern "C" void openblas_set_num_threads(int threads) __attribute__((weak));
+#include "base/blas_threads.h"
 
 namespace lathe {
 
@@ -14,7 +13,7 @@ namespace lathe {
 // by threads.
 inline void UseOneThread() {
   at::set_num_threads(1);
-  if (openblas_set_num_threads != nullptr) openblas_set_num_threads(1);
+  UseOneBlasThread();
 }
 
 }  // namespace lathe

@@ -19,6 +19,15 @@ pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
 # libzip's CMake package names programs of another Debian package.
 pkg_check_modules(LIBZIP REQUIRED IMPORTED_TARGET libzip)
 
+# Eigen with its products and solvers by OpenBLAS, whose kernels are chosen for
+# the machine that runs them; Eigen's own are for the oldest one allowed. For all
+# of the tree alike: the two kinds do not mix.
+pkg_check_modules(OPENBLAS REQUIRED IMPORTED_TARGET openblas)
+add_library(lathe_third_party_eigen INTERFACE)
+target_link_libraries(lathe_third_party_eigen INTERFACE Eigen3::Eigen
+                      PkgConfig::OPENBLAS)
+target_compile_definitions(lathe_third_party_eigen INTERFACE EIGEN_USE_BLAS)
+
 # libonnx's own CMake package names a namespace but not its protobuf, so the
 # target is made here; only the protobuf classes are used.
 find_library(ONNX_PROTO_LIBRARY onnx_proto REQUIRED)

@@ -4,22 +4,14 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/blas_threads.h"
+
 namespace lathe {
 namespace {
 
 // Rows whose products are summed in float32 before they go to double: float32
 // is twice as fast, and sums this short lose nothing that the ridge would keep.
 constexpr Eigen::Index kBlockRows = 256;
-
-// Eigen cuts products into blocks by the sizes of the machine's caches, and
-// sums depend on the cuts; fixed sizes give the same bits on every machine.
-void FixBlocking() {
-  static const bool is_fixed = [] {
-    Eigen::setCpuCacheSizes(32 << 10, 512 << 10, 4 << 20);
-    return true;
-  }();
-  static_cast<void>(is_fixed);
-}
 
 // The column means of `m`, which are subtracted from it.
 Eigen::VectorXd TakeMeans(Observations* m) {
@@ -76,7 +68,7 @@ Eigen::MatrixXd SolveDual(const Observations& x, const Observations& y,
 }  // namespace
 
 Moments MomentsOf(Observations x, Observations y, bool takes_means) {
-  FixBlocking();
+  UseOneBlasThread();
   Moments moments;
   moments.x_means = Eigen::VectorXd::Zero(x.cols());
   moments.y_means = Eigen::VectorXd::Zero(y.cols());
@@ -107,7 +99,7 @@ Eigen::MatrixXd SolveMoments(const Moments& moments, double ridge) {
 }
 
 Eigen::MatrixXd CenteredGram(Observations x) {
-  FixBlocking();
+  UseOneBlasThread();
   TakeMeans(&x);
   return LowerGram(x).selfadjointView<Eigen::Lower>();
 }
@@ -123,7 +115,7 @@ RidgeSolution SolveRidge(Observations x, Observations y, double ridge,
         moments.y_means - solution.weights.transpose() * moments.x_means;
     return solution;
   }
-  FixBlocking();
+  UseOneBlasThread();
   Eigen::VectorXd x_means = Eigen::VectorXd::Zero(x.cols());
   Eigen::VectorXd y_means = Eigen::VectorXd::Zero(y.cols());
   if (has_intercept) {
