@@ -37,7 +37,8 @@ void AddCompressionFlags(CLI::App& command, v1::CompressionSettings& settings) {
           "channel (default) or tensor");
   AddText(command, settings, "--weight-grids",
           &S::set_weight_grids<const std::string&>,
-          "of weights below 8 bits: symmetric (default) or asymmetric");
+          "of weights below 8 bits: narrow (asymmetric at 2 and 3 bits, "
+          "default), symmetric or asymmetric");
   AddText(command, settings, "--activations",
           &S::set_activations<const std::string&>,
           "of int8 layers: static (symmetric, default) or asymmetric");

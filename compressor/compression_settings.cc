@@ -32,9 +32,11 @@ absl::Status SetQuantization(const v1::CompressionSettings& settings,
   const std::string& grids = settings.weight_grids();
   if (grids == "asymmetric") {
     options->weights.grids = WeightGrids::kAsymmetric;
-  } else if (!grids.empty() && grids != "symmetric") {
+  } else if (grids == "symmetric") {
+    options->weights.grids = WeightGrids::kSymmetric;
+  } else if (!grids.empty() && grids != "narrow") {
     return absl::InvalidArgumentError(absl::StrCat(
-        "weight_grids: '", grids, "' is not symmetric or asymmetric"));
+        "weight_grids: '", grids, "' is not narrow, symmetric or asymmetric"));
   }
   const std::string& activations = settings.activations();
   if (activations == "asymmetric") {

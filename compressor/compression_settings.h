@@ -12,7 +12,8 @@
 //   low_rank: 0 to 1.
 //   weight_only_bits: each in 2 to 8.
 //   dynamic: "recurrent", "linear", "none".
-//   weight_grids: "symmetric", "asymmetric".
+//   weight_grids: "narrow" (asymmetric at 2 and 3 bits), "symmetric",
+//   "asymmetric".
 #ifndef LATHE_COMPRESSOR_COMPRESSION_SETTINGS_H_
 #define LATHE_COMPRESSOR_COMPRESSION_SETTINGS_H_
 

@@ -285,8 +285,7 @@ class LayerQuantizer {
       return result;
     }
     result.weights.bits = bits_;
-    const bool is_asymmetric =
-        options_.grids == WeightGrids::kAsymmetric && bits_ < 8;
+    const bool is_asymmetric = IsAsymmetric(options_.grids, bits_);
     const bool is_per_tensor = options_.scale_scope == ScaleScope::kPerTensor;
     for (const WeightGrid& grid : grids_) {
       result.weights.scales.push_back(grid.scale);

@@ -36,7 +36,7 @@ enum class BiasCorrection {
 struct WeightOptions {
   ScaleMethod scale_method = ScaleMethod::kMse;
   ScaleScope scale_scope = ScaleScope::kPerChannel;
-  WeightGrids grids = WeightGrids::kSymmetric;
+  WeightGrids grids = WeightGrids::kNarrow;
   WeightRounding rounding = WeightRounding::kSecondOrder;
   BiasCorrection bias = BiasCorrection::kEmpirical;
   // Whether weights are moved, before they are rounded, to where they give the

@@ -37,7 +37,7 @@ absl::StatusOr<QuantizedWeights> RoundRows(const Tensor& tensor, int bits,
     const RoundedChannel channel =
         rounding.Round(wanted, grid, /*fits_scale=*/true);
     quantized.scales.push_back(channel.scale);
-    if (options.grids == WeightGrids::kAsymmetric && bits < 8) {
+    if (IsAsymmetric(options.grids, bits)) {
       quantized.zero_points.push_back(ZeroPointOf(grid, bits));
     }
     quantized.levels.insert(quantized.levels.end(), channel.levels.begin(),

@@ -66,6 +66,17 @@ TEST_P(AsymmetricWeights, LoseLessThanSymmetricOnesWhereWeightsAreLopsided) {
 
 INSTANTIATE_TEST_SUITE_P(Bits, AsymmetricWeights, testing::Values(2, 3, 4, 7));
 
+TEST(AsymmetricWeights, AreTheDefaultOfTwoAndThreeBits) {
+  const Tensor weights = LopsidedWeights({4, 30}, 5);
+  for (int bits = 2; bits <= 8; ++bits) {
+    const auto q =
+        QuantizeWeights(weights, 0, bits, ScaleMethod::kMse,
+                        ScaleScope::kPerChannel, WeightOptions().grids);
+    ASSERT_TRUE(q.ok());
+    EXPECT_EQ(q->zero_points.empty(), bits > 3) << bits;
+  }
+}
+
 TEST(AsymmetricWeights, EightBitsAndZerosStaySymmetric) {
   const Tensor weights = LopsidedWeights({4, 10}, 1);
   const auto eight =

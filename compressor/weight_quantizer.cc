@@ -173,13 +173,25 @@ absl::StatusOr<float> ChooseScale(absl::Span<const float> weights, int most,
                                      : magnitude / limit;
 }
 
+bool IsAsymmetric(WeightGrids grids, int bits) {
+  switch (grids) {
+    case WeightGrids::kSymmetric:
+      return false;
+    case WeightGrids::kAsymmetric:
+      return bits < 8;
+    case WeightGrids::kNarrow:
+      return bits <= 3;
+  }
+  return false;
+}
+
 absl::StatusOr<WeightGrid> ChooseWeightGrid(absl::Span<const float> weights,
                                             int bits, ScaleMethod method,
                                             WeightGrids grids) {
   const int most = (1 << (bits - 1)) - 1;
   LATHE_ASSIGN_OR_RETURN(const float scale, ChooseScale(weights, most, method));
   const WeightGrid symmetric = {scale, -most, most};
-  if (grids == WeightGrids::kSymmetric || bits == 8) return symmetric;
+  if (!IsAsymmetric(grids, bits)) return symmetric;
   float low = 0;
   float high = 0;
   for (const float weight : weights) {
@@ -208,7 +220,7 @@ absl::StatusOr<QuantizedWeights> QuantizeWeights(const Tensor& weights,
   }
   const absl::Span<const float> values = weights.values<float>();
   const ChannelLayout layout(weights.shape(), channel_axis);
-  const bool is_asymmetric = grids == WeightGrids::kAsymmetric && bits < 8;
+  const bool is_asymmetric = IsAsymmetric(grids, bits);
   QuantizedWeights quantized;
   quantized.bits = bits;
   quantized.levels.resize(values.size());

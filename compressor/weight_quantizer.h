@@ -24,10 +24,15 @@ enum class WeightGrids {
   kSymmetric,
   // 2^bits levels in a row with 0 among them, from the least to the greatest
   // weight. Below 8 bits, where such levels fit a kernel's bytes; at 8 bits
-  // they
-  // are symmetric.
+  // they are symmetric.
   kAsymmetric,
+  // Asymmetric at 2 and 3 bits, where the level that symmetric ones leave out
+  // is worth most; else symmetric. See experiments/compression/README.md.
+  kNarrow,
 };
+
+// Whether a grid of `bits` bits is asymmetric.
+bool IsAsymmetric(WeightGrids grids, int bits);
 
 // Levels in [least, most], worth `scale` each.
 struct WeightGrid {
