@@ -18,10 +18,11 @@ namespace {
 // Each wins somewhere. SqueezeNet's 1.2 million levels take, in thousands of
 // bytes: 1116 and 1117 at 8 bits, 664 and 666 at 5, 536 and 528 at 4, 435 and
 // 390 at 3, 307 and 232 at 2 bits. The higher one takes 0.1-0.6 s for that, so
-// that it is for numbers of few bits, in which the lower one found as much, and
-// not for tensors over which it would take many seconds.
+// that it is for small tensors, and for larger ones of few bits, in which the
+// lower one found as much; it would take many seconds over the largest.
 constexpr int kQuickLevel = 1;
 constexpr int kThoroughLevel = 19;
+constexpr size_t kSmallBytes = size_t{1} << 20;
 constexpr double kMostThoroughRatio = 0.6;
 constexpr size_t kMostThoroughBytes = size_t{8} << 20;
 
@@ -120,10 +121,12 @@ std::optional<std::string> CompressAt(int level, absl::string_view raw) {
 // The shorter of zstd's levels; none when memory is short.
 std::optional<std::string> Compress(absl::string_view raw) {
   std::optional<std::string> quick = CompressAt(kQuickLevel, raw);
-  const bool is_thorough =
-      quick && raw.size() <= kMostThoroughBytes &&
+  if (!quick) return quick;
+  const bool has_few_bits =
       static_cast<double>(quick->size()) <=
-          kMostThoroughRatio * static_cast<double>(raw.size());
+      kMostThoroughRatio * static_cast<double>(raw.size());
+  const bool is_thorough = raw.size() <= kSmallBytes ||
+                           (raw.size() <= kMostThoroughBytes && has_few_bits);
   if (!is_thorough) return quick;
   std::optional<std::string> thorough = CompressAt(kThoroughLevel, raw);
   return thorough && thorough->size() < quick->size() ? thorough : quick;
