@@ -20,8 +20,9 @@ pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
 pkg_check_modules(LIBZIP REQUIRED IMPORTED_TARGET libzip)
 
 # Eigen with its products and solvers by OpenBLAS, whose kernels are chosen for
-# the machine that runs them; Eigen's own are for the oldest one allowed. For all
-# of the tree alike: the two kinds do not mix.
+# the machine that runs them; Eigen's own are for the oldest one allowed. All code
+# with products takes this one: the two kinds do not mix. The executor, which is
+# deployed, takes Eigen's functions of single numbers alone.
 pkg_check_modules(OPENBLAS REQUIRED IMPORTED_TARGET openblas)
 add_library(lathe_third_party_eigen INTERFACE)
 target_link_libraries(lathe_third_party_eigen INTERFACE Eigen3::Eigen

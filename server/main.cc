@@ -20,6 +20,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "base/log.h"
+#include "base/signal_routing.h"
 #include "server/integrity_check.h"
 #include "server/local_workers.h"
 #include "server/roles.h"
@@ -112,18 +113,8 @@ void AddFlags(CLI::App& app, Flags& flags) {
   app.add_flag("--exit-with-parent", flags.exits_with_parent)->group("");
 }
 
-// Libraries start threads before main() that block nothing: what reaches one
-// of them goes on to the main thread.
-pthread_t main_thread;
-void PassToMainThread(int signal_number) {
-  pthread_kill(main_thread, signal_number);
-}
-
-// SIGTERM and SIGINT reach nobody but sigwait() in Serve.
+// SIGTERM and SIGINT, which reach nobody but sigwait() in Serve.
 sigset_t BlockEndSignals() {
-  main_thread = pthread_self();
-  signal(SIGTERM, PassToMainThread);
-  signal(SIGINT, PassToMainThread);
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
@@ -306,6 +297,7 @@ int RunServer(Flags& flags, pid_t parent) {
   }
   Apply(flags);
   const sigset_t end_signals = BlockEndSignals();
+  const SignalRouting routing({SIGTERM, SIGINT}, pthread_self());
   if (flags.exits_with_parent && !ExitWithParent(parent)) return 0;
   return Serve(flags, end_signals);
 }

@@ -6,18 +6,20 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <iterator>
+#include <vector>
 
 #include "base/log.h"
 
 namespace lathe {
 namespace {
 
+constexpr int kWatched[] = {SIGTERM, SIGINT, SIGUSR1};
+
 sigset_t WatchedSignals() {
   sigset_t signals;
   sigemptyset(&signals);
-  for (const int signal : {SIGTERM, SIGINT, SIGUSR1}) {
-    sigaddset(&signals, signal);
-  }
+  for (const int signal : kWatched) sigaddset(&signals, signal);
   return signals;
 }
 
@@ -38,9 +40,12 @@ WorkerControl::WorkerControl(const WorkerEnd& end)
   const sigset_t signals = WatchedSignals();
   pthread_sigmask(SIG_BLOCK, &signals, &old_mask_);
   watcher_ = std::thread([this] { WatchSignals(); });
+  routing_.emplace(std::vector<int>(std::begin(kWatched), std::end(kWatched)),
+                   watcher_.native_handle());
 }
 
 WorkerControl::~WorkerControl() {
+  routing_.reset();
   eventfd_write(end_fd_, 1);
   watcher_.join();
   close(end_fd_);

@@ -12,6 +12,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "base/signal_routing.h"
 #include "client/worker/stop_signal.h"
 
 namespace lathe {
@@ -71,6 +72,7 @@ class WorkerControl {
   const int end_fd_;
   sigset_t old_mask_;
   std::thread watcher_;
+  std::optional<SignalRouting> routing_;
   mutable absl::Mutex mu_;
   bool is_draining_ ABSL_GUARDED_BY(mu_) = false;
   bool is_terminating_ ABSL_GUARDED_BY(mu_) = false;

@@ -5,8 +5,10 @@
 
 #include <csignal>
 #include <filesystem>
+#include <future>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -191,6 +193,23 @@ TEST_F(WorkerLoopTest, UnderASchedulerSigtermIsAPreemption) {
   Placement placement;
   placement.name = "slurm:7_3";
   EXPECT_THAT(Run(script, placement), Contains("release 1 PREEMPTED"));
+}
+
+// As those that OpenBLAS starts before main().
+TEST_F(WorkerLoopTest, SigtermMayReachAThreadThatDoesNotBlockIt) {
+  std::promise<void> end;
+  std::thread unaware([&end] {
+    sigset_t none;
+    sigemptyset(&none);
+    pthread_sigmask(SIG_SETMASK, &none, nullptr);
+    end.get_future().wait();
+  });
+  Script script;
+  script.leases = {Lease(1, "hang")};
+  script.at_renewal = [&] { pthread_kill(unaware.native_handle(), SIGTERM); };
+  EXPECT_THAT(Run(script), Contains("release 1 DRAIN"));
+  end.set_value();
+  unaware.join();
 }
 
 TEST_F(WorkerLoopTest, GivesTheLeaseBackBeforeItsTimeIsOver) {
