@@ -128,9 +128,9 @@ TEST(QuantizeLayer, TheBiasOfALayerTooLargeForItsGramMatrixBringsTheMeanBack) {
   LayerWeights layer;
   layer.weights = random.NormalTensor({kOuts, kIns}, 0.02f);
   layer.bias = random.NormalTensor({kOuts}, 0.3f);
+  const Tensor raw = random.NormalTensor({kSamples, kIns}, 1);
   std::vector<float> positive;
-  for (const float x :
-       random.NormalTensor({kSamples, kIns}, 1).values<float>()) {
+  for (const float x : raw.values<float>()) {
     positive.push_back(std::max(x, 0.f));
   }
   const Tensor input = Tensor::Of<float>({kSamples, kIns}, positive);
