@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The tables of pruning: prune.sh DATA_DIR [NETWORK...] > tables.md
 #
-# DATA_DIR, LATHE_BIN and SAMPLES as in quantize.sh.
+# DATA_DIR, LATHE_BIN and SAMPLES as in quantize.sh. CRITERIA: those to compare
+# ("gamma" is for networks that came with batch normalisations).
 set -euo pipefail
 data=${1:?usage: prune.sh DATA_DIR [NETWORK...]}
 samples=${SAMPLES:-1000}
@@ -14,7 +15,7 @@ for network in "${@:-resnet20}"; do
   declare -n arguments=$network
   title "$network: criterion, share of the channels, rebuild"
   "$bin/lathe-prune-study" "${arguments[@]}" \
-    --criteria l1,l2,fpgm,gamma,activation,redundancy \
+    --criteria "${CRITERIA:-l1,l2,fpgm,gamma,activation,redundancy}" \
     --rebuilds none,ridge --pruned 0.1,0.3,0.5,0.7 | as_table 2-8
   title "$network: prune then quantise, against quantise alone"
   "$bin/lathe-quantize-study" "${arguments[@]}" --keep 1,0.75,0.5 \
