@@ -1,8 +1,10 @@
 // Concat, Slice, Pad and pools between layers, in float32 and on grids.
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "evaluator/executor.h"
+#include "evaluator/movement.h"
 #include "evaluator/testing/compare.h"
 #include "evaluator/testing/graph_builder.h"
 #include "gmock/gmock.h"
@@ -74,6 +76,21 @@ TEST(Executor, ConcatAlongOtherAxesIsRight) {
           return b.Build({AddConv(b, both, 16, 8, precision)});
         },
         static_cast<int>(axis) + 10);
+  }
+}
+
+// Some of oneDNN's convolutions want blocks of 4 channels.
+TEST(DescLike, TakesChannelsLastForBlocksItDoesNotKnow) {
+  using Tag = dnnl::memory::format_tag;
+  for (const Tag tag : {Tag::nChw4c, Tag::nChw8c, Tag::nChw16c}) {
+    const MemoryDesc like({1, 16, 3, 2}, dnnl::memory::data_type::f32, tag);
+    const Shape shape = {2, 32, 5, 4};
+    const MemoryDesc desc = DescLike(like, shape, DataType::kFloat32);
+    const std::optional<Layout> layout = DescribeLayout(desc);
+    ASSERT_TRUE(layout);
+    EXPECT_EQ(layout->dims, shape);
+    EXPECT_EQ(layout->channel_block,
+              tag == Tag::nChw4c ? 1 : DescribeLayout(like)->channel_block);
   }
 }
 

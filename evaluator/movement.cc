@@ -110,9 +110,10 @@ MemoryDesc DescLike(const MemoryDesc& like, absl::Span<const int64_t> shape,
       shape.size() > 5) {
     return PlainDesc(shape, type);
   }
-  if (layout->channel_block > 1) {
+  if (layout->channel_block == 8 || layout->channel_block == 16) {
     return BlockedDesc(shape, layout->channel_block, type);
   }
+  if (layout->channel_block > 1) return ChannelsLastDesc(shape, type);
   // Channels are innermost, or there is but one of them.
   const bool is_channels_last =
       layout->strides[1] == 1 && layout->strides.back() != 1;

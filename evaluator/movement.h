@@ -33,7 +33,8 @@ struct PadSpec {
 std::optional<PadSpec> ParsePad(const LoweringContext& context,
                                 const Node& node);
 
-// A layout for `shape` in the same order of dimensions as `like`.
+// A layout for `shape` in the same order of dimensions as `like`; channels last
+// for blocks of other than 8 or 16 channels.
 // REQUIRES: DescribeLayout(like) has a value or is not needed; equal ranks.
 MemoryDesc DescLike(const MemoryDesc& like, absl::Span<const int64_t> shape,
                     DataType type);
