@@ -3,9 +3,10 @@
 
 #include <unistd.h>
 
+#include <atomic>
+#include <chrono>
 #include <csignal>
 #include <filesystem>
-#include <future>
 #include <memory>
 #include <string>
 #include <thread>
@@ -197,18 +198,18 @@ TEST_F(WorkerLoopTest, UnderASchedulerSigtermIsAPreemption) {
 
 // As those that OpenBLAS starts before main().
 TEST_F(WorkerLoopTest, SigtermMayReachAThreadThatDoesNotBlockIt) {
-  std::promise<void> end;
-  std::thread unaware([&end] {
+  std::atomic<bool> is_over = false;
+  std::thread unaware([&is_over] {
     sigset_t none;
     sigemptyset(&none);
     pthread_sigmask(SIG_SETMASK, &none, nullptr);
-    end.get_future().wait();
+    while (!is_over) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   });
   Script script;
   script.leases = {Lease(1, "hang")};
   script.at_renewal = [&] { pthread_kill(unaware.native_handle(), SIGTERM); };
   EXPECT_THAT(Run(script), Contains("release 1 DRAIN"));
-  end.set_value();
+  is_over = true;
   unaware.join();
 }
 
