@@ -63,21 +63,9 @@ def preprocess(images, flags):
     return (images.astype(np.float32) * np.float32(options["--scale"]) - mean) / std
 
 
-@unittest.skipIf(onnx_runtime.IS_MISSING, onnx_runtime.WHY_SKIPPED)
 @unittest.skipUnless((lathe.DATA / "cifar10").is_dir(),
                      f"{lathe.DATA} is missing: no networks to export")
-class ExportFormsTest(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.scratch = lathe.scratch_folder()
-        cls.folder = cls.scratch.__enter__()
-        cls.runtime = onnx_runtime.OnnxRuntime(cls.folder / "npm")
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.runtime.close()
-        cls.scratch.__exit__(None, None, None)
-
+class ExportFormsTest(onnx_runtime.RuntimeTest):
     def check_form(self, model, form, data, x, y, flags=()):
         """`data` is the file that holds the samples before `flags`, x after."""
         exported = self.folder / f"{model.stem}.onnx"

@@ -3,8 +3,11 @@ import json
 import pathlib
 import shutil
 import subprocess
+import unittest
 
 import numpy as np
+
+import lathe_system as lathe
 
 IS_MISSING = shutil.which("npm") is None
 WHY_SKIPPED = "npm is missing: no ONNX Runtime to compare with"
@@ -44,3 +47,19 @@ class OnnxRuntime:
         assert "error" not in answer, answer["error"]
         return {out["name"]: np.fromfile(f"{prefix}{i}.bin", out["type"]).reshape(out["shape"])
                 for i, out in enumerate(answer["outputs"])}
+
+
+@unittest.skipIf(IS_MISSING, WHY_SKIPPED)
+class RuntimeTest(unittest.TestCase):
+    """Tests that share a folder and a process of ONNX Runtime."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.scratch = lathe.scratch_folder()
+        cls.folder = cls.scratch.__enter__()
+        cls.runtime = OnnxRuntime(cls.folder / "npm")
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.runtime.close()
+        cls.scratch.__exit__(None, None, None)

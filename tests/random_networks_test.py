@@ -41,19 +41,7 @@ def largest_difference(actual, expected):
                for name, array in expected.items())
 
 
-@unittest.skipIf(onnx_runtime.IS_MISSING, onnx_runtime.WHY_SKIPPED)
-class RandomNetworksTest(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.scratch = lathe.scratch_folder()
-        cls.folder = cls.scratch.__enter__()
-        cls.runtime = onnx_runtime.OnnxRuntime(cls.folder / "npm")
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.runtime.close()
-        cls.scratch.__exit__(None, None, None)
-
+class RandomNetworksTest(onnx_runtime.RuntimeTest):
     def compare(self, model, arrays, tolerance):
         expected = self.runtime.answer(model, arrays)
         folder = self.folder / model.stem
