@@ -6,6 +6,7 @@ import lathe_system as lathe
 
 CIFAR = lathe.DATA / "cifar10"
 CIFAR_TEST = f"{CIFAR / 'test_x.npy'},{CIFAR / 'test_y.npy'}"
+CIFAR_SPLITS = ["--search", 400, "--confirmation", 100, "--report", 400]
 IMAGENET = ["--mean", "104,117,123", "--channel-order", "bgr"]
 RESNET20 = ["--scale", str(1 / 255), "--mean", "0.485,0.456,0.406", "--std",
             "0.229,0.224,0.225"]
@@ -35,10 +36,12 @@ class ModelsTest(unittest.TestCase):
 
     def test_a_short_search_works_on_each(self):
         for name, (model, data, flags, _) in NETWORKS.items():
+            splits = CIFAR_SPLITS if data == CIFAR_TEST else []
             with self.subTest(network=name), lathe.scratch_folder() as folder:
                 found = lathe.run_json("lathe", "search", "--model", model, "--data", data,
-                                       *flags, "--trials", 8, "--workers", 2, "--out", folder)
-                self.assertEqual(found["trials"], 8)
+                                       *flags, *splits, "--trials", 4, "--workers", 2,
+                                       "--out", folder)
+                self.assertEqual(found["trials"], 4)
                 self.assertTrue(found["frontier"])
                 splits = found["baseline"]["samples"] + found["baseline"]["report_samples"]
                 self.assertLess(splits, 6000)
