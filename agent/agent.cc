@@ -38,12 +38,6 @@ constexpr Strategy kStrategies[] = {
 
 }  // namespace
 
-absl::StatusOr<v1::Proposal> Agent::Answer(const v1::Budget& /*budget*/) const {
-  return absl::UnimplementedError(
-      "this agent answers for a budget by measured trials only; search with "
-      "--agent rl");
-}
-
 absl::StatusOr<std::unique_ptr<Agent>> MakeAgent(absl::string_view name,
                                                  const AgentContext& context) {
   UseOneBlasThread();

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "proto/types.pb.h"
@@ -65,7 +66,12 @@ class Agent {
   //   Unimplemented - this agent only answers by what was measured.
   //   FailedPrecondition - no plan that it knows of is within the budget; the
   //     message names the least that can be reached.
-  virtual absl::StatusOr<v1::Proposal> Answer(const v1::Budget& budget) const;
+  virtual absl::StatusOr<v1::Proposal> Answer(
+      const v1::Budget& /*budget*/) const {
+    return absl::UnimplementedError(
+        "this agent answers for a budget by measured trials only; search with "
+        "--agent rl");
+  }
 
   // What it has learned that may hold for other networks, too, for their
   // searches to begin with. Empty: nothing.

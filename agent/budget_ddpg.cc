@@ -16,14 +16,6 @@ constexpr size_t kMemoryPerStep = 128;
 // Weight of a new batch in the moving average of rewards (both codes).
 constexpr double kBaselineRate = 0.5;
 
-// Of `allowed`, the nearest to `wanted`.
-int Nearest(const std::vector<int>& allowed, int wanted) {
-  return *std::min_element(allowed.begin(), allowed.end(),
-                           [wanted](int a, int b) {
-                             return std::abs(a - wanted) < std::abs(b - wanted);
-                           });
-}
-
 int WarmUp(const DdpgMethod& method, int episodes, int steps) {
   const double share =
       static_cast<double>(method.warm_up_episodes) / method.episodes;

@@ -22,14 +22,6 @@ constexpr int kChoiceFeatures = 4;
 // Energies beyond this are never drawn anyway.
 constexpr double kMostEnergy = 20;
 
-// The allowed choice nearest to `wanted`; of two as near, the milder.
-int Nearest(const std::vector<int>& allowed, int wanted) {
-  return *std::min_element(allowed.begin(), allowed.end(),
-                           [wanted](int a, int b) {
-                             return std::abs(a - wanted) < std::abs(b - wanted);
-                           });
-}
-
 }  // namespace
 
 Policy::Policy(const SearchCore* core, const DivergenceModel* model,

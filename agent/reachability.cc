@@ -1,6 +1,7 @@
 #include "agent/reachability.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "absl/types/span.h"
 
@@ -143,6 +144,13 @@ void PrefixWalker::Pop() {
   bound_ = history_.back().bound;
   spent_ = history_.back().spent;
   history_.pop_back();
+}
+
+int Nearest(const std::vector<int>& allowed, int wanted) {
+  return *std::min_element(allowed.begin(), allowed.end(),
+                           [wanted](int a, int b) {
+                             return std::abs(a - wanted) < std::abs(b - wanted);
+                           });
 }
 
 }  // namespace lathe

@@ -44,6 +44,10 @@ class Reachability {
   double least_bytes_;
 };
 
+// Of `allowed`, which is not empty, the nearest to `wanted`; of two as near,
+// the earlier.
+int Nearest(const std::vector<int>& allowed, int wanted);
+
 // A plan in the making. Not thread-safe.
 class PrefixWalker {
  public:

@@ -126,10 +126,6 @@ bool IsOp(const Draft& draft, int index, const char* op) {
   return !draft.IsRemoved(index) && node.domain.empty() && node.op_type == op;
 }
 
-bool HasInput(const Node& node, size_t input) {
-  return input < node.inputs.size() && node.inputs[input] != kNoValue;
-}
-
 int64_t LevelAt(const Tensor& levels, int64_t i) {
   if (levels.type() == DataType::kInt8) return levels.values<int8_t>()[i];
   return levels.values<uint8_t>()[i];

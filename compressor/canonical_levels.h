@@ -16,7 +16,6 @@ namespace lathe {
 bool IsByte(DataType type);
 // Whether node `index` is there and is this operator of ONNX.
 bool IsOp(const Draft& draft, int index, const char* op);
-bool HasInput(const Node& node, size_t input);
 // REQUIRES: `levels` is int8 or uint8.
 int64_t LevelAt(const Tensor& levels, int64_t i);
 

@@ -104,6 +104,10 @@ absl::StatusOr<std::vector<int>> OutsideProducers(const GraphParts& parts) {
 
 }  // namespace
 
+bool HasInput(const Node& node, size_t input) {
+  return input < node.inputs.size() && node.inputs[input] != kNoValue;
+}
+
 int64_t Node::IntOr(const std::string& key, int64_t fallback) const {
   const int64_t* value = Find<int64_t>(attributes, key);
   return value == nullptr ? fallback : *value;

@@ -122,6 +122,9 @@ struct Node {
   int OperatorInputs() const;
 };
 
+// Whether the node has that input, which may be left out.
+bool HasInput(const Node& node, size_t input);
+
 struct Value {
   std::string name;
   DataType type = DataType::kFloat32;

@@ -1,7 +1,7 @@
 #include "compressor/low_rank.h"
 
 #include <Eigen/Core>
-#include <Eigen/SVD>
+#include <Eigen/Eigenvalues>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -22,11 +22,17 @@ struct Factors {
   RowMatrix second;  // [r, out]
 };
 
-// None where two factors would not be smaller.
+// None where two factors would not be smaller. The singular vectors of the
+// shorter side are the eigenvectors of its Gram matrix; the others follow.
 std::optional<Factors> Factor(const Eigen::MatrixXd& weights, double energy) {
-  const Eigen::BDCSVD<Eigen::MatrixXd> svd(
-      weights, Eigen::ComputeThinU | Eigen::ComputeThinV);
-  const Eigen::VectorXd squares = svd.singularValues().array().square();
+  if (!weights.allFinite()) return std::nullopt;
+  const bool is_wide = weights.cols() > weights.rows();
+  const Eigen::MatrixXd gram =
+      is_wide ? Eigen::MatrixXd(weights * weights.transpose())
+              : Eigen::MatrixXd(weights.transpose() * weights);
+  const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> eigen(gram);
+  // Squared singular values, the greatest first.
+  const Eigen::VectorXd squares = eigen.eigenvalues().reverse().cwiseMax(0);
   const double wanted = energy * squares.sum();
   Eigen::Index rank = 0;
   double kept = 0;
@@ -35,14 +41,21 @@ std::optional<Factors> Factor(const Eigen::MatrixXd& weights, double energy) {
   }
   const bool is_smaller = rank * (weights.rows() + weights.cols()) <
                           weights.rows() * weights.cols();
-  if (!is_smaller || !weights.allFinite()) return std::nullopt;
+  if (!is_smaller) return std::nullopt;
+  const Eigen::MatrixXd vectors =
+      eigen.eigenvectors().rightCols(rank).rowwise().reverse();
   // Both factors get the root of the singular values, so that neither is
   // badly scaled.
-  const Eigen::VectorXd roots = svd.singularValues().head(rank).array().sqrt();
-  return Factors{
-      (svd.matrixU().leftCols(rank) * roots.asDiagonal()).cast<float>(),
-      (roots.asDiagonal() * svd.matrixV().leftCols(rank).transpose())
-          .cast<float>()};
+  const Eigen::VectorXd roots = squares.head(rank).array().pow(0.25);
+  const Eigen::VectorXd inverse =
+      (roots.array() > 0).select(roots.array().inverse(), 0);
+  if (is_wide) {
+    return Factors{
+        (vectors * roots.asDiagonal()).cast<float>(),
+        (inverse.asDiagonal() * (vectors.transpose() * weights)).cast<float>()};
+  }
+  return Factors{((weights * vectors) * inverse.asDiagonal()).cast<float>(),
+                 (roots.asDiagonal() * vectors.transpose()).cast<float>()};
 }
 
 Tensor ToTensor(const RowMatrix& matrix) {

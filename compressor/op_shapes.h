@@ -33,6 +33,11 @@ absl::StatusOr<int64_t> NormalizeAxis(const OpCall& call, int64_t axis,
 absl::StatusOr<std::vector<int64_t>> NormalizeAxes(
     const OpCall& call, absl::Span<const int64_t> axes, int64_t rank);
 
+// The sizes behind batch and channels. REQUIRES: at least two dimensions.
+inline absl::Span<const int64_t> Spatial(const Shape& shape) {
+  return absl::MakeConstSpan(shape).subspan(2);
+}
+
 // Errors: InvalidArgument - input 1, the indices, is neither int64 nor int32.
 absl::Status CheckIndexType(const OpCall& call);
 

@@ -45,10 +45,6 @@ void FloatToInput(Draft& draft, int index, const char* name, size_t input) {
            Tensor::Of<float>({}, std::vector<float>{value}));
 }
 
-bool HasInput(const Node& node, size_t input) {
-  return node.inputs.size() > input && node.inputs[input] != kNoValue;
-}
-
 // ------------------------------------------------------- from older opsets
 
 // A node before node `index` that makes a new value from `in`; returns it.

@@ -411,13 +411,14 @@ absl::StatusOr<Tensors> RotaryKernel(const OpCall& call,
   return Only(std::move(out).Build());
 }
 
-constexpr OperatorDef kOperators[] = {
-    {"Attention", 3, 7, OpTypes::kAny, AttentionRule, AttentionKernel, true},
-    {"RotaryEmbedding", 3, 4, OpTypes::kAny, RotaryRule, RotaryKernel},
-};
-
 }  // namespace
 
-absl::Span<const OperatorDef> AttentionOperators() { return kOperators; }
+absl::Span<const OperatorDef> AttentionOperators() {
+  static constexpr OperatorDef kOperators[] = {
+      {"Attention", 3, 7, OpTypes::kAny, AttentionRule, AttentionKernel, true},
+      {"RotaryEmbedding", 3, 4, OpTypes::kAny, RotaryRule, RotaryKernel},
+  };
+  return kOperators;
+}
 
 }  // namespace lathe

@@ -359,33 +359,33 @@ absl::StatusOr<Tensors> WhereKernel(const OpCall& call, const Values& outputs) {
   });
 }
 
-constexpr OpTypes kAny = OpTypes::kAny;
-
-const OperatorDef kOperators[] = {
-    {"Add", 2, 2, kAny, NumberRule, NumberKernel<AddOf>},
-    {"Sub", 2, 2, kAny, NumberRule, NumberKernel<SubOf>},
-    {"Mul", 2, 2, kAny, NumberRule, NumberKernel<MulOf>},
-    {"Div", 2, 2, kAny, NumberRule, DivisionKernel<DivOf>},
-    {"Mod", 2, 2, kAny, NumberRule, ModKernel},
-    {"Pow", 2, 2, kAny, PowRule, PowKernel},
-    {"PRelu", 2, 2, kAny, PReluRule, NumberKernel<PReluOf>},
-    {"Min", 1, kAnyCount, kAny, NumberRule, FoldKernel<MinOf>},
-    {"Max", 1, kAnyCount, kAny, NumberRule, FoldKernel<MaxOf>},
-    {"Sum", 1, kAnyCount, kAny, NumberRule, FoldKernel<AddOf>},
-    {"Mean", 1, kAnyCount, kAny, MeanRule, MeanKernel},
-    {"Equal", 2, 2, kAny, CompareRule, CompareKernel<EqualTo>},
-    {"Less", 2, 2, kAny, CompareRule, CompareKernel<LessThan>},
-    {"LessOrEqual", 2, 2, kAny, CompareRule, CompareKernel<AtMost>},
-    {"Greater", 2, 2, kAny, CompareRule, CompareKernel<GreaterThan>},
-    {"GreaterOrEqual", 2, 2, kAny, CompareRule, CompareKernel<AtLeast>},
-    {"And", 2, 2, kAny, LogicRule, LogicKernel<Both>},
-    {"Or", 2, 2, kAny, LogicRule, LogicKernel<Either>},
-    {"Xor", 2, 2, kAny, LogicRule, LogicKernel<OnlyOne>},
-    {"Where", 3, 3, kAny, WhereRule, WhereKernel},
-};
-
 }  // namespace
 
-absl::Span<const OperatorDef> BinaryOperators() { return kOperators; }
+absl::Span<const OperatorDef> BinaryOperators() {
+  constexpr OpTypes kAny = OpTypes::kAny;
+  static const OperatorDef kOperators[] = {
+      {"Add", 2, 2, kAny, NumberRule, NumberKernel<AddOf>},
+      {"Sub", 2, 2, kAny, NumberRule, NumberKernel<SubOf>},
+      {"Mul", 2, 2, kAny, NumberRule, NumberKernel<MulOf>},
+      {"Div", 2, 2, kAny, NumberRule, DivisionKernel<DivOf>},
+      {"Mod", 2, 2, kAny, NumberRule, ModKernel},
+      {"Pow", 2, 2, kAny, PowRule, PowKernel},
+      {"PRelu", 2, 2, kAny, PReluRule, NumberKernel<PReluOf>},
+      {"Min", 1, kAnyCount, kAny, NumberRule, FoldKernel<MinOf>},
+      {"Max", 1, kAnyCount, kAny, NumberRule, FoldKernel<MaxOf>},
+      {"Sum", 1, kAnyCount, kAny, NumberRule, FoldKernel<AddOf>},
+      {"Mean", 1, kAnyCount, kAny, MeanRule, MeanKernel},
+      {"Equal", 2, 2, kAny, CompareRule, CompareKernel<EqualTo>},
+      {"Less", 2, 2, kAny, CompareRule, CompareKernel<LessThan>},
+      {"LessOrEqual", 2, 2, kAny, CompareRule, CompareKernel<AtMost>},
+      {"Greater", 2, 2, kAny, CompareRule, CompareKernel<GreaterThan>},
+      {"GreaterOrEqual", 2, 2, kAny, CompareRule, CompareKernel<AtLeast>},
+      {"And", 2, 2, kAny, LogicRule, LogicKernel<Both>},
+      {"Or", 2, 2, kAny, LogicRule, LogicKernel<Either>},
+      {"Xor", 2, 2, kAny, LogicRule, LogicKernel<OnlyOne>},
+      {"Where", 3, 3, kAny, WhereRule, WhereKernel},
+  };
+  return kOperators;
+}
 
 }  // namespace lathe

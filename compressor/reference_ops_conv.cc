@@ -15,10 +15,6 @@ namespace {
 using Values = std::vector<OpValue>;
 using Tensors = std::vector<Tensor>;
 
-absl::Span<const int64_t> Spatial(const Shape& shape) {
-  return absl::MakeConstSpan(shape).subspan(2);
-}
-
 // Errors of shapes that Conv and ConvTranspose have in common.
 absl::Status CheckConvShapes(const OpCall& call, int64_t out_channels) {
   if (call.Rank(0) < 3 || call.Rank(0) > 5) {
@@ -126,14 +122,15 @@ absl::StatusOr<Tensors> ConvTransposeKernel(const OpCall& call,
   return Only(std::move(out).Build());
 }
 
-constexpr OperatorDef kOperators[] = {
-    {"Conv", 2, 3, OpTypes::kFloat32, ConvRule, ConvKernel, true},
-    {"ConvTranspose", 2, 3, OpTypes::kFloat32, ConvTransposeRule,
-     ConvTransposeKernel, true},
-};
-
 }  // namespace
 
-absl::Span<const OperatorDef> ConvOperators() { return kOperators; }
+absl::Span<const OperatorDef> ConvOperators() {
+  static constexpr OperatorDef kOperators[] = {
+      {"Conv", 2, 3, OpTypes::kFloat32, ConvRule, ConvKernel, true},
+      {"ConvTranspose", 2, 3, OpTypes::kFloat32, ConvTransposeRule,
+       ConvTransposeKernel, true},
+  };
+  return kOperators;
+}
 
 }  // namespace lathe

@@ -118,20 +118,20 @@ absl::StatusOr<Tensors> CastKernel(const OpCall& call, const Values& outputs) {
   });
 }
 
-constexpr OpTypes kAny = OpTypes::kAny;
-
-constexpr OperatorDef kOperators[] = {
-    {"Not", 1, 1, kAny, NotRule, NotKernel},
-    {"IsNaN", 1, 1, kAny, BoolRule, IsNanKernel},
-    {"IsInf", 1, 1, kAny, BoolRule, IsInfKernel},
-    {"Identity", 1, 1, kAny, LikeInput, IdentityKernel},
-    {"Dropout", 1, 3, kAny, DropoutRule, DropoutKernel},
-    {"Cast", 1, 1, kAny, CastRule, CastKernel},
-    {"CastLike", 2, 2, kAny, CastLikeRule, CastKernel},
-};
-
 }  // namespace
 
-absl::Span<const OperatorDef> ConvertOperators() { return kOperators; }
+absl::Span<const OperatorDef> ConvertOperators() {
+  constexpr OpTypes kAny = OpTypes::kAny;
+  static constexpr OperatorDef kOperators[] = {
+      {"Not", 1, 1, kAny, NotRule, NotKernel},
+      {"IsNaN", 1, 1, kAny, BoolRule, IsNanKernel},
+      {"IsInf", 1, 1, kAny, BoolRule, IsInfKernel},
+      {"Identity", 1, 1, kAny, LikeInput, IdentityKernel},
+      {"Dropout", 1, 3, kAny, DropoutRule, DropoutKernel},
+      {"Cast", 1, 1, kAny, CastRule, CastKernel},
+      {"CastLike", 2, 2, kAny, CastLikeRule, CastKernel},
+  };
+  return kOperators;
+}
 
 }  // namespace lathe

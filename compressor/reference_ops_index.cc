@@ -134,17 +134,17 @@ absl::StatusOr<Tensors> DepthToSpaceKernel(const OpCall& call,
                   {s[0], channel, s[2], row, s[3], column}, outputs[0]));
 }
 
-constexpr OpTypes kAny = OpTypes::kAny;
-
-constexpr OperatorDef kOperators[] = {
-    {"Gather", 2, 2, kAny, GatherRule, GatherKernel},
-    {"GatherElements", 2, 2, kAny, GatherElementsRule, GatherElementsKernel},
-    {"SpaceToDepth", 1, 1, kAny, SpaceToDepthRule, SpaceToDepthKernel},
-    {"DepthToSpace", 1, 1, kAny, DepthToSpaceRule, DepthToSpaceKernel},
-};
-
 }  // namespace
 
-absl::Span<const OperatorDef> IndexOperators() { return kOperators; }
+absl::Span<const OperatorDef> IndexOperators() {
+  constexpr OpTypes kAny = OpTypes::kAny;
+  static constexpr OperatorDef kOperators[] = {
+      {"Gather", 2, 2, kAny, GatherRule, GatherKernel},
+      {"GatherElements", 2, 2, kAny, GatherElementsRule, GatherElementsKernel},
+      {"SpaceToDepth", 1, 1, kAny, SpaceToDepthRule, SpaceToDepthKernel},
+      {"DepthToSpace", 1, 1, kAny, DepthToSpaceRule, DepthToSpaceKernel},
+  };
+  return kOperators;
+}
 
 }  // namespace lathe

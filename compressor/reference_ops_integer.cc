@@ -344,21 +344,22 @@ absl::StatusOr<Tensors> DynamicQuantizeKernel(const OpCall& call,
           {}, std::vector<uint8_t>{static_cast<uint8_t>(grid.zero_point)})};
 }
 
-constexpr OperatorDef kOperators[] = {
-    {"MatMulInteger", 2, 4, OpTypes::kAny, MatMulIntegerRule,
-     MatMulIntegerKernel, true},
-    {"ConvInteger", 2, 4, OpTypes::kAny, ConvIntegerRule, ConvIntegerKernel,
-     true},
-    {"QLinearMatMul", 8, 8, OpTypes::kAny, LinearMatMulRule, LinearMatMulKernel,
-     true},
-    {"QLinearConv", 8, 9, OpTypes::kAny, LinearConvRule, LinearConvKernel,
-     true},
-    {"DynamicQuantizeLinear", 1, 1, OpTypes::kFloat32, DynamicQuantizeRule,
-     DynamicQuantizeKernel},
-};
-
 }  // namespace
 
-absl::Span<const OperatorDef> IntegerOperators() { return kOperators; }
+absl::Span<const OperatorDef> IntegerOperators() {
+  static constexpr OperatorDef kOperators[] = {
+      {"MatMulInteger", 2, 4, OpTypes::kAny, MatMulIntegerRule,
+       MatMulIntegerKernel, true},
+      {"ConvInteger", 2, 4, OpTypes::kAny, ConvIntegerRule, ConvIntegerKernel,
+       true},
+      {"QLinearMatMul", 8, 8, OpTypes::kAny, LinearMatMulRule,
+       LinearMatMulKernel, true},
+      {"QLinearConv", 8, 9, OpTypes::kAny, LinearConvRule, LinearConvKernel,
+       true},
+      {"DynamicQuantizeLinear", 1, 1, OpTypes::kFloat32, DynamicQuantizeRule,
+       DynamicQuantizeKernel},
+  };
+  return kOperators;
+}
 
 }  // namespace lathe

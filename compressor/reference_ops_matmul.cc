@@ -88,11 +88,6 @@ absl::StatusOr<Tensors> MatMulKernel(const OpCall& call,
   return Only(std::move(out).Build());
 }
 
-constexpr OperatorDef kOperators[] = {
-    {"Gemm", 2, 3, OpTypes::kFloat32, GemmRule, GemmKernel, true},
-    {"MatMul", 2, 2, OpTypes::kFloat32, MatMulRule, MatMulKernel, true},
-};
-
 }  // namespace
 
 absl::StatusOr<MatMulShapes> ResolveMatMul(const OpCall& call, int left,
@@ -122,6 +117,12 @@ absl::StatusOr<MatMulShapes> ResolveMatMul(const OpCall& call, int left,
   return shapes;
 }
 
-absl::Span<const OperatorDef> MatMulOperators() { return kOperators; }
+absl::Span<const OperatorDef> MatMulOperators() {
+  static constexpr OperatorDef kOperators[] = {
+      {"Gemm", 2, 3, OpTypes::kFloat32, GemmRule, GemmKernel, true},
+      {"MatMul", 2, 2, OpTypes::kFloat32, MatMulRule, MatMulKernel, true},
+  };
+  return kOperators;
+}
 
 }  // namespace lathe

@@ -272,19 +272,19 @@ absl::StatusOr<Tensors> TileKernel(const OpCall& call, const Values& outputs) {
   return Only(StridedCopy(call.TensorOf(0), 0, walk, strides, outputs[0]));
 }
 
-constexpr OpTypes kAny = OpTypes::kAny;
-
-constexpr OperatorDef kOperators[] = {
-    {"Concat", 1, kAnyCount, kAny, ConcatRule, ConcatKernel},
-    {"Split", 1, 2, kAny, SplitRule, SplitKernel},
-    {"Slice", 1, 5, kAny, SliceRule, SliceKernel},
-    {"Transpose", 1, 1, kAny, TransposeRule, TransposeKernel},
-    {"Expand", 2, 2, kAny, ExpandRule, ExpandKernel},
-    {"Tile", 2, 2, kAny, TileRule, TileKernel},
-};
-
 }  // namespace
 
-absl::Span<const OperatorDef> MovementOperators() { return kOperators; }
+absl::Span<const OperatorDef> MovementOperators() {
+  constexpr OpTypes kAny = OpTypes::kAny;
+  static constexpr OperatorDef kOperators[] = {
+      {"Concat", 1, kAnyCount, kAny, ConcatRule, ConcatKernel},
+      {"Split", 1, 2, kAny, SplitRule, SplitKernel},
+      {"Slice", 1, 5, kAny, SliceRule, SliceKernel},
+      {"Transpose", 1, 1, kAny, TransposeRule, TransposeKernel},
+      {"Expand", 2, 2, kAny, ExpandRule, ExpandKernel},
+      {"Tile", 2, 2, kAny, TileRule, TileKernel},
+  };
+  return kOperators;
+}
 
 }  // namespace lathe

@@ -324,21 +324,24 @@ absl::StatusOr<Tensors> LrnKernel(const OpCall& call, const Values& outputs) {
 
 constexpr OpTypes kFloat = OpTypes::kFloat32;
 
-const OperatorDef kOperators[] = {
-    {"Softmax", 1, 1, kFloat, SoftmaxRule, SoftmaxKernel<false>, true},
-    {"LogSoftmax", 1, 1, kFloat, SoftmaxRule, SoftmaxKernel<true>, true},
-    {"BatchNormalization", 5, 5, kFloat, BatchNormRule, BatchNormKernel, true},
-    {"LayerNormalization", 2, 3, kFloat, TrailingNormRule, LayerNormKernel,
-     true},
-    {"RMSNormalization", 2, 2, kFloat, RmsNormRule, RmsNormKernel, true},
-    {"InstanceNormalization", 3, 3, kFloat, InstanceNormRule,
-     InstanceNormKernel, true},
-    {"GroupNormalization", 3, 3, kFloat, GroupNormRule, GroupNormKernel, true},
-    {"LRN", 1, 1, kFloat, LrnRule, LrnKernel, true},
-};
-
 }  // namespace
 
-absl::Span<const OperatorDef> NormOperators() { return kOperators; }
+absl::Span<const OperatorDef> NormOperators() {
+  static const OperatorDef kOperators[] = {
+      {"Softmax", 1, 1, kFloat, SoftmaxRule, SoftmaxKernel<false>, true},
+      {"LogSoftmax", 1, 1, kFloat, SoftmaxRule, SoftmaxKernel<true>, true},
+      {"BatchNormalization", 5, 5, kFloat, BatchNormRule, BatchNormKernel,
+       true},
+      {"LayerNormalization", 2, 3, kFloat, TrailingNormRule, LayerNormKernel,
+       true},
+      {"RMSNormalization", 2, 2, kFloat, RmsNormRule, RmsNormKernel, true},
+      {"InstanceNormalization", 3, 3, kFloat, InstanceNormRule,
+       InstanceNormKernel, true},
+      {"GroupNormalization", 3, 3, kFloat, GroupNormRule, GroupNormKernel,
+       true},
+      {"LRN", 1, 1, kFloat, LrnRule, LrnKernel, true},
+  };
+  return kOperators;
+}
 
 }  // namespace lathe

@@ -133,12 +133,13 @@ absl::StatusOr<Tensors> PadKernel(const OpCall& call, const Values& outputs) {
   });
 }
 
-constexpr OperatorDef kOperators[] = {
-    {"Pad", 1, 4, OpTypes::kAny, PadRule, PadKernel},
-};
-
 }  // namespace
 
-absl::Span<const OperatorDef> PadOperators() { return kOperators; }
+absl::Span<const OperatorDef> PadOperators() {
+  static constexpr OperatorDef kOperators[] = {
+      {"Pad", 1, 4, OpTypes::kAny, PadRule, PadKernel},
+  };
+  return kOperators;
+}
 
 }  // namespace lathe

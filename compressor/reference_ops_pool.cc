@@ -15,10 +15,6 @@ namespace {
 using Values = std::vector<OpValue>;
 using Tensors = std::vector<Tensor>;
 
-absl::Span<const int64_t> Spatial(const Shape& shape) {
-  return absl::MakeConstSpan(shape).subspan(2);
-}
-
 absl::StatusOr<Values> PoolRule(const OpCall& call) {
   const Shape& in = call.ShapeOf(0);
   if (in.size() < 3) {
@@ -187,17 +183,19 @@ absl::StatusOr<Tensors> GlobalMaxPoolKernel(const OpCall& call,
   });
 }
 
-constexpr OperatorDef kOperators[] = {
-    {"MaxPool", 1, 1, OpTypes::kAny, MaxPoolRule, MaxPoolKernel, true},
-    {"AveragePool", 1, 1, OpTypes::kFloat32, PoolRule, AveragePoolKernel, true},
-    {"GlobalAveragePool", 1, 1, OpTypes::kFloat32, GlobalPoolRule,
-     GlobalAveragePoolKernel, true},
-    {"GlobalMaxPool", 1, 1, OpTypes::kFloat32, GlobalPoolRule,
-     GlobalMaxPoolKernel, true},
-};
-
 }  // namespace
 
-absl::Span<const OperatorDef> PoolOperators() { return kOperators; }
+absl::Span<const OperatorDef> PoolOperators() {
+  static constexpr OperatorDef kOperators[] = {
+      {"MaxPool", 1, 1, OpTypes::kAny, MaxPoolRule, MaxPoolKernel, true},
+      {"AveragePool", 1, 1, OpTypes::kFloat32, PoolRule, AveragePoolKernel,
+       true},
+      {"GlobalAveragePool", 1, 1, OpTypes::kFloat32, GlobalPoolRule,
+       GlobalAveragePoolKernel, true},
+      {"GlobalMaxPool", 1, 1, OpTypes::kFloat32, GlobalPoolRule,
+       GlobalMaxPoolKernel, true},
+  };
+  return kOperators;
+}
 
 }  // namespace lathe

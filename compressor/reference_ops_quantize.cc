@@ -132,14 +132,16 @@ absl::StatusOr<Tensors> DequantizeKernel(const OpCall& call,
   });
 }
 
-constexpr OperatorDef kOperators[] = {
-    {"QuantizeLinear", 2, 3, OpTypes::kFirstFloat32, QuantizeRule,
-     QuantizeKernel},
-    {"DequantizeLinear", 2, 3, OpTypes::kAny, DequantizeRule, DequantizeKernel},
-};
-
 }  // namespace
 
-absl::Span<const OperatorDef> QuantizeOperators() { return kOperators; }
+absl::Span<const OperatorDef> QuantizeOperators() {
+  static constexpr OperatorDef kOperators[] = {
+      {"QuantizeLinear", 2, 3, OpTypes::kFirstFloat32, QuantizeRule,
+       QuantizeKernel},
+      {"DequantizeLinear", 2, 3, OpTypes::kAny, DequantizeRule,
+       DequantizeKernel},
+  };
+  return kOperators;
+}
 
 }  // namespace lathe

@@ -409,15 +409,18 @@ absl::StatusOr<Tensors> RecurrentKernel(const OpCall& call,
   return std::move(runner).Finish();
 }
 
-constexpr OperatorDef kOperators[] = {
-    {"LSTM", 3, 8, OpTypes::kFirstFloat32, RecurrentRule, RecurrentKernel,
-     true},
-    {"GRU", 3, 6, OpTypes::kFirstFloat32, RecurrentRule, RecurrentKernel, true},
-    {"RNN", 3, 6, OpTypes::kFirstFloat32, RecurrentRule, RecurrentKernel, true},
-};
-
 }  // namespace
 
-absl::Span<const OperatorDef> RecurrentOperators() { return kOperators; }
+absl::Span<const OperatorDef> RecurrentOperators() {
+  static constexpr OperatorDef kOperators[] = {
+      {"LSTM", 3, 8, OpTypes::kFirstFloat32, RecurrentRule, RecurrentKernel,
+       true},
+      {"GRU", 3, 6, OpTypes::kFirstFloat32, RecurrentRule, RecurrentKernel,
+       true},
+      {"RNN", 3, 6, OpTypes::kFirstFloat32, RecurrentRule, RecurrentKernel,
+       true},
+  };
+  return kOperators;
+}
 
 }  // namespace lathe

@@ -243,25 +243,25 @@ absl::StatusOr<Tensors> ArgKernel(const OpCall& call, const Values& outputs) {
   });
 }
 
-constexpr OpTypes kAny = OpTypes::kAny;
-
-const OperatorDef kOperators[] = {
-    {"ReduceSum", 1, 2, kAny, ReduceRule, ReduceKernel<SumOf>},
-    {"ReduceProd", 1, 2, kAny, ReduceRule, ReduceKernel<ProductOf>},
-    {"ReduceSumSquare", 1, 2, kAny, ReduceRule, ReduceKernel<SumSquareOf>},
-    {"ReduceMean", 1, 2, kAny, FloatReduceRule, ReduceKernel<MeanOf>},
-    {"ReduceL1", 1, 2, kAny, FloatReduceRule, ReduceKernel<L1Of>},
-    {"ReduceL2", 1, 2, kAny, FloatReduceRule, ReduceKernel<L2Of>},
-    {"ReduceLogSum", 1, 2, kAny, FloatReduceRule, ReduceKernel<LogSumOf>},
-    {"ReduceLogSumExp", 1, 2, kAny, FloatReduceRule, LogSumExpKernel},
-    {"ReduceMax", 1, 2, kAny, ReduceRule, ExtremeKernel<true>},
-    {"ReduceMin", 1, 2, kAny, ReduceRule, ExtremeKernel<false>},
-    {"ArgMax", 1, 1, kAny, ArgRule, ArgKernel<true>},
-    {"ArgMin", 1, 1, kAny, ArgRule, ArgKernel<false>},
-};
-
 }  // namespace
 
-absl::Span<const OperatorDef> ReduceOperators() { return kOperators; }
+absl::Span<const OperatorDef> ReduceOperators() {
+  constexpr OpTypes kAny = OpTypes::kAny;
+  static const OperatorDef kOperators[] = {
+      {"ReduceSum", 1, 2, kAny, ReduceRule, ReduceKernel<SumOf>},
+      {"ReduceProd", 1, 2, kAny, ReduceRule, ReduceKernel<ProductOf>},
+      {"ReduceSumSquare", 1, 2, kAny, ReduceRule, ReduceKernel<SumSquareOf>},
+      {"ReduceMean", 1, 2, kAny, FloatReduceRule, ReduceKernel<MeanOf>},
+      {"ReduceL1", 1, 2, kAny, FloatReduceRule, ReduceKernel<L1Of>},
+      {"ReduceL2", 1, 2, kAny, FloatReduceRule, ReduceKernel<L2Of>},
+      {"ReduceLogSum", 1, 2, kAny, FloatReduceRule, ReduceKernel<LogSumOf>},
+      {"ReduceLogSumExp", 1, 2, kAny, FloatReduceRule, LogSumExpKernel},
+      {"ReduceMax", 1, 2, kAny, ReduceRule, ExtremeKernel<true>},
+      {"ReduceMin", 1, 2, kAny, ReduceRule, ExtremeKernel<false>},
+      {"ArgMax", 1, 1, kAny, ArgRule, ArgKernel<true>},
+      {"ArgMin", 1, 1, kAny, ArgRule, ArgKernel<false>},
+  };
+  return kOperators;
+}
 
 }  // namespace lathe

@@ -114,17 +114,17 @@ absl::StatusOr<Values> UnsqueezeRule(const OpCall& call) {
   return Values{out};
 }
 
-constexpr OpTypes kAny = OpTypes::kAny;
-
-constexpr OperatorDef kOperators[] = {
-    {"Reshape", 2, 2, kAny, ReshapeRule, ReshapeKernel},
-    {"Flatten", 1, 1, kAny, FlattenRule, ReshapeKernel},
-    {"Squeeze", 1, 2, kAny, SqueezeRule, ReshapeKernel},
-    {"Unsqueeze", 1, 2, kAny, UnsqueezeRule, ReshapeKernel},
-};
-
 }  // namespace
 
-absl::Span<const OperatorDef> ReshapeOperators() { return kOperators; }
+absl::Span<const OperatorDef> ReshapeOperators() {
+  constexpr OpTypes kAny = OpTypes::kAny;
+  static constexpr OperatorDef kOperators[] = {
+      {"Reshape", 2, 2, kAny, ReshapeRule, ReshapeKernel},
+      {"Flatten", 1, 1, kAny, FlattenRule, ReshapeKernel},
+      {"Squeeze", 1, 2, kAny, SqueezeRule, ReshapeKernel},
+      {"Unsqueeze", 1, 2, kAny, UnsqueezeRule, ReshapeKernel},
+  };
+  return kOperators;
+}
 
 }  // namespace lathe

@@ -319,13 +319,14 @@ absl::StatusOr<Tensors> ResizeKernel(const OpCall& call,
   return Only(Tensor::Of<float>(outputs[0].shape, data));
 }
 
-constexpr OperatorDef kOperators[] = {
-    {"Resize", 1, 4, OpTypes::kFirstFloat32, ResizeRule, ResizeKernel, true},
-    {"Upsample", 1, 2, OpTypes::kFloat32, ResizeRule, ResizeKernel, true},
-};
-
 }  // namespace
 
-absl::Span<const OperatorDef> ResizeOperators() { return kOperators; }
+absl::Span<const OperatorDef> ResizeOperators() {
+  static constexpr OperatorDef kOperators[] = {
+      {"Resize", 1, 4, OpTypes::kFirstFloat32, ResizeRule, ResizeKernel, true},
+      {"Upsample", 1, 2, OpTypes::kFloat32, ResizeRule, ResizeKernel, true},
+  };
+  return kOperators;
+}
 
 }  // namespace lathe

@@ -439,21 +439,23 @@ absl::StatusOr<Tensors> EyeLikeKernel(const OpCall& call,
   });
 }
 
-constexpr OpTypes kAny = OpTypes::kAny;
-
-constexpr OperatorDef kOperators[] = {
-    {"TopK", 1, 2, kAny, TopKRule, TopKKernel},
-    {"OneHot", 3, 3, kAny, OneHotRule, OneHotKernel},
-    {"GatherND", 2, 2, kAny, GatherNdRule, GatherNdKernel},
-    {"ScatterND", 3, 3, kAny, ScatterNdRule, ScatterNdKernel},
-    {"ScatterElements", 3, 3, kAny, ScatterElementsRule, ScatterElementsKernel},
-    {"Scatter", 3, 3, kAny, ScatterElementsRule, ScatterElementsKernel},
-    {"ReverseSequence", 2, 2, kAny, ReverseSequenceRule, ReverseSequenceKernel},
-    {"EyeLike", 1, 1, kAny, EyeLikeRule, EyeLikeKernel},
-};
-
 }  // namespace
 
-absl::Span<const OperatorDef> ScatterOperators() { return kOperators; }
+absl::Span<const OperatorDef> ScatterOperators() {
+  constexpr OpTypes kAny = OpTypes::kAny;
+  static constexpr OperatorDef kOperators[] = {
+      {"TopK", 1, 2, kAny, TopKRule, TopKKernel},
+      {"OneHot", 3, 3, kAny, OneHotRule, OneHotKernel},
+      {"GatherND", 2, 2, kAny, GatherNdRule, GatherNdKernel},
+      {"ScatterND", 3, 3, kAny, ScatterNdRule, ScatterNdKernel},
+      {"ScatterElements", 3, 3, kAny, ScatterElementsRule,
+       ScatterElementsKernel},
+      {"Scatter", 3, 3, kAny, ScatterElementsRule, ScatterElementsKernel},
+      {"ReverseSequence", 2, 2, kAny, ReverseSequenceRule,
+       ReverseSequenceKernel},
+      {"EyeLike", 1, 1, kAny, EyeLikeRule, EyeLikeKernel},
+  };
+  return kOperators;
+}
 
 }  // namespace lathe

@@ -281,16 +281,17 @@ absl::StatusOr<Tensors> EinsumKernel(const OpCall& call,
   return Only(std::move(out).Build());
 }
 
-constexpr OperatorDef kOperators[] = {
-    {"Trilu", 1, 2, OpTypes::kAny, TriluRule, TriluKernel},
-    {"CumSum", 2, 2, OpTypes::kAny, CumSumRule, CumSumKernel},
-    {"Hardmax", 1, 1, OpTypes::kFloat32, HardmaxRule, HardmaxKernel},
-    {"Swish", 1, 1, OpTypes::kFloat32, LikeInput, SwishKernel},
-    {"Einsum", 1, 8, OpTypes::kFloat32, EinsumRule, EinsumKernel, true},
-};
-
 }  // namespace
 
-absl::Span<const OperatorDef> SequenceOperators() { return kOperators; }
+absl::Span<const OperatorDef> SequenceOperators() {
+  static constexpr OperatorDef kOperators[] = {
+      {"Trilu", 1, 2, OpTypes::kAny, TriluRule, TriluKernel},
+      {"CumSum", 2, 2, OpTypes::kAny, CumSumRule, CumSumKernel},
+      {"Hardmax", 1, 1, OpTypes::kFloat32, HardmaxRule, HardmaxKernel},
+      {"Swish", 1, 1, OpTypes::kFloat32, LikeInput, SwishKernel},
+      {"Einsum", 1, 8, OpTypes::kFloat32, EinsumRule, EinsumKernel, true},
+  };
+  return kOperators;
+}
 
 }  // namespace lathe

@@ -114,17 +114,18 @@ absl::StatusOr<Tensors> RangeKernel(const OpCall& call, const Values& outputs) {
   });
 }
 
-constexpr OpTypes kAny = OpTypes::kAny;
-
-constexpr OperatorDef kOperators[] = {
-    {"Shape", 1, 1, kAny, ShapeRule, ShapeKernel},
-    {"Size", 1, 1, kAny, SizeRule, SizeKernel},
-    {"ConstantOfShape", 1, 1, kAny, ConstantOfShapeRule, ConstantOfShapeKernel},
-    {"Range", 3, 3, kAny, RangeRule, RangeKernel},
-};
-
 }  // namespace
 
-absl::Span<const OperatorDef> ShapeOperators() { return kOperators; }
+absl::Span<const OperatorDef> ShapeOperators() {
+  constexpr OpTypes kAny = OpTypes::kAny;
+  static constexpr OperatorDef kOperators[] = {
+      {"Shape", 1, 1, kAny, ShapeRule, ShapeKernel},
+      {"Size", 1, 1, kAny, SizeRule, SizeKernel},
+      {"ConstantOfShape", 1, 1, kAny, ConstantOfShapeRule,
+       ConstantOfShapeKernel},
+      {"Range", 3, 3, kAny, RangeRule, RangeKernel},
+  };
+  return kOperators;
+}
 
 }  // namespace lathe

@@ -325,51 +325,51 @@ absl::StatusOr<Tensors> ClipKernel(const OpCall& call, const Values& outputs) {
   });
 }
 
-constexpr OpTypes kAny = OpTypes::kAny;
-
-const OperatorDef kOperators[] = {
-    {"Relu", 1, 1, kAny, LikeInput, ReluKernel},
-    {"LeakyRelu", 1, 1, kAny, FloatRule, LeakyReluKernel},
-    {"ThresholdedRelu", 1, 1, kAny, FloatRule, ThresholdedReluKernel},
-    {"Elu", 1, 1, kAny, FloatRule, EluKernel},
-    {"Celu", 1, 1, kAny, FloatRule, CeluKernel},
-    {"Selu", 1, 1, kAny, FloatRule, SeluKernel},
-    {"Sigmoid", 1, 1, kAny, FloatRule, FloatKernel<SigmoidOf>},
-    {"HardSigmoid", 1, 1, kAny, FloatRule, HardSigmoidKernel},
-    {"HardSwish", 1, 1, kAny, FloatRule, FloatKernel<HardSwishOf>},
-    {"Tanh", 1, 1, kAny, FloatRule, FloatKernel<TanhOf>},
-    {"Gelu", 1, 1, kAny, FloatRule, GeluKernel},
-    {"Mish", 1, 1, kAny, FloatRule, FloatKernel<MishOf>},
-    {"Softplus", 1, 1, kAny, FloatRule, FloatKernel<SoftplusOf>},
-    {"Softsign", 1, 1, kAny, FloatRule, FloatKernel<SoftsignOf>},
-    {"Clip", 1, 3, kAny, ClipRule, ClipKernel},
-    {"Sqrt", 1, 1, kAny, FloatRule, FloatKernel<SqrtOf>},
-    {"Exp", 1, 1, kAny, FloatRule, FloatKernel<ExpOf>},
-    {"Log", 1, 1, kAny, FloatRule, FloatKernel<LogOf>},
-    {"Erf", 1, 1, kAny, FloatRule, FloatKernel<ErfOf>},
-    {"Sin", 1, 1, kAny, FloatRule, FloatKernel<LibraryOf<std::sin>>},
-    {"Cos", 1, 1, kAny, FloatRule, FloatKernel<LibraryOf<std::cos>>},
-    {"Tan", 1, 1, kAny, FloatRule, FloatKernel<LibraryOf<std::tan>>},
-    {"Asin", 1, 1, kAny, FloatRule, FloatKernel<LibraryOf<std::asin>>},
-    {"Acos", 1, 1, kAny, FloatRule, FloatKernel<LibraryOf<std::acos>>},
-    {"Atan", 1, 1, kAny, FloatRule, FloatKernel<LibraryOf<std::atan>>},
-    {"Sinh", 1, 1, kAny, FloatRule, FloatKernel<LibraryOf<std::sinh>>},
-    {"Cosh", 1, 1, kAny, FloatRule, FloatKernel<LibraryOf<std::cosh>>},
-    {"Asinh", 1, 1, kAny, FloatRule, FloatKernel<LibraryOf<std::asinh>>},
-    {"Acosh", 1, 1, kAny, FloatRule, FloatKernel<LibraryOf<std::acosh>>},
-    {"Atanh", 1, 1, kAny, FloatRule, FloatKernel<LibraryOf<std::atanh>>},
-    {"Shrink", 1, 1, kAny, FloatRule, ShrinkKernel},
-    {"Floor", 1, 1, kAny, FloatRule, FloatKernel<FloorOf>},
-    {"Ceil", 1, 1, kAny, FloatRule, FloatKernel<CeilOf>},
-    {"Round", 1, 1, kAny, FloatRule, FloatKernel<RoundOf>},
-    {"Reciprocal", 1, 1, kAny, FloatRule, FloatKernel<ReciprocalOf>},
-    {"Abs", 1, 1, kAny, LikeInput, AbsKernel},
-    {"Neg", 1, 1, kAny, LikeInput, NegKernel},
-    {"Sign", 1, 1, kAny, LikeInput, SignKernel},
-};
-
 }  // namespace
 
-absl::Span<const OperatorDef> UnaryOperators() { return kOperators; }
+absl::Span<const OperatorDef> UnaryOperators() {
+  constexpr OpTypes kAny = OpTypes::kAny;
+  static const OperatorDef kOperators[] = {
+      {"Relu", 1, 1, kAny, LikeInput, ReluKernel},
+      {"LeakyRelu", 1, 1, kAny, FloatRule, LeakyReluKernel},
+      {"ThresholdedRelu", 1, 1, kAny, FloatRule, ThresholdedReluKernel},
+      {"Elu", 1, 1, kAny, FloatRule, EluKernel},
+      {"Celu", 1, 1, kAny, FloatRule, CeluKernel},
+      {"Selu", 1, 1, kAny, FloatRule, SeluKernel},
+      {"Sigmoid", 1, 1, kAny, FloatRule, FloatKernel<SigmoidOf>},
+      {"HardSigmoid", 1, 1, kAny, FloatRule, HardSigmoidKernel},
+      {"HardSwish", 1, 1, kAny, FloatRule, FloatKernel<HardSwishOf>},
+      {"Tanh", 1, 1, kAny, FloatRule, FloatKernel<TanhOf>},
+      {"Gelu", 1, 1, kAny, FloatRule, GeluKernel},
+      {"Mish", 1, 1, kAny, FloatRule, FloatKernel<MishOf>},
+      {"Softplus", 1, 1, kAny, FloatRule, FloatKernel<SoftplusOf>},
+      {"Softsign", 1, 1, kAny, FloatRule, FloatKernel<SoftsignOf>},
+      {"Clip", 1, 3, kAny, ClipRule, ClipKernel},
+      {"Sqrt", 1, 1, kAny, FloatRule, FloatKernel<SqrtOf>},
+      {"Exp", 1, 1, kAny, FloatRule, FloatKernel<ExpOf>},
+      {"Log", 1, 1, kAny, FloatRule, FloatKernel<LogOf>},
+      {"Erf", 1, 1, kAny, FloatRule, FloatKernel<ErfOf>},
+      {"Sin", 1, 1, kAny, FloatRule, FloatKernel<LibraryOf<std::sin>>},
+      {"Cos", 1, 1, kAny, FloatRule, FloatKernel<LibraryOf<std::cos>>},
+      {"Tan", 1, 1, kAny, FloatRule, FloatKernel<LibraryOf<std::tan>>},
+      {"Asin", 1, 1, kAny, FloatRule, FloatKernel<LibraryOf<std::asin>>},
+      {"Acos", 1, 1, kAny, FloatRule, FloatKernel<LibraryOf<std::acos>>},
+      {"Atan", 1, 1, kAny, FloatRule, FloatKernel<LibraryOf<std::atan>>},
+      {"Sinh", 1, 1, kAny, FloatRule, FloatKernel<LibraryOf<std::sinh>>},
+      {"Cosh", 1, 1, kAny, FloatRule, FloatKernel<LibraryOf<std::cosh>>},
+      {"Asinh", 1, 1, kAny, FloatRule, FloatKernel<LibraryOf<std::asinh>>},
+      {"Acosh", 1, 1, kAny, FloatRule, FloatKernel<LibraryOf<std::acosh>>},
+      {"Atanh", 1, 1, kAny, FloatRule, FloatKernel<LibraryOf<std::atanh>>},
+      {"Shrink", 1, 1, kAny, FloatRule, ShrinkKernel},
+      {"Floor", 1, 1, kAny, FloatRule, FloatKernel<FloorOf>},
+      {"Ceil", 1, 1, kAny, FloatRule, FloatKernel<CeilOf>},
+      {"Round", 1, 1, kAny, FloatRule, FloatKernel<RoundOf>},
+      {"Reciprocal", 1, 1, kAny, FloatRule, FloatKernel<ReciprocalOf>},
+      {"Abs", 1, 1, kAny, LikeInput, AbsKernel},
+      {"Neg", 1, 1, kAny, LikeInput, NegKernel},
+      {"Sign", 1, 1, kAny, LikeInput, SignKernel},
+  };
+  return kOperators;
+}
 
 }  // namespace lathe

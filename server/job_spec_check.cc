@@ -160,11 +160,11 @@ void RequireObjectives(absl::Span<const std::string> objectives,
   }
 }
 
+}  // namespace
+
 std::vector<std::string> ObjectivesOf(const v1::JobSpec& spec) {
   return {spec.objectives().begin(), spec.objectives().end()};
 }
-
-}  // namespace
 
 absl::Status CheckJobSpec(const v1::JobSpec& spec,
                           absl::Span<const std::string> agents) {

@@ -37,6 +37,9 @@ v1::JobSpec WithDefaults(v1::JobSpec spec);
 absl::Status CheckBudget(const v1::Budget& budget);
 absl::Status CheckBounds(const v1::GetBestConfigurationRequest& bounds);
 
+// The axes of the job's frontier, "latency" and "size".
+std::vector<std::string> ObjectivesOf(const v1::JobSpec& spec);
+
 // Errors:
 //   InvalidArgument (FIELD_INVALID) - a name other than "latency" and "size",
 //     or one twice.

@@ -29,10 +29,6 @@ absl::StatusOr<v1::Trial> MeasuredBaseline(const std::string& job,
   return baseline;
 }
 
-std::vector<std::string> ObjectivesOf(const v1::Job& job) {
-  return {job.spec().objectives().begin(), job.spec().objectives().end()};
-}
-
 }  // namespace
 
 absl::StatusOr<v1::Frontier> ReadFrontier(const v1::GetFrontierRequest& request,
@@ -45,7 +41,7 @@ absl::StatusOr<v1::Frontier> ReadFrontier(const v1::GetFrontierRequest& request,
   v1::Frontier frontier;
   LATHE_ASSIGN_OR_RETURN(*frontier.mutable_baseline(),
                          MeasuredBaseline(job.name(), store));
-  if (objectives.empty()) objectives = ObjectivesOf(job);
+  if (objectives.empty()) objectives = ObjectivesOf(job.spec());
   LATHE_ASSIGN_OR_RETURN(const std::vector<int64_t> numbers,
                          frontiers.Frontier(job.name(), objectives));
   LATHE_ASSIGN_OR_RETURN(std::vector<v1::Trial> members,

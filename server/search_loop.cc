@@ -13,6 +13,7 @@
 #include "proto/names.h"
 #include "proto/plan.h"
 #include "server/experience.h"
+#include "server/job_spec_check.h"
 
 namespace lathe {
 namespace {
@@ -34,10 +35,6 @@ constexpr absl::Duration kThoughtSlice = absl::Milliseconds(20);
 int64_t CountAll(const v1::TrialCounts& counts) {
   return counts.pending() + counts.leased() + counts.measured() +
          counts.infeasible() + counts.failed() + counts.quarantined();
-}
-
-std::vector<std::string> ObjectivesOf(const v1::Job& job) {
-  return {job.spec().objectives().begin(), job.spec().objectives().end()};
 }
 
 }  // namespace
@@ -192,7 +189,7 @@ absl::StatusOr<bool> SearchLoop::MakeDriver(const v1::Job& job) {
                         << differences
                         << " other plans than are stored; those stored count";
   }
-  frontier_.emplace(ObjectivesOf(job));
+  frontier_.emplace(ObjectivesOf(job.spec()));
   for (const v1::Trial& trial : trials) {
     if (trial.learn_sequence() > 0) frontier_->Add(trial);
   }
