@@ -4,10 +4,13 @@
 #include <cmath>
 #include <utility>
 
+#include "proto/latency_curve.h"
+
 namespace lathe {
 namespace {
 
-constexpr int kKinds = 3;
+// Kinds are precisions (proto/latency_curve.h).
+constexpr int kKinds = kPrecisionCount;
 
 // No kernel can do with less, and negative parts would break every bound.
 constexpr double kLeastFactor = 0.2;

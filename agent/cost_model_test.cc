@@ -139,6 +139,36 @@ TEST(CostModel, LearnsFromTrialsWhatTheTableHasWrong) {
   EXPECT_LT(mean_error(), before / 4);
 }
 
+TEST(CostModel, LearnsOfEveryPrecision) {
+  AgentContext context = SyntheticNetwork(Small()).Context(1, 100);
+  for (v1::Layer& layer : *context.space.mutable_layers()) {
+    v1::PrecisionOption* option = layer.add_precisions();
+    option->set_precision(v1::INT8_DYNAMIC);
+    option->set_weight_bits(8);
+  }
+  const DecisionSpace space = *DecisionSpace::Make(context.space);
+  CostModel costs(&space, context.latency_table, context.baseline);
+  const CostModel before = costs;
+  Random random(5);
+  for (int i = 0; i < 30; ++i) {
+    Choices choices;
+    for (const Decision& decision : space.decisions()) {
+      choices.push_back(decision.is_keep ? random.Below(decision.count)
+                                         : decision.count - 1);
+    }
+    v1::Measurement measured = context.baseline;
+    measured.set_latency_us(1.15 * before.LatencyUs(choices));
+    measured.set_latency_ratio(measured.latency_us() /
+                               context.baseline.latency_us());
+    costs.Observe(choices, measured);
+  }
+  Choices dynamic;
+  for (const Decision& decision : space.decisions()) {
+    dynamic.push_back(decision.is_keep ? 0 : decision.count - 1);
+  }
+  EXPECT_NEAR(costs.LatencyUs(dynamic) / before.LatencyUs(dynamic), 1.15, 0.04);
+}
+
 TEST(CostModel, OneWildMeasurementMovesPredictionsLittle) {
   Fixture f(SyntheticOptions{});
   Random random(4);

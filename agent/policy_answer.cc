@@ -19,6 +19,12 @@ absl::StatusOr<Choices> AnswerWithin(const SearchCore& core,
       plans.push_back(std::move(plan));
     }
   }
+  // What exceeds the budget least, if anything does.
+  PrefixWalker walker(&core.reachability());
+  while (!walker.is_complete()) {
+    walker.Push(walker.LeastExceeding(prior.limits));
+  }
+  plans.push_back(walker.choices());
   for (const int i : archive.elites()) {
     plans.push_back(archive.rows()[i].choices);
   }
@@ -33,8 +39,8 @@ absl::StatusOr<Choices> AnswerWithin(const SearchCore& core,
   }
   if (best != nullptr) return *best;
   return absl::FailedPreconditionError(absl::StrFormat(
-      "no plan is within the budget; the least that this search space can "
-      "reach is a latency ratio of %.4f, a size ratio of %.4f",
+      "no plan is predicted to be within the budget; the least that this "
+      "search space can reach is a latency ratio of %.4f, a size ratio of %.4f",
       core.reachability().least_us() / core.costs().baseline_us(),
       core.reachability().least_bytes() / core.costs().baseline_bytes()));
 }

@@ -51,13 +51,15 @@ void AddCompressionFlags(CLI::App& command, v1::CompressionSettings& settings) {
   AddText(command, settings, "--rebuild", &S::set_rebuild<const std::string&>,
           "after pruning: ridge (default), recentre, none");
   AddText(command, settings, "--sparsity", &S::set_sparsity<const std::string&>,
-          "weights that become 0, smallest first: 0.5, or 2:4 (2 of every 4)");
+          "weights that become 0, smallest first: 0.5, or 2:4 (2 of every 4); "
+          "not of LSTM and GRU");
   const char* group = "Compression";
   command
       .add_option_function<int32_t>(
           "--clusters",
           [&settings](int32_t count) { settings.set_clusters(count); },
-          "values that the weights of a layer in f32 may take")
+          "values that the weights of a layer in f32 may take; not of LSTM "
+          "and GRU")
       ->check(CLI::Range(0, 256))
       ->group(group);
   command

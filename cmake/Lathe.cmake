@@ -17,7 +17,7 @@ endif()
 # from nothing. Where sources are looked at one by one (tools/tidy) it is off.
 option(LATHE_UNITY "Compile several sources of a target at a time" ON)
 set(CMAKE_UNITY_BUILD ${LATHE_UNITY})
-set(CMAKE_UNITY_BUILD_BATCH_SIZE 8)
+set(CMAKE_UNITY_BUILD_BATCH_SIZE 12)
 
 # lathe_compiled_alone(SOURCE...): names of these would meet others.
 function(lathe_compiled_alone)
@@ -89,7 +89,8 @@ function(lathe_test name)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY
                         ${CMAKE_BINARY_DIR}/tests)
   target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR})
-  target_compile_options(${name} PRIVATE ${LATHE_WARNINGS})
+  # What is tested is optimised as everywhere.
+  target_compile_options(${name} PRIVATE ${LATHE_WARNINGS} -O1)
   target_compile_definitions(${name} PRIVATE
     LATHE_SOURCE_DIR="${CMAKE_SOURCE_DIR}" LATHE_BIN_DIR="${CMAKE_BINARY_DIR}/bin")
   target_link_libraries(${name} PRIVATE ${ARG_DEPS} GTest::gmock GTest::gtest

@@ -167,9 +167,9 @@ float LeastDivergencePoint(const Magnitudes& magnitudes, float magnitude,
   double least = HUGE_VAL;
   // Fewer bins than levels lose nothing but what is clipped, and would win: the
   // least range is, as in TensorRT's 128 of 2048 bins, a sixteenth.
-  const int64_t fewest = std::max({used / 16, int64_t{levels} / 2, int64_t{8}});
+  const int64_t fewest = std::max({used / 16, int64_t{levels} + 1, int64_t{8}});
   for (int64_t bins = std::min(used, fewest); bins <= used; ++bins) {
-    const double divergence = Divergence(magnitudes, bins, levels / 2 + 1);
+    const double divergence = Divergence(magnitudes, bins, levels + 1);
     if (divergence < least) {
       least = divergence;
       best = bins;

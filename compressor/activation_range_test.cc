@@ -1,6 +1,8 @@
 #include "compressor/activation_range.h"
 
+#include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "compressor/histogram.h"
 #include "compressor/reference_ops.h"
@@ -118,6 +120,69 @@ TEST_P(MseRanges, EntropyClipsTheTail) {
   const float point = ClippingPoint(stats, {RangeMethod::kEntropy, 1, 2, 4});
   EXPECT_LT(point, 0.9f * stats.max);
   EXPECT_GT(point, 0.02f * stats.max);
+}
+
+// As TensorRT's calibration ("8-bit Inference with TensorRT", 2017) has it, for
+// the first `bins` of `counts` in `groups` groups.
+double SlowDivergence(const std::vector<double>& counts, int bins, int groups) {
+  std::vector<double> p(counts.begin(), counts.begin() + bins);
+  p.back() += std::accumulate(counts.begin() + bins, counts.end(), 0.0);
+  std::vector<double> q(bins, 0);
+  for (int group = 0; group < groups; ++group) {
+    const int first = group * bins / groups;
+    const int end = (group + 1) * bins / groups;
+    const double sum =
+        std::accumulate(counts.begin() + first, counts.begin() + end, 0.0);
+    const auto filled =
+        std::count_if(counts.begin() + first, counts.begin() + end,
+                      [](double count) { return count > 0; });
+    for (int i = first; i < end; ++i) {
+      if (counts[i] > 0) q[i] = sum / static_cast<double>(filled);
+    }
+  }
+  if (q.back() == 0) q.back() = 1;
+  const double in_p = std::accumulate(p.begin(), p.end(), 0.0);
+  const double in_q =
+      std::accumulate(counts.begin(), counts.begin() + bins, 0.0);
+  double divergence = 0;
+  for (int i = 0; i < bins; ++i) {
+    if (p[i] == 0) continue;
+    divergence += p[i] / in_p * std::log(p[i] / in_p / (q[i] / in_q));
+  }
+  return divergence;
+}
+
+TEST_P(MseRanges, EntropyIsTheLeastDivergenceOfAllItsLevels) {
+  for (const bool is_signed : {false, true}) {
+    for (const int bits : {4, 8}) {
+      std::vector<float> values = ReluLike(20000, GetParam());
+      if (is_signed) values[0] = -0.01f;
+      const TensorStats stats = StatsOf(values);
+      const size_t half = stats.histogram.size() / 2;
+      std::vector<double> counts(half);
+      for (size_t i = 0; i < half; ++i) {
+        counts[i] = static_cast<double>(stats.histogram[half + i] +
+                                        stats.histogram[half - 1 - i]);
+      }
+      const int levels = is_signed ? 1 << (bits - 1) : 1 << bits;
+      const double width = stats.limit / static_cast<double>(half);
+      const int used = std::min(
+          static_cast<int>(half),
+          static_cast<int>(std::max(stats.max, -stats.min) / width) + 1);
+      int best = used;
+      double least = HUGE_VAL;
+      for (int bins = std::min(used, std::max({used / 16, levels, 8}));
+           bins <= used; ++bins) {
+        const double divergence = SlowDivergence(counts, bins, levels);
+        if (divergence >= least) continue;
+        least = divergence;
+        best = bins;
+      }
+      EXPECT_FLOAT_EQ(ClippingPoint(stats, {RangeMethod::kEntropy, 1, 2, bits}),
+                      static_cast<float>(best * width))
+          << is_signed << " " << bits;
+    }
+  }
 }
 
 TEST(ActivationRange, TheMovingAverageIsUsedWhereItIsKnown) {

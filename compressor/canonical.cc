@@ -18,6 +18,18 @@ namespace {
 // changes after so many rounds is our error.
 constexpr int kMostRounds = 100;
 
+// Some networks declare an open batch and work with single samples only (a
+// Reshape to [1, n], a first state of one sample): theirs becomes 1.
+absl::StatusOr<Graph> WithWorkingBatch(const Graph& graph) {
+  if (FixedBatch(graph) != 1) return graph;
+  GraphParts parts = graph.parts();
+  for (const ValueId id : parts.inputs) {
+    Shape& shape = parts.values[id].shape;
+    if (!shape.empty() && shape[0] == kDynamic) shape[0] = 1;
+  }
+  return Graph::Create(std::move(parts));
+}
+
 absl::StatusOr<Graph> Unfolded(const Graph& graph) {
   LATHE_ASSIGN_OR_RETURN(const Probes probes, Probes::Take(graph));
   Draft draft(graph);
@@ -26,14 +38,16 @@ absl::StatusOr<Graph> Unfolded(const Graph& graph) {
 }
 
 absl::StatusOr<Graph> RunPasses(const Graph& parsed) {
-  LATHE_ASSIGN_OR_RETURN(Graph graph, ConvertToCommonOpset(parsed));
+  LATHE_ASSIGN_OR_RETURN(Graph graph, WithWorkingBatch(parsed));
+  LATHE_ASSIGN_OR_RETURN(graph, ConvertToCommonOpset(graph));
   LATHE_ASSIGN_OR_RETURN(graph, Unfolded(graph));
   FoldBudget budget;
   budget.bytes = FoldableBytes(graph);
   for (int round = 0; round < kMostRounds; ++round) {
     LATHE_ASSIGN_OR_RETURN(const Probes probes, Probes::Take(graph));
     Draft draft(graph);
-    LATHE_ASSIGN_OR_RETURN(bool is_changed, ReadQuantization(draft, probes));
+    LATHE_ASSIGN_OR_RETURN(bool is_changed,
+                           ReadQuantization(draft, probes, budget));
     LATHE_ASSIGN_OR_RETURN(const bool is_folded,
                            FoldConstants(draft, probes, budget));
     is_changed |= is_folded;

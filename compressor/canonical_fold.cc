@@ -1,5 +1,6 @@
 // Constants, identities, and what is known of a graph's values.
 #include <algorithm>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -13,6 +14,8 @@ namespace {
 
 // Two sizes that no dimension of a network is likely to equal by chance.
 constexpr int64_t kProbeBatches[] = {3, 7};
+// Two where comparisons and limits of small sizes (N == 1, x[:2]) show.
+constexpr int64_t kSmallBatches[] = {1, 2};
 
 // What folding may cost: a weight tensor transposed or cast, but no network run
 // on constants.
@@ -30,28 +33,43 @@ bool HasFoldableInputs(const Draft& draft, const Node& node, int64_t most) {
 }
 
 // The most multiplications that a node can take: every input element for
-// every output element.
-int64_t WorkBound(absl::Span<const Tensor> inputs,
-                  absl::Span<const OpValue> outputs) {
-  int64_t read = 0;
-  for (const Tensor& input : inputs) read += input.size();
-  int64_t written = 0;
-  for (const OpValue& output : outputs) written += ElementCount(output.shape);
-  return read * written;
+// every output element. An Einsum takes every combination of its letters, a
+// pool looks at every position of its window.
+double WorkBound(const Node& node, absl::Span<const Tensor> inputs,
+                 absl::Span<const OpValue> outputs) {
+  double read = 0;
+  double all = 1;
+  for (const Tensor& input : inputs) {
+    read += static_cast<double>(input.size());
+    all *= static_cast<double>(std::max<int64_t>(1, input.size()));
+  }
+  if (node.op_type == "Einsum") return all;
+  double written = 0;
+  for (const OpValue& output : outputs) {
+    written += static_cast<double>(ElementCount(output.shape));
+  }
+  double window = 1;
+  for (const int64_t size : node.IntsOr("kernel_shape", {})) {
+    window *= static_cast<double>(size);
+  }
+  return read * written * window;
 }
 
 // Takes what the node would cost from the budget; false when it is too much.
-bool Afford(const OperatorDef& def, absl::Span<const Tensor> inputs,
-            absl::Span<const OpValue> outputs, FoldBudget& budget) {
+bool Afford(const OperatorDef& def, const Node& node,
+            absl::Span<const Tensor> inputs, absl::Span<const OpValue> outputs,
+            FoldBudget& budget) {
   int64_t bytes = 0;
   for (const OpValue& output : outputs) {
     bytes += ElementCount(output.shape) *
              static_cast<int64_t>(ElementBytes(output.type));
   }
-  const int64_t work = def.is_heavy ? WorkBound(inputs, outputs) : 0;
-  if (bytes > budget.bytes || work > budget.work) return false;
+  const double work = def.is_heavy ? WorkBound(node, inputs, outputs) : 0;
+  if (bytes > budget.bytes || work > static_cast<double>(budget.work)) {
+    return false;
+  }
   budget.bytes -= bytes;
-  budget.work -= work;
+  budget.work -= static_cast<int64_t>(work);
   return true;
 }
 
@@ -80,7 +98,7 @@ absl::StatusOr<bool> FoldNode(Draft& draft, int index, FoldBudget& budget) {
   for (const OpValue& output : outputs) {
     if (ElementCount(output.shape) > most) return false;
   }
-  if (!Afford(*def, inputs, outputs, budget)) return false;
+  if (!Afford(*def, node, inputs, outputs, budget)) return false;
   LATHE_ASSIGN_OR_RETURN(std::vector<Tensor> tensors,
                          EvaluateNode(node, draft.parts().opset, inputs));
   for (size_t i = 0; i < node.outputs.size(); ++i) {
@@ -153,6 +171,26 @@ absl::StatusOr<std::vector<Shape>> ProbeShapes(const Graph& graph,
   return shapes;
 }
 
+// None where the network does not take such a batch.
+std::optional<std::vector<ValueInfo>> TrySmall(const Graph& graph,
+                                               int64_t batch) {
+  const auto shapes = ProbeShapes(graph, batch);
+  if (!shapes.ok()) return std::nullopt;
+  auto infos = InferShapes(graph, *shapes);
+  if (!infos.ok()) return std::nullopt;
+  return *std::move(infos);
+}
+
+// A Squeeze without axes takes a batch of 1 away: such a network means another
+// thing there.
+bool HaveSameRanks(absl::Span<const ValueInfo> a,
+                   absl::Span<const ValueInfo> b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](const ValueInfo& x, const ValueInfo& y) {
+                      return x.shape.size() == y.shape.size();
+                    });
+}
+
 }  // namespace
 
 absl::StatusOr<Probes> Probes::Take(const Graph& graph) {
@@ -164,6 +202,12 @@ absl::StatusOr<Probes> Probes::Take(const Graph& graph) {
                            InferShapes(graph, shapes));
     probes.infos_.push_back(std::move(infos));
   }
+  for (const int64_t batch : kSmallBatches) {
+    std::optional<std::vector<ValueInfo>> infos = TrySmall(graph, batch);
+    if (infos && HaveSameRanks(*infos, probes.infos_[0])) {
+      probes.infos_.push_back(*std::move(infos));
+    }
+  }
   return probes;
 }
 
@@ -174,14 +218,18 @@ bool Probes::IsKnown(ValueId id) const {
 std::optional<int64_t> Probes::Size(ValueId id, int64_t axis) const {
   if (!IsKnown(id) || axis >= Rank(id)) return std::nullopt;
   const int64_t size = infos_[0][id].shape[axis];
-  if (infos_[1][id].shape[axis] != size) return std::nullopt;
+  const bool is_fixed = std::all_of(
+      infos_.begin(), infos_.end(),
+      [&](const auto& infos) { return infos[id].shape[axis] == size; });
+  if (!is_fixed) return std::nullopt;
   return size;
 }
 
 bool Probes::HaveSameShape(ValueId a, ValueId b) const {
   if (!IsKnown(a) || !IsKnown(b)) return false;
-  return infos_[0][a].shape == infos_[0][b].shape &&
-         infos_[1][a].shape == infos_[1][b].shape;
+  return std::all_of(infos_.begin(), infos_.end(), [&](const auto& infos) {
+    return infos[a].shape == infos[b].shape;
+  });
 }
 
 std::vector<Tensor> Probes::Constants(ValueId id) const {
@@ -197,9 +245,12 @@ std::vector<Tensor> Probes::Constants(ValueId id) const {
 
 std::optional<Tensor> Probes::Constant(ValueId id) const {
   const std::vector<Tensor> constants = Constants(id);
-  if (constants.size() < 2 || constants[0].shape() != constants[1].shape() ||
-      constants[0].bytes() != constants[1].bytes()) {
-    return std::nullopt;
+  if (constants.size() < infos_.size()) return std::nullopt;
+  for (const Tensor& other : constants) {
+    if (other.shape() != constants[0].shape() ||
+        other.bytes() != constants[0].bytes()) {
+      return std::nullopt;
+    }
   }
   return constants[0];
 }

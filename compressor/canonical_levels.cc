@@ -131,18 +131,31 @@ int64_t LevelAt(const Tensor& levels, int64_t i) {
   return levels.values<uint8_t>()[i];
 }
 
-absl::StatusOr<bool> FoldConstantQuantize(Draft& draft, int index) {
+// Takes from the budget what a constant of as many floats needs; false when it
+// is too much.
+bool Afford(const Draft& draft, ValueId constant, FoldBudget& budget) {
+  const int64_t bytes = draft.value(constant).constant->size() *
+                        static_cast<int64_t>(sizeof(float));
+  if (bytes > budget.bytes) return false;
+  budget.bytes -= bytes;
+  return true;
+}
+
+absl::StatusOr<bool> FoldConstantQuantize(Draft& draft, FoldBudget& budget,
+                                          int index) {
   const Node node = draft.node(index);
   for (const ValueId id : node.inputs) {
     if (id != kNoValue && !draft.IsConstant(id)) return false;
   }
+  if (!Afford(draft, node.inputs[0], budget)) return false;
   LATHE_ASSIGN_OR_RETURN(Tensor levels, Evaluate(draft, node));
   draft.MakeConstant(node.outputs[0], std::move(levels));
   draft.Remove(index);
   return true;
 }
 
-absl::StatusOr<bool> TransposeLevels(Draft& draft, int index) {
+absl::StatusOr<bool> TransposeLevels(Draft& draft, FoldBudget& budget,
+                                     int index) {
   const Node node = draft.node(index);
   const std::optional<int> before = draft.Producer(node.inputs[0]);
   if (!before.has_value() || !IsOp(draft, *before, "DequantizeLinear") ||
@@ -156,6 +169,7 @@ absl::StatusOr<bool> TransposeLevels(Draft& draft, int index) {
       node.IntsOr("perm", {1, 0}) != std::vector<int64_t>{1, 0}) {
     return false;
   }
+  if (!Afford(draft, dequantize.inputs[0], budget)) return false;
   Node transpose = node;
   transpose.inputs = {dequantize.inputs[0]};
   LATHE_ASSIGN_OR_RETURN(Tensor transposed, Evaluate(draft, transpose));
@@ -170,12 +184,13 @@ absl::StatusOr<bool> TransposeLevels(Draft& draft, int index) {
   return true;
 }
 
-absl::StatusOr<bool> ReadWeights(Draft& draft, int index) {
+absl::StatusOr<bool> ReadWeights(Draft& draft, FoldBudget& budget, int index) {
   const Node dequantize = draft.node(index);
   const auto weights = ConstantWeights(draft, dequantize);
   if (!weights.has_value() || draft.IsOutput(dequantize.outputs[0])) {
     return false;
   }
+  if (!Afford(draft, dequantize.inputs[0], budget)) return false;
   bool is_read = false;
   for (const int reader : draft.Readers(dequantize.outputs[0])) {
     Node& node = draft.node(reader);

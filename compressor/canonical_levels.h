@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "absl/status/statusor.h"
+#include "compressor/canonical_passes.h"
 #include "compressor/draft.h"
 #include "compressor/graph.h"
 #include "compressor/tensor.h"
@@ -22,13 +23,15 @@ int64_t LevelAt(const Tensor& levels, int64_t i);
 // Each takes one node and returns whether it changed anything.
 
 // A QuantizeLinear of float weights becomes the levels.
-absl::StatusOr<bool> FoldConstantQuantize(Draft& draft, int index);
+absl::StatusOr<bool> FoldConstantQuantize(Draft& draft, FoldBudget& budget,
+                                          int index);
 // Transpose of dequantised constants becomes DequantizeLinear of transposed
 // ones, so that the layer behind it sees them.
-absl::StatusOr<bool> TransposeLevels(Draft& draft, int index);
+absl::StatusOr<bool> TransposeLevels(Draft& draft, FoldBudget& budget,
+                                     int index);
 // A DequantizeLinear of constant levels becomes integer weights of the layers
 // that read it as such.
-absl::StatusOr<bool> ReadWeights(Draft& draft, int index);
+absl::StatusOr<bool> ReadWeights(Draft& draft, FoldBudget& budget, int index);
 
 }  // namespace lathe
 

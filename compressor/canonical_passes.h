@@ -16,8 +16,8 @@
 
 namespace lathe {
 
-// What is known of the values a graph had when it was probed, at two batch
-// sizes (one, when the batch is fixed). Values added since are unknown.
+// What is known of the values a graph had when it was probed, at several batch
+// sizes, as far as it takes them. Values added since are unknown.
 class Probes {
  public:
   // Errors: those of InputShapes and InferShapes.
@@ -56,7 +56,8 @@ bool UnfoldQuantizedLayers(Draft& draft, const Probes& probes);
 // QuantizeLinear and DequantizeLinear of 8 bits become grids of values and
 // quantised weights; layers with both run in INT8. Before FoldConstants, which
 // would fold the weights to floats.
-absl::StatusOr<bool> ReadQuantization(Draft& draft, const Probes& probes);
+absl::StatusOr<bool> ReadQuantization(Draft& draft, const Probes& probes,
+                                      FoldBudget& budget);
 
 // Evaluates what depends on constants and fixed shapes alone; makes the target
 // of a Reshape constant where only the batch varies.

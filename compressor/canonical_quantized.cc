@@ -93,7 +93,14 @@ bool DequantizeEarlier(Draft& draft, const Probes& probes, int index) {
       !GridOf(draft, dequantize, DataType::kUint8).has_value()) {
     return false;
   }
-  std::vector<ValueId> inputs = draft.node(*mover).inputs;
+  // A Pad without a value of its own pads with level 0, which stands for
+  // another number than 0 where the grid has a zero point.
+  const Node& move = draft.node(*mover);
+  if (move.op_type == "Pad" && !HasInput(move, 2) &&
+      GridOf(draft, dequantize, DataType::kUint8)->zero_point != 0) {
+    return false;
+  }
+  std::vector<ValueId> inputs = move.inputs;
   for (const ValueId id : inputs) {
     if (id == kNoValue) continue;
     if (!probes.IsKnown(id)) return false;
@@ -254,7 +261,8 @@ bool ChooseInt8(Draft& draft, int index) {
 
 }  // namespace
 
-absl::StatusOr<bool> ReadQuantization(Draft& draft, const Probes& probes) {
+absl::StatusOr<bool> ReadQuantization(Draft& draft, const Probes& probes,
+                                      FoldBudget& budget) {
   bool is_changed = false;
   const auto each = [&](const char* op, auto step) -> absl::Status {
     const int count = draft.NodeCount();
@@ -265,12 +273,14 @@ absl::StatusOr<bool> ReadQuantization(Draft& draft, const Probes& probes) {
     }
     return absl::OkStatus();
   };
+  LATHE_RETURN_IF_ERROR(each("QuantizeLinear", [&](int i) {
+    return FoldConstantQuantize(draft, budget, i);
+  }));
   LATHE_RETURN_IF_ERROR(each(
-      "QuantizeLinear", [&](int i) { return FoldConstantQuantize(draft, i); }));
-  LATHE_RETURN_IF_ERROR(
-      each("Transpose", [&](int i) { return TransposeLevels(draft, i); }));
-  LATHE_RETURN_IF_ERROR(
-      each("DequantizeLinear", [&](int i) { return ReadWeights(draft, i); }));
+      "Transpose", [&](int i) { return TransposeLevels(draft, budget, i); }));
+  LATHE_RETURN_IF_ERROR(each("DequantizeLinear", [&](int i) {
+    return ReadWeights(draft, budget, i);
+  }));
   LATHE_RETURN_IF_ERROR(each(
       "DequantizeLinear", [&](int i) { return ChooseInt8Dynamic(draft, i); }));
   LATHE_RETURN_IF_ERROR(each("DequantizeLinear", [&](int i) {

@@ -295,6 +295,39 @@ TEST(Canonicalize, FoldsShapeArithmeticForAnyBatch) {
   }
 }
 
+TEST(Canonicalize, FoldsNothingThatASmallBatchChanges) {
+  NetBuilder net(3);
+  const ValueId x = net.Input({kDynamic, 4});
+  const ValueId first =
+      net.Op("Slice", {x, net.Ints({0}), net.Ints({2}), net.Ints({0})});
+  const ValueId rows =
+      net.Op("Gather", {net.Op("Shape", {first}), net.Ints({0})});
+  const ValueId target =
+      net.Op("Concat", {rows, net.Ints({4})}, {{"axis", int64_t{0}}});
+  const Graph parsed = net.Build({net.Op("Reshape", {first, target})});
+  for (const int64_t size : {1, 2, 5}) Canonical(parsed, size);
+}
+
+TEST(Canonicalize, ANetworkOfSingleSamplesHasABatchOfOne) {
+  NetBuilder net(3);
+  const ValueId x = net.Input({kDynamic, 4, 6});
+  const Graph graph =
+      Canonical(net.Build({net.Op("Reshape", {x, net.Ints({1, 24})})}), 1);
+  EXPECT_EQ(graph.value(graph.inputs()[0]).shape, (Shape{1, 4, 6}));
+}
+
+TEST(Canonicalize, APadOfLevelsPadsWithTheNumberOfLevelZero) {
+  NetBuilder net(3);
+  const ValueId x = net.Input({kDynamic, 4});
+  const ValueId scale =
+      net.Constant(Tensor::Of<float>({}, std::vector<float>{0.05f}));
+  const ValueId zero =
+      net.Constant(Tensor::Of<uint8_t>({}, std::vector<uint8_t>{128}));
+  const ValueId levels = net.Op("QuantizeLinear", {x, scale, zero});
+  const ValueId padded = net.Op("Pad", {levels, net.Ints({0, 1, 0, 1})});
+  Canonical(net.Build({net.Op("DequantizeLinear", {padded, scale, zero})}));
+}
+
 TEST(Canonicalize, FusesNothingAcrossARoundedValue) {
   NetBuilder net(3);
   const ValueId x = net.Input({kDynamic, 4, 5, 5});

@@ -317,6 +317,11 @@ absl::StatusOr<Graph> Compress(const Graph& graph, const v1::SearchSpace& space,
         Quantize(compressed, layers, quantized, is_pruned,
                  pruned_stats ? *pruned_stats : stats, source, options));
   }
+  if (options.weights.ChangesFloats()) {
+    GraphParts changed = compressed.parts();
+    RoundToBfloat16(groups, plan, &changed);
+    LATHE_ASSIGN_OR_RETURN(compressed, Graph::Create(std::move(changed)));
+  }
   if (options.low_rank == 0) return compressed;
   return FactorLinearLayers(compressed, options.low_rank);
 }

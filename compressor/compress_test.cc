@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
+#include <set>
 
 #include "compressor/channel_groups.h"
 #include "compressor/search_space.h"
@@ -359,6 +361,30 @@ TEST(Compress, WeightsAloneLieOnAGridAndActivationsStay) {
   EXPECT_EQ(layers, setup.space.layers_size());
   for (const Value& value : compressed.values()) {
     EXPECT_FALSE(value.grid.has_value()) << value.name;
+  }
+}
+
+TEST(Compress, ACodebookOfABf16LayerIsOfItsNumbers) {
+  Network setup = RandomNetwork(4);
+  SpaceOptions offered;
+  offered.has_bf16 = true;
+  setup.space = *MakeSearchSpace(setup.graph, offered);
+  v1::CompressionPlan plan = BaselinePlan(setup.space);
+  SetAll(&plan, v1::BF16, 16);
+  CompressOptions options;
+  options.weights.clusters = 8;
+  const Graph compressed = MustCompress(setup, plan, options);
+  for (const Node& node : compressed.nodes()) {
+    if (node.op_type != "Conv") continue;
+    std::set<float> values;
+    for (const float weight :
+         compressed.value(node.inputs[1]).constant->values<float>()) {
+      values.insert(weight);
+      uint32_t bits;
+      std::memcpy(&bits, &weight, sizeof(bits));
+      EXPECT_EQ(bits & 0xffff, 0u) << weight;
+    }
+    EXPECT_LE(values.size(), 8u);
   }
 }
 

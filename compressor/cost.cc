@@ -1,5 +1,6 @@
 #include "compressor/cost.h"
 
+#include <algorithm>
 #include <set>
 #include <string>
 #include <vector>
@@ -7,6 +8,7 @@
 #include "absl/types/span.h"
 #include "base/status.h"
 #include "compressor/shape_inference.h"
+#include "compressor/tensor_coding.h"
 
 namespace lathe {
 namespace {
@@ -17,6 +19,13 @@ void AddQuantized(const QuantizedWeights& weights, ModelCost* cost) {
   const int64_t scales = static_cast<int64_t>(weights.scales.size()) * 4;
   cost->packed_bytes +=
       packed + scales + static_cast<int64_t>(weights.zero_points.size());
+}
+
+// Of a tensor that is a codebook's, with the codebook; else as it is.
+int64_t CodebookBytes(const Tensor& tensor) {
+  if (tensor.type() != DataType::kFloat32) return tensor.bytes().size();
+  return EncodeTensor(tensor.bytes(), sizeof(float), /*has_entropy=*/false)
+      .bytes.size();
 }
 
 // Adds each constant once, in the form in which its first reader needs it.
@@ -39,7 +48,7 @@ void AddConstants(const Graph& graph, ModelCost* cost) {
       const int64_t bytes = is_bf16
                                 ? constant.size() * 2
                                 : static_cast<int64_t>(constant.bytes().size());
-      cost->packed_bytes += bytes;
+      cost->packed_bytes += std::min(bytes, CodebookBytes(constant));
     }
   }
 }

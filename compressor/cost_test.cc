@@ -45,6 +45,18 @@ TEST(Cost, FloatConstantsCountAsTheyAre) {
   EXPECT_EQ(cost.packed_bytes, 4 * (16 * 27 + 16));
 }
 
+TEST(Cost, WeightsOfACodebookCountItAndTheirIndices) {
+  GraphParts parts = OneConv().parts();
+  std::vector<float> weights(16 * 27);
+  for (size_t i = 0; i < weights.size(); ++i) {
+    weights[i] = 0.1f * static_cast<float>(i % 16);
+  }
+  Value& value = parts.values[parts.nodes[0].inputs[1]];
+  value.constant = Tensor::Of<float>(value.constant->shape(), weights);
+  EXPECT_EQ(Cost(*Graph::Create(parts)).packed_bytes,
+            1 + 4 * 16 + 16 * 27 / 2 + 4 * 16);
+}
+
 TEST(Cost, Bf16WeightsCountTwoBytes) {
   GraphParts parts = OneConv().parts();
   parts.nodes[0].precision = v1::BF16;

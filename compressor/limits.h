@@ -27,6 +27,10 @@ constexpr int64_t kMostElements = int64_t{1} << 31;
 // them must fit 64 bits.
 constexpr int64_t kMostWindowSize = int64_t{1} << 31;
 
+// Positions of a pooling window, which may lie in the padding: a thousand times
+// the largest seen.
+constexpr int64_t kMostWindowPositions = int64_t{1} << 26;
+
 // Folding constants may make so many bytes in all: the network's own constants
 // a few times over (transposed, widened), and a fixed part for what shapes
 // make. Beyond it nodes stay in the network. A pass over a network that was

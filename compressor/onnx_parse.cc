@@ -1,6 +1,7 @@
 // Parsing goes name by name: constants and inputs first, then node outputs,
 // then node inputs, so that nodes may stand in any order in the file.
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <queue>
 #include <utility>
@@ -23,6 +24,29 @@
 
 namespace lathe {
 namespace {
+
+template <typename T>
+bool AnyNaN(absl::Span<const T> values) {
+  return std::any_of(values.begin(), values.end(),
+                     [](T value) { return std::isnan(value); });
+}
+
+// Whether it is of floats, of which one is NaN.
+bool HasNaN(const Tensor& tensor) {
+  switch (tensor.type()) {
+    case DataType::kFloat32:
+      return AnyNaN(tensor.values<float>());
+    case DataType::kFloat64:
+      return AnyNaN(tensor.values<double>());
+    case DataType::kFloat16:
+    case DataType::kBfloat16: {
+      const Tensor wide = WidenHalf(tensor);
+      return AnyNaN(wide.values<float>());
+    }
+    default:
+      return false;
+  }
+}
 
 constexpr int64_t kLeastOpset = 7;
 constexpr int64_t kMostOpset = 25;
@@ -169,6 +193,12 @@ class Parser {
   absl::Status ReadInitializers() {
     for (const onnx::TensorProto& proto : graph_.initializer()) {
       LATHE_ASSIGN_OR_RETURN(const Tensor tensor, TensorFromOnnx(proto));
+      if (HasNaN(tensor)) {
+        return absl::InvalidArgumentError(absl::StrCat(
+            "initialiser \"", proto.name(),
+            "\" holds NaN: the file is damaged, or training diverged; give a "
+            "model with finite weights"));
+      }
       LATHE_RETURN_IF_ERROR(AddConstant(proto.name(), tensor, "initialiser"));
     }
     return absl::OkStatus();
@@ -394,7 +424,9 @@ class Parser {
       while (!node.inputs.empty() && node.inputs.back() == kNoValue) {
         node.inputs.pop_back();
       }
-      while (!node.outputs.empty() && node.outputs.back() == kNoValue) {
+      // How many there are says into how many parts Split splits.
+      while (node.op_type != "Split" && !node.outputs.empty() &&
+             node.outputs.back() == kNoValue) {
         node.outputs.pop_back();
       }
       parts_.nodes.push_back(std::move(node));

@@ -157,6 +157,11 @@ constexpr absl::StatusCode kUnimplemented = absl::StatusCode::kUnimplemented;
 const RejectedModel kRejected[] = {
     {"no graph", [](onnx::ModelProto& m) { m.clear_graph(); }, kInvalid,
      "no graph"},
+    {"weights that are no numbers",
+     [](onnx::ModelProto& m) {
+       Weights(m)->set_float_data(1, std::numeric_limits<float>::quiet_NaN());
+     },
+     kInvalid, "holds NaN"},
     {"no opset", [](onnx::ModelProto& m) { m.clear_opset_import(); }, kInvalid,
      "opset"},
     {"an opset of another domain only",

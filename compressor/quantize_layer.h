@@ -45,7 +45,7 @@ struct WeightOptions {
   bool is_refit = true;
   // As a share of the Gram matrix's mean diagonal.
   double ridge = 1e-2;
-  // Of all layers, before anything else is done to them.
+  // Of all layers but LSTM and GRU, before anything else is done to them.
   Sparsity sparsity;
   // Values that a layer without integer weights may take; 0: any.
   int clusters = 0;

@@ -128,6 +128,14 @@ class Evaluation {
   std::vector<std::optional<Tensor>> tensors_;
 };
 
+// Whether nothing is to be computed. Kernels need not care, nor walk the
+// dimensions that are not empty.
+bool IsEmpty(absl::Span<const OpValue> outputs) {
+  return std::all_of(outputs.begin(), outputs.end(), [](const OpValue& value) {
+    return ElementCount(value.shape) == 0;
+  });
+}
+
 absl::StatusOr<std::vector<Tensor>> EvaluateOperator(
     const Node& node, int64_t opset, absl::Span<const Tensor> inputs) {
   const OpCall call = MakeCall(node, opset, inputs);
@@ -137,8 +145,14 @@ absl::StatusOr<std::vector<Tensor>> EvaluateOperator(
   }
   LATHE_ASSIGN_OR_RETURN(const std::vector<OpValue> values,
                          ApplyRule(*def, call));
-  LATHE_ASSIGN_OR_RETURN(std::vector<Tensor> outputs,
-                         def->kernel(call, values));
+  std::vector<Tensor> outputs;
+  if (IsEmpty(values)) {
+    for (const OpValue& value : values) {
+      outputs.emplace_back(value.type, value.shape, std::string());
+    }
+  } else {
+    LATHE_ASSIGN_OR_RETURN(outputs, def->kernel(call, values));
+  }
   if (outputs.size() > node.outputs.size()) outputs.resize(node.outputs.size());
   for (const PostOp& post_op : node.post_ops) {
     if (outputs[0].type() != DataType::kFloat32) {

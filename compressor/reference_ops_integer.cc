@@ -9,6 +9,7 @@
 #include "base/status.h"
 #include "compressor/dynamic_grid.h"
 #include "compressor/matmul_shapes.h"
+#include "compressor/numeric_cast.h"
 #include "compressor/op_shapes.h"
 #include "compressor/operator_def.h"
 #include "compressor/plain_sums.h"
@@ -306,8 +307,10 @@ absl::StatusOr<Tensors> LinearConvKernel(const OpCall& call,
   const auto channel = [&](int64_t i) { return i / plane % shape[1]; };
   if (call.Has(kLinearBias)) {
     for (size_t i = 0; i < sums.size(); ++i) {
-      sums[i] +=
+      const int32_t bias =
           call.ValuesOf<int32_t>(kLinearBias)[channel(static_cast<int64_t>(i))];
+      sums[i] = WrapCast<int32_t>(static_cast<uint64_t>(sums[i]) +
+                                  static_cast<uint64_t>(bias));
     }
   }
   const float left = call.ValuesOf<float>(kLinearLeft.scale)[0];

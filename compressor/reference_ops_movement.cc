@@ -1,6 +1,7 @@
 // Operators that only move elements: every output element is one element of an
 // input, found by strides.
 #include <algorithm>
+#include <limits>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -19,6 +20,11 @@ constexpr int64_t kMostSize = int64_t{1} << 31;
 // ------------------------------------------------------------ Concat, Split
 
 absl::StatusOr<Values> ConcatRule(const OpCall& call) {
+  // Opsets before 4, which are not read, had a default.
+  constexpr int64_t kNone = std::numeric_limits<int64_t>::min();
+  if (call.node().IntOr("axis", kNone) == kNone) {
+    return call.Invalid("the attribute axis, an integer, is missing");
+  }
   OpValue out = call.In(0);
   LATHE_ASSIGN_OR_RETURN(
       const int64_t axis,
@@ -199,15 +205,14 @@ absl::StatusOr<std::vector<int64_t>> Permutation(const OpCall& call) {
   const int64_t rank = call.Rank(0);
   std::vector<int64_t> reversed;
   for (int64_t d = rank; d-- > 0;) reversed.push_back(d);
-  std::vector<int64_t> permutation = call.node().IntsOr("perm", reversed);
-  LATHE_ASSIGN_OR_RETURN(const auto sorted,
-                         NormalizeAxes(call, permutation, rank));
-  if (static_cast<int64_t>(sorted.size()) != rank) {
+  const std::vector<int64_t> permutation = call.node().IntsOr("perm", reversed);
+  // Unlike other axes these do not count from the end where they are negative.
+  if (!std::is_permutation(permutation.begin(), permutation.end(),
+                           reversed.begin(), reversed.end())) {
     return call.Invalid(absl::StrCat("perm = ", ShapeToString(permutation),
                                      " is no permutation of ", rank,
                                      " dimensions"));
   }
-  for (int64_t& d : permutation) d = d < 0 ? d + rank : d;
   return permutation;
 }
 

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "compressor/limits.h"
 #include "compressor/op_shapes.h"
 #include "compressor/operator_def.h"
 #include "compressor/window.h"
@@ -24,6 +25,15 @@ absl::StatusOr<Values> PoolRule(const OpCall& call) {
   const absl::StatusOr<Window> window =
       ResolveWindow(call.node(), Spatial(in), {});
   if (!window.ok()) return call.Invalid(window.status().message());
+  double positions = 1;
+  for (const int64_t size : window->kernel) {
+    positions *= static_cast<double>(size);
+  }
+  if (positions > static_cast<double>(kMostWindowPositions)) {
+    return call.Invalid(
+        absl::StrCat("a window of ", ShapeToString(window->kernel),
+                     " has more than ", kMostWindowPositions, " positions"));
+  }
   Shape out = {in[0], in[1]};
   out.insert(out.end(), window->out.begin(), window->out.end());
   return Values{{call.TypeOf(0), std::move(out)}};

@@ -193,7 +193,7 @@ absl::StatusOr<Shape> TupleShape(const OpCall& call, int64_t first) {
   LATHE_RETURN_IF_ERROR(CheckIndexType(call));
   const Shape& data = call.ShapeOf(0);
   const Shape& indices = call.ShapeOf(1);
-  if (indices.empty() || indices.back() < 0 ||
+  if (indices.empty() || indices.back() < 1 ||
       indices.back() > static_cast<int64_t>(data.size()) - first) {
     return call.Invalid(absl::StrCat("indices of shape ",
                                      ShapeToString(indices), " do not fit ",

@@ -4,11 +4,13 @@
 #include <cmath>
 #include <map>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "base/status.h"
+#include "compressor/numeric_cast.h"
 #include "compressor/op_shapes.h"
 #include "compressor/operator_def.h"
 
@@ -85,7 +87,12 @@ absl::StatusOr<Tensors> CumSumKernel(const OpCall& call,
       for (int64_t k = 0; k < size; ++k) {
         const int64_t at = first + (is_reverse ? size - 1 - k : k) * inner;
         if (is_exclusive) out.data()[at] = sum;
-        sum = static_cast<T>(sum + in[at]);
+        if constexpr (std::is_integral_v<T>) {
+          sum = WrapCast<T>(static_cast<uint64_t>(sum) +
+                            static_cast<uint64_t>(in[at]));
+        } else {
+          sum += in[at];
+        }
         if (!is_exclusive) out.data()[at] = sum;
       }
     }
@@ -141,8 +148,8 @@ absl::StatusOr<Tensors> SwishKernel(const OpCall& call, const Values& outputs) {
 
 // ------------------------------------------------------------------- Einsum
 
-// Offsets of all terms are kept: 128 MiB for each input.
-constexpr double kMostTerms = 1 << 24;
+// Offsets of all terms of a sum are kept: 8 MiB for each input.
+constexpr double kMostTerms = 1 << 20;
 
 // An equation with one letter a dimension.
 struct Einsum {

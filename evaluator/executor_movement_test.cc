@@ -79,6 +79,25 @@ TEST(Executor, ConcatAlongOtherAxesIsRight) {
   }
 }
 
+TEST(Executor, AnIndexBeyondTheInputIsAnError) {
+  for (const int64_t index : {3, -4}) {
+    GraphBuilder b(1);
+    const ValueId x = b.Input({2, 3, 4});
+    GraphParts parts =
+        b
+            .Build({b.Add(
+                {"Gather", {x, b.Integers({index})}, {{"axis", int64_t{1}}}})})
+            .parts();
+    Value& value = parts.values[parts.nodes[0].inputs[1]];
+    value.constant = Tensor::Of<int64_t>({}, std::vector<int64_t>{index});
+    value.shape = {};
+    const auto executor = Executor::Compile(*Graph::Create(parts), {2});
+    const absl::Status status =
+        executor.ok() ? (*executor)->Run() : executor.status();
+    EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+  }
+}
+
 // Some of oneDNN's convolutions want blocks of 4 channels.
 TEST(DescLike, TakesChannelsLastForBlocksItDoesNotKnow) {
   using Tag = dnnl::memory::format_tag;

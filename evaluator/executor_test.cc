@@ -103,6 +103,18 @@ TEST(Executor, SumsOfTwoGridsStayOnGrids) {
   }
 }
 
+TEST(Executor, ANormalizationWithAScaleOfEachRowIsRight) {
+  for (const Shape& scale : {Shape{6}, Shape{1, 6}, Shape{6, 1}}) {
+    GraphBuilder b(4);
+    const ValueId x = b.Input({2, 6, 6});
+    const Graph graph =
+        b.Build({b.Add({"LayerNormalization",
+                        {x, b.Weights(scale, 1), b.Weights(scale, 1)}})});
+    std::mt19937 random(4);
+    ExpectSameInFloat(graph, RandomInputs(graph, random));
+  }
+}
+
 TEST(Executor, AttentionByPartsIsRight) {
   ExpectSame(
       [](GraphBuilder& b, v1::Precision precision) {

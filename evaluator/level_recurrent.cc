@@ -213,18 +213,6 @@ void StepPlain(const Cell& cell, const uint8_t* source, const Work& work) {
   StepBody(cell, source, work);
 }
 
-decltype(&StepPlain) ChosenStep() {
-  switch (WidestVectorIsa()) {
-    case VectorIsa::kAvx512:
-      return StepAvx512;
-    case VectorIsa::kAvx2:
-      return StepAvx2;
-    case VectorIsa::kPlain:
-      break;
-  }
-  return StepPlain;
-}
-
 // [gates * hidden, columns] with each gate's rows filled up.
 PackedLevels PackGates(const int8_t* levels, int64_t gates, int64_t hidden,
                        int64_t columns) {
@@ -289,7 +277,7 @@ void RunLevelRecurrent(const LevelRecurrentRun& run,
                        const LevelRecurrentWeights& w,
                        const LevelsView& weight_levels,
                        const LevelsView& recurrence_levels, char* work_memory) {
-  static const auto run_step = ChosenStep();
+  static const auto run_step = OfWidestIsa(StepAvx512, StepAvx2, StepPlain);
   const int64_t rows = w.weights.padded_rows();
   float* scales = reinterpret_cast<float*>(work_memory);
   float* bias = scales + rows;

@@ -253,7 +253,10 @@ absl::StatusOr<bool> LowerGather(LoweringContext& context, const Node& node) {
   }
   const int64_t axis = (node.IntOr("axis", 0) + rank) % rank;
   const int64_t extent = context.shape(input)[axis];
-  const int64_t index = (indices->values<int64_t>()[0] + extent) % extent;
+  const int64_t given = indices->values<int64_t>()[0];
+  const int64_t index = given < 0 ? given + extent : given;
+  // The reference has the words for it.
+  if (index < 0 || index >= extent) return false;
   LATHE_ASSIGN_OR_RETURN(Copy view, FetchUnblocked(context, input));
   Layout layout = *DescribeLayout(view.desc);
   view.location.offset += index * layout.strides[axis] * Bytes(view.encoding);

@@ -350,13 +350,18 @@ absl::StatusOr<bool> LowerLayerNormalization(LoweringContext& context,
                         (axis == -1 || axis == rank - 1) &&
                         node.outputs.size() == 1 && node.post_ops.empty();
   if (!is_plain || !IsFloat(context, node)) return false;
+  // One number a column; others broadcast otherwise.
+  const auto is_row = [&shape](const Tensor* tensor) {
+    return tensor != nullptr && tensor->size() == shape.back() &&
+           (tensor->size() == 1 || tensor->shape().back() == shape.back());
+  };
   const Tensor* scale = context.constant(node.inputs[1]);
-  if (scale == nullptr || scale->size() != shape.back()) return false;
+  if (!is_row(scale)) return false;
   const std::vector<float> zeros(shape.back(), 0);
   const float* shift = zeros.data();
   if (node.inputs.size() > 2 && node.inputs[2] != kNoValue) {
     const Tensor* tensor = context.constant(node.inputs[2]);
-    if (tensor == nullptr || tensor->size() != shape.back()) return false;
+    if (!is_row(tensor)) return false;
     shift = tensor->values<float>().data();
   }
   const MemoryDesc desc = PlainDesc(shape, DataType::kFloat32);

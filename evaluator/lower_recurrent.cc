@@ -3,12 +3,16 @@
 #include <array>
 #include <string>
 #include <utility>
+#include <variant>
+#include <vector>
 
+#include "absl/strings/match.h"
 #include "base/status.h"
 #include "evaluator/lower_dynamic.h"
 #include "evaluator/lower_ops.h"
 #include "evaluator/lstm_loop.h"
 #include "evaluator/vector_loops.h"
+#include "evaluator/vector_math.h"
 
 namespace lathe {
 namespace {
@@ -57,11 +61,32 @@ bool HasFullLengths(const LoweringContext& context, const Node& node,
   return true;
 }
 
+// Whether the activations, if any are named, are those that an LSTM or GRU has
+// without.
+bool HasUsualActivations(const Node& node) {
+  const auto found = node.attributes.find("activations");
+  if (found == node.attributes.end()) return true;
+  const auto* names = std::get_if<std::vector<std::string>>(&found->second);
+  if (names == nullptr) return false;
+  const size_t count = node.op_type == "LSTM" ? 3 : 2;
+  const bool is_double =
+      node.StringOr("direction", "forward") == "bidirectional";
+  if (names->size() != count * (is_double ? 2 : 1)) return false;
+  for (size_t i = 0; i < names->size(); ++i) {
+    if (!absl::EqualsIgnoreCase((*names)[i],
+                                i % count == 0 ? "sigmoid" : "tanh")) {
+      return false;
+    }
+  }
+  return true;
+}
+
 bool IsForOneDnn(const LoweringContext& context, const Node& node) {
   for (const char* attribute :
-       {"activations", "activation_alpha", "activation_beta", "clip"}) {
+       {"activation_alpha", "activation_beta", "clip"}) {
     if (node.attributes.count(attribute) > 0) return false;
   }
+  if (!HasUsualActivations(node)) return false;
   for (Input input : {kSource, kFirstState, kFirstCell}) {
     const ValueId value = InputOf(node, input);
     if (value != kNoValue && context.type(value) != DataType::kFloat32) {
@@ -97,7 +122,7 @@ class RecurrentLowering {
   absl::StatusOr<bool> Run() {
     if (!HasFullLengths(context_, node_, sizes_.steps)) return false;
     FillSpec();
-    if (spec_.cell == Cell::kLstm && sizes_.batch == 1) return RunAsLoop();
+    if (spec_.cell == Cell::kLstm && IsQuickAsLoop()) return RunAsLoop();
     LATHE_ASSIGN_OR_RETURN(const Kernel kernel, MakeRecurrent(spec_));
     LATHE_ASSIGN_OR_RETURN(std::vector<Operand> operands, Operands(kernel));
     const Copy all = context_.NewCopy(FloatEncoding(), spec_.destination);
@@ -118,7 +143,11 @@ class RecurrentLowering {
   }
 
  private:
-  // One sample: a loop is faster than oneDNN.
+  // Than oneDNN, by measurement (executor_bench).
+  bool IsQuickAsLoop() const {
+    return sizes_.batch == 1 || WidestVectorIsa() == VectorIsa::kAvx512;
+  }
+
   absl::StatusOr<bool> RunAsLoop() {
     LATHE_ASSIGN_OR_RETURN(const Copy source,
                            context_.FetchPlain(node_.inputs[kSource]));
@@ -130,9 +159,10 @@ class RecurrentLowering {
       operands.push_back(Reads(first));
     }
     const int64_t hidden = sizes_.hidden;
-    const Location work = context_.NewBuffer(
-        LstmWorkFloats(hidden) * static_cast<int64_t>(sizeof(float)),
-        /*is_persistent=*/false);
+    const Location work =
+        context_.NewBuffer(LstmWorkFloats(sizes_.batch, hidden) *
+                               static_cast<int64_t>(sizeof(float)),
+                           /*is_persistent=*/false);
     operands.push_back({work, /*is_written=*/true});
     const Copy all = context_.NewCopy(FloatEncoding(), spec_.destination);
     const Copy state = context_.NewCopy(FloatEncoding(), spec_.last_state);
@@ -188,7 +218,8 @@ class RecurrentLowering {
       const auto take = [&] {
         return reinterpret_cast<float*>(operands[next++]);
       };
-      const int64_t count = s.directions * s.hidden;
+      const int64_t states = s.batch * s.hidden;
+      const int64_t count = s.directions * states;
       const float* source = take();
       const float* first_state = has_state ? take() : nullptr;
       const float* first_cell = has_cell ? take() : nullptr;
@@ -206,12 +237,13 @@ class RecurrentLowering {
       start(first_state, state);
       start(first_cell, cell);
       for (int64_t d = 0; d < s.directions; ++d) {
-        LstmRun run = {s.steps, s.inputs, s.hidden, starts_reverse || d == 1};
+        LstmRun run = {s.steps, s.batch, s.inputs, s.hidden,
+                       starts_reverse || d == 1};
         run.source = source;
         run.out = all + d * s.hidden;
-        run.out_stride = count;
-        run.state = state + d * s.hidden;
-        run.cell = cell + d * s.hidden;
+        run.out_stride = s.directions * s.hidden;
+        run.state = state + d * states;
+        run.cell = cell + d * states;
         RunLstm(run, take(), work);
       }
       return absl::OkStatus();

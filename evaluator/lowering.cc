@@ -85,12 +85,17 @@ bool IsForKernels(const LoweringContext& context, const Node& node) {
          std::none_of(node.outputs.begin(), node.outputs.end(), is_empty);
 }
 
+// Whether oneDNN says that it has no such primitive, or that there is none.
+bool IsRefusal(const absl::Status& status) {
+  return absl::IsUnimplemented(status) || absl::IsInvalidArgument(status);
+}
+
 absl::Status LowerNode(LoweringContext& context, const Node& node) {
   const LowerFunction lower = FindLowering(node);
   if (lower != nullptr && IsForKernels(context, node)) {
     const absl::StatusOr<bool> is_done = lower(context, node);
     if (is_done.ok() && *is_done) return absl::OkStatus();
-    if (!is_done.ok() && !absl::IsUnimplemented(is_done.status())) {
+    if (!is_done.ok() && !IsRefusal(is_done.status())) {
       return is_done.status();
     }
     for (ValueId output : node.outputs) {
@@ -107,7 +112,7 @@ absl::Status LowerGroup(LoweringContext& context, const NodeGroup& group) {
     context.BeginGroup(group.members.back(), group.owner, group.node);
     const absl::StatusOr<bool> is_done = lower(context, group.node);
     if (is_done.ok() && *is_done) return absl::OkStatus();
-    if (!is_done.ok() && !absl::IsUnimplemented(is_done.status())) {
+    if (!is_done.ok() && !IsRefusal(is_done.status())) {
       return is_done.status();
     }
     context.Undefine(group.node.outputs[0]);

@@ -54,23 +54,35 @@ struct Gates {
 }
 
 struct Step {
-  const float* source = nullptr;
+  int64_t batch = 0;
   int64_t inputs = 0;
-  const float* state = nullptr;
   int64_t hidden = 0;
+  // [batch, inputs].
+  const float* source = nullptr;
+  // [batch, padded hidden], as are the next two.
+  const float* state = nullptr;
   float* cell = nullptr;
   float* next_state = nullptr;
 };
 
-// Two blocks of units at a time: one alone would wait for its own sums.
-[[gnu::always_inline]] inline void StepBody(const Step& step,
-                                            const float* packed) {
-  const int64_t block = (1 + step.inputs + step.hidden) * kRow;
-  const int64_t blocks = (step.hidden + kWidth - 1) / kWidth;
+int64_t Padded(int64_t hidden) {
+  return (hidden + kWidth - 1) / kWidth * kWidth;
+}
+
+// Floats of the packed weights of one block of units.
+int64_t BlockFloats(const Step& step) {
+  return (1 + step.inputs + step.hidden) * kRow;
+}
+
+// Of one sample, two blocks of units at a time: one alone would wait for its
+// own sums.
+[[gnu::always_inline]] inline void StepOfOne(const Step& step,
+                                             const float* packed) {
+  const int64_t blocks = Padded(step.hidden) / kWidth;
   for (int64_t b = 0; b < blocks; b += 2) {
     const bool has_second = b + 1 < blocks;
-    const float* first = packed + b * block;
-    const float* second = has_second ? first + block : first;
+    const float* first = packed + b * BlockFloats(step);
+    const float* second = has_second ? first + BlockFloats(step) : first;
     Gates a;
     Gates c;
     LoadGates(first, a);
@@ -93,6 +105,53 @@ struct Step {
   }
 }
 
+// One block of units of several samples, from `sample` on: a row of weights is
+// read once for all. Constant indices keep the gates in registers.
+template <size_t... kSample>
+[[gnu::always_inline]] inline void BlockOfMany(
+    const Step& step, const float* packed, int64_t block, int64_t sample,
+    std::index_sequence<kSample...>) {
+  const int64_t padded = Padded(step.hidden);
+  const float* row = packed + block * BlockFloats(step);
+  Gates gates[sizeof...(kSample)];
+  (LoadGates(row, gates[kSample]), ...);
+  const float* source = step.source + sample * step.inputs;
+  for (int64_t i = 0; i < step.inputs; ++i) {
+    row += kRow;
+    (AddRow(row, source[kSample * step.inputs + i], gates[kSample]), ...);
+  }
+  const float* state = step.state + sample * padded;
+  for (int64_t i = 0; i < step.hidden; ++i) {
+    row += kRow;
+    (AddRow(row, state[kSample * padded + i], gates[kSample]), ...);
+  }
+  const int64_t to = sample * padded + block * kWidth;
+  (Finish(gates[kSample], step.cell + to + kSample * padded,
+          step.next_state + to + kSample * padded),
+   ...);
+}
+
+// What 32 registers hold beside a row of weights.
+constexpr int64_t kMostSamples = 6;
+
+[[gnu::always_inline]] inline void StepBody(const Step& step,
+                                            const float* packed) {
+  if (step.batch == 1) return StepOfOne(step, packed);
+  const int64_t blocks = Padded(step.hidden) / kWidth;
+  for (int64_t b = 0; b < blocks; ++b) {
+    int64_t n = 0;
+    for (; n + kMostSamples <= step.batch; n += kMostSamples) {
+      BlockOfMany(step, packed, b, n, std::make_index_sequence<kMostSamples>());
+    }
+    for (; n + 2 <= step.batch; n += 2) {
+      BlockOfMany(step, packed, b, n, std::make_index_sequence<2>());
+    }
+    if (n < step.batch) {
+      BlockOfMany(step, packed, b, n, std::make_index_sequence<1>());
+    }
+  }
+}
+
 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma"))) void
 StepAvx512(const Step& step, const float* packed) {
   StepBody(step, packed);
@@ -103,22 +162,6 @@ __attribute__((target("avx2,fma"))) void StepAvx2(const Step& step,
 }
 void StepPlain(const Step& step, const float* packed) {
   StepBody(step, packed);
-}
-
-decltype(&StepPlain) ChosenStep() {
-  switch (WidestVectorIsa()) {
-    case VectorIsa::kAvx512:
-      return StepAvx512;
-    case VectorIsa::kAvx2:
-      return StepAvx2;
-    case VectorIsa::kPlain:
-      break;
-  }
-  return StepPlain;
-}
-
-int64_t Padded(int64_t hidden) {
-  return (hidden + kWidth - 1) / kWidth * kWidth;
 }
 
 }  // namespace
@@ -149,27 +192,40 @@ std::vector<float> PackLstm(const LstmWeights& weights) {
   return packed;
 }
 
-int64_t LstmWorkFloats(int64_t hidden) { return 3 * Padded(hidden); }
+int64_t LstmWorkFloats(int64_t batch, int64_t hidden) {
+  return 3 * batch * Padded(hidden);
+}
 
 void RunLstm(const LstmRun& run, const float* packed, float* work) {
-  static const auto run_step = ChosenStep();
+  static const auto run_step = OfWidestIsa(StepAvx512, StepAvx2, StepPlain);
   const int64_t padded = Padded(run.hidden);
-  std::fill_n(work, 3 * padded, 0.0f);
+  const int64_t size = run.batch * padded;
+  std::fill_n(work, 3 * size, 0.0f);
   float* now = work;
-  float* next = now + padded;
-  float* cells = next + padded;
-  std::copy_n(run.state, run.hidden, now);
-  std::copy_n(run.cell, run.hidden, cells);
+  float* next = now + size;
+  float* cells = next + size;
+  for (int64_t n = 0; n < run.batch; ++n) {
+    std::copy_n(run.state + n * run.hidden, run.hidden, now + n * padded);
+    std::copy_n(run.cell + n * run.hidden, run.hidden, cells + n * padded);
+  }
+  Step step = {run.batch, run.inputs, run.hidden};
+  step.cell = cells;
   for (int64_t i = 0; i < run.steps; ++i) {
     const int64_t t = run.is_reverse ? run.steps - 1 - i : i;
-    run_step(
-        {run.source + t * run.inputs, run.inputs, now, run.hidden, cells, next},
-        packed);
+    step.source = run.source + t * run.batch * run.inputs;
+    step.state = now;
+    step.next_state = next;
+    run_step(step, packed);
     std::swap(now, next);
-    std::copy_n(now, run.hidden, run.out + t * run.out_stride);
+    for (int64_t n = 0; n < run.batch; ++n) {
+      std::copy_n(now + n * padded, run.hidden,
+                  run.out + (t * run.batch + n) * run.out_stride);
+    }
   }
-  std::copy_n(now, run.hidden, run.state);
-  std::copy_n(cells, run.hidden, run.cell);
+  for (int64_t n = 0; n < run.batch; ++n) {
+    std::copy_n(now + n * padded, run.hidden, run.state + n * run.hidden);
+    std::copy_n(cells + n * padded, run.hidden, run.cell + n * run.hidden);
+  }
 }
 
 }  // namespace lathe

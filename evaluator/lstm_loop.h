@@ -1,5 +1,6 @@
-// An LSTM for one sample at a time, as a loop. oneDNN's kernel takes matrices
-// of many samples; of one it is twice as slow as memory allows.
+// An LSTM as a loop. oneDNN's kernel makes matrix products of a step, which of
+// one sample is twice as slow as memory allows, and of few is slower than this
+// where there are registers enough (AVX-512).
 #ifndef LATHE_EVALUATOR_LSTM_LOOP_H_
 #define LATHE_EVALUATOR_LSTM_LOOP_H_
 
@@ -29,24 +30,26 @@ std::vector<float> PackLstm(const LstmWeights& weights);
 
 struct LstmRun {
   int64_t steps = 0;
+  int64_t batch = 1;
   int64_t inputs = 0;
   int64_t hidden = 0;
   // The last step is the first.
   bool is_reverse = false;
-  // [steps, inputs].
+  // [steps, batch, inputs].
   const float* source = nullptr;
-  // The hidden state of step t goes to out + t * out_stride.
+  // The hidden state of sample n at step t goes to
+  // out + (t * batch + n) * out_stride.
   float* out = nullptr;
   int64_t out_stride = 0;
-  // Of `hidden` numbers: what was before the first step, and then what is after
+  // [batch, hidden]: what was before the first step, and then what is after
   // the last.
   float* state = nullptr;
   float* cell = nullptr;
 };
 
 // `packed` is PackLstm's, best on a cache line's boundary. `work` is memory of
-// LstmWorkFloats(hidden) numbers. Thread-safe.
-int64_t LstmWorkFloats(int64_t hidden);
+// LstmWorkFloats() numbers. Thread-safe.
+int64_t LstmWorkFloats(int64_t batch, int64_t hidden);
 void RunLstm(const LstmRun& run, const float* packed, float* work);
 
 }  // namespace lathe

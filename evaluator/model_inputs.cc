@@ -7,29 +7,67 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "compressor/numeric_cast.h"
 #include "compressor/shape_inference.h"
 
 namespace lathe {
 namespace {
 
+// The nearest integers, at the ends of T beyond them; NaN is 0.
+template <typename T>
+std::string Rounded(const std::vector<float>& values) {
+  std::string bytes(values.size() * sizeof(T), '\0');
+  for (size_t i = 0; i < values.size(); ++i) {
+    const T value = NumericCast<T>(std::nearbyint(values[i]));
+    std::memcpy(&bytes[i * sizeof(T)], &value, sizeof(T));
+  }
+  return bytes;
+}
+
+template <typename T>
+std::string Cast(const std::vector<float>& values) {
+  const std::vector<T> cast(values.begin(), values.end());
+  return std::string(reinterpret_cast<const char*>(cast.data()),
+                     cast.size() * sizeof(T));
+}
+
 // `values` with the element type `type`.
 absl::StatusOr<std::string> ToType(const std::vector<float>& values,
                                    DataType type) {
-  if (type == DataType::kFloat32) {
-    return std::string(reinterpret_cast<const char*>(values.data()),
-                       values.size() * sizeof(float));
+  switch (type) {
+    case DataType::kFloat32:
+      return Cast<float>(values);
+    case DataType::kFloat64:
+      return Cast<double>(values);
+    case DataType::kInt8:
+      return Rounded<int8_t>(values);
+    case DataType::kUint8:
+      return Rounded<uint8_t>(values);
+    case DataType::kInt16:
+      return Rounded<int16_t>(values);
+    case DataType::kUint16:
+      return Rounded<uint16_t>(values);
+    case DataType::kInt32:
+      return Rounded<int32_t>(values);
+    case DataType::kUint32:
+      return Rounded<uint32_t>(values);
+    case DataType::kInt64:
+      return Rounded<int64_t>(values);
+    case DataType::kUint64:
+      return Rounded<uint64_t>(values);
+    case DataType::kBool: {
+      std::string bytes;
+      for (const float value : values) bytes.push_back(value != 0 ? 1 : 0);
+      return bytes;
+    }
+    case DataType::kFloat16:
+    case DataType::kBfloat16:
+      break;
   }
-  if (type != DataType::kInt64) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("inputs of type ", DataTypeName(type),
-                     " cannot be fed from a dataset; float32 and int64 can"));
-  }
-  std::string bytes(values.size() * sizeof(int64_t), '\0');
-  for (size_t i = 0; i < values.size(); ++i) {
-    const int64_t value = std::llround(values[i]);
-    std::memcpy(&bytes[i * sizeof(int64_t)], &value, sizeof(int64_t));
-  }
-  return bytes;
+  return absl::InvalidArgumentError(
+      absl::StrCat("inputs of type ", DataTypeName(type),
+                   " cannot be fed from a dataset; floats of 32 and 64 bits, "
+                   "integers and bool can"));
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "compressor/op_shapes.h"
 #include "evaluator/testing/small_job.h"
 
 namespace lathe {
@@ -39,6 +40,36 @@ TEST(ModelInputs, BindsArraysByNameAndASoleInputToX) {
   EXPECT_THAT((*tensors)[1].values<float>(), ElementsAre(3, 4, 3, 4));
   const Dataset small = SmallDataset(2);
   EXPECT_TRUE(ModelInputs::Bind(SmallNetwork(), &small, {}).ok());
+}
+
+TEST(ModelInputs, GivesEachTypeItsNearestNumbers) {
+  Dataset dataset;
+  dataset.inputs["x"] = Bytes({1, 3}, std::string("\x00\x01\xc8", 3));
+  for (const DataType type :
+       {DataType::kFloat64, DataType::kInt8, DataType::kUint8, DataType::kInt16,
+        DataType::kUint16, DataType::kInt32, DataType::kUint32,
+        DataType::kInt64, DataType::kUint64, DataType::kBool}) {
+    NetBuilder net(1);
+    const ValueId input = net.Input({kDynamic, 3});
+    GraphParts parts = net.Build({net.Op("Identity", {input})}).parts();
+    parts.values[input].type = type;
+    const auto inputs =
+        ModelInputs::Bind(*Graph::Create(std::move(parts)), &dataset, {});
+    ASSERT_TRUE(inputs.ok()) << inputs.status();
+    const Tensor tensor = (*inputs->Tensors(std::vector<int64_t>{0}))[0];
+    ASSERT_EQ(tensor.type(), type);
+    std::vector<double> numbers;
+    VisitType(type, [&](auto zero) {
+      for (const auto value : tensor.values<decltype(zero)>()) {
+        numbers.push_back(static_cast<double>(value));
+      }
+      return 0;
+    });
+    const double last = type == DataType::kInt8   ? 127
+                        : type == DataType::kBool ? 1
+                                                  : 200;
+    EXPECT_THAT(numbers, ElementsAre(0, 1, last)) << DataTypeName(type);
+  }
 }
 
 TEST(ModelInputs, NamesAnInputWithoutAnArray) {

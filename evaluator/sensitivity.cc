@@ -88,6 +88,10 @@ absl::StatusOr<v1::Sensitivity> MeasureSensitivity(
   PruneCache cache;
   CompressOptions compress = options.compress;
   compress.prune_cache = &cache;
+  // What changes every layer, whatever the plan, would hide the single one.
+  compress.weights.sparsity = Sparsity();
+  compress.weights.clusters = 0;
+  compress.low_rank = 0;
   for (const SingleChoice& single : SingleChoices(space)) {
     const absl::StatusOr<Graph> changed =
         Compress(graph, space, single.plan, stats, remembering, compress);

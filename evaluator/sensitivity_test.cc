@@ -95,6 +95,27 @@ TEST_P(SensitivityOf, HasAnEntryForEveryOtherChoice) {
   EXPECT_EQ(sensitivity->entries_size(), expected);
 }
 
+TEST_P(SensitivityOf, FewSamplesAreABatchOfTheirOwn) {
+  options_.samples = 5;
+  const auto sensitivity =
+      MeasureSensitivity(graph_, space_, *data_, stats_, source_, options_);
+  ASSERT_TRUE(sensitivity.ok()) << sensitivity.status();
+  EXPECT_EQ(sensitivity->samples(), 5);
+  EXPECT_GT(sensitivity->entries_size(), 0);
+}
+
+TEST_P(SensitivityOf, WhatChangesEveryLayerIsLeftOut) {
+  options_.samples = 32;
+  const auto before =
+      MeasureSensitivity(graph_, space_, *data_, stats_, source_, options_);
+  options_.compress.weights.sparsity = {0.9};
+  options_.compress.low_rank = 0.3;
+  const auto after =
+      MeasureSensitivity(graph_, space_, *data_, stats_, source_, options_);
+  ASSERT_TRUE(before.ok() && after.ok());
+  EXPECT_EQ(before->SerializeAsString(), after->SerializeAsString());
+}
+
 INSTANTIATE_TEST_SUITE_P(Outputs, SensitivityOf,
                          ::testing::Values(SmallOutput::kLogits,
                                            SmallOutput::kSoftmax));

@@ -52,7 +52,8 @@ bool IsSameNode(const Graph& a, const Graph& b, int index) {
 absl::StatusOr<std::unique_ptr<SuffixRunner>> SuffixRunner::Create(
     const Graph& graph, const ModelInputs& inputs,
     absl::Span<const int64_t> samples, int64_t most_bytes) {
-  const int64_t batch = FixedBatch(graph).value_or(kBatch);
+  const int64_t batch = FixedBatch(graph).value_or(
+      std::clamp<int64_t>(static_cast<int64_t>(samples.size()), 1, kBatch));
   LATHE_ASSIGN_OR_RETURN(const std::vector<Shape> shapes,
                          InputShapes(graph, batch));
   LATHE_ASSIGN_OR_RETURN(const std::vector<ValueInfo> infos,

@@ -95,6 +95,20 @@ inline VectorIsa WidestVectorIsa() {
   return VectorIsa::kPlain;
 }
 
+// Of a function that is compiled for each, the one for this machine.
+template <typename F>
+F OfWidestIsa(F avx512, F avx2, F plain) {
+  switch (WidestVectorIsa()) {
+    case VectorIsa::kAvx512:
+      return avx512;
+    case VectorIsa::kAvx2:
+      return avx2;
+    case VectorIsa::kPlain:
+      break;
+  }
+  return plain;
+}
+
 }  // namespace lathe
 
 #endif  // LATHE_EVALUATOR_VECTOR_MATH_H_

@@ -1,10 +1,7 @@
 """Every form that an export can take, in another engine: ONNX's own checker
 takes it, ONNX Runtime answers as our engine does (top-1 within 0.3 points on
-1,000 samples or more), and it can be submitted again.
-
-The forms of the two larger networks take minutes: LATHE_LONG_TESTS=1 runs them."""
+1,000 samples or more), and it can be submitted again."""
 import gzip
-import os
 import unittest
 
 import numpy as np
@@ -13,8 +10,6 @@ import onnx
 import lathe_system as lathe
 import onnx_runtime
 
-IS_SHORT = not os.environ.get("LATHE_LONG_TESTS")
-WHY_SHORT = "takes minutes; LATHE_LONG_TESTS=1 runs it"
 SAMPLES = 1000
 MOST_POINTS = 0.3
 RESNET20 = ("--scale", str(1 / 255), "--mean", "0.485,0.456,0.406", "--std",
@@ -96,7 +91,6 @@ class ExportFormsTest(onnx_runtime.RuntimeTest):
         np.savez(data, x=images, y=labels)
         return data, preprocess(images, flags), labels
 
-    @unittest.skipIf(IS_SHORT, WHY_SHORT)
     def test_a_residual_network(self):
         data, x, y = self.cifar(RESNET20)
         for name, form in RESNET20_FORMS.items():
@@ -106,7 +100,6 @@ class ExportFormsTest(onnx_runtime.RuntimeTest):
                 self.check_form(lathe.DATA / "cifar10" / "resnet20.onnx", form, data, x, y,
                                 RESNET20)
 
-    @unittest.skipIf(IS_SHORT, WHY_SHORT)
     def test_a_transformer(self):
         data, x, y = self.cifar(CCT)
         for name, form in CCT_FORMS.items():

@@ -50,6 +50,19 @@ const v1::Sensitivity::Entry* FindSensitivity(
   return nullptr;
 }
 
+// Of keeping that share of the channels of the layer's group and nothing else.
+const v1::Sensitivity::Entry* FindKeepSensitivity(
+    const v1::BaselineReport& baseline, int layer, double keep_ratio) {
+  const v1::SearchSpace& space = baseline.space();
+  for (const auto& entry : baseline.sensitivity().entries()) {
+    if (entry.choice().keep_ratio() == keep_ratio &&
+        space.layers(entry.layer()).group() == space.layers(layer).group()) {
+      return &entry;
+    }
+  }
+  return nullptr;
+}
+
 double LostRatio(const v1::BaselineReport& baseline,
                  const v1::Sensitivity::Entry& entry) {
   const v1::Sensitivity& all = baseline.sensitivity();
@@ -93,8 +106,14 @@ class Explanation {
       ExplainPrecision(chosen, alone);
     }
     if (choice_.keep_ratio() < 1) {
-      Say(absl::StrFormat("keeps %.0f %% of its channels",
-                          100 * choice_.keep_ratio()));
+      std::string text = absl::StrFormat("keeps %.0f %% of its channels",
+                                         100 * choice_.keep_ratio());
+      const auto* kept =
+          FindKeepSensitivity(baseline_, layer_, choice_.keep_ratio());
+      if (kept != nullptr) {
+        absl::StrAppend(&text, ", which alone ", CostText(*kept));
+      }
+      Say(std::move(text));
     }
     reason.why = absl::StrJoin(parts_, "; ");
     return reason;

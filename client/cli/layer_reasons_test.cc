@@ -8,6 +8,7 @@
 namespace lathe {
 namespace {
 
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 
 void Offer(v1::Layer* layer, v1::Precision precision, int bits) {
@@ -55,6 +56,13 @@ v1::BaselineReport MakeReport() {
     entry->set_correct(bits == 8 ? 180 : 177);
     entry->set_kl_divergence(bits == 8 ? 0.001 : 0.02);
   }
+  auto* kept = sensitivity->add_entries();
+  kept->mutable_choice()->set_precision(v1::F32);
+  kept->mutable_choice()->set_weight_bits(32);
+  kept->mutable_choice()->set_keep_ratio(0.5);
+  kept->set_correct(170);
+  kept->set_kl_divergence(0.3);
+  report.mutable_space()->mutable_layers(1)->set_group(1);
   return report;
 }
 
@@ -91,9 +99,12 @@ TEST(LayerReasons, OfAnUnchangedLayerTellWhatWouldHaveBeenSaved) {
   EXPECT_FALSE(Explain(0, v1::F32, 32).lost_ratio.has_value());
 }
 
-TEST(LayerReasons, SayHowManyChannelsAreKept) {
+TEST(LayerReasons, SayHowManyChannelsAreKeptAndWhatThatCosts) {
   EXPECT_THAT(Explain(0, v1::INT8, 8, 0.5).why,
-              HasSubstr("keeps 50 % of its channels"));
+              EndsWith("keeps 50 % of its channels, which alone costs +5.0 "
+                       "points (divergence 0.3)"));
+  EXPECT_THAT(Explain(1, v1::F32, 32, 0.5).why,
+              EndsWith("keeps 50 % of its channels"));
 }
 
 TEST(LayerReasons, WithoutMeasurementsAreStillThere) {

@@ -15,6 +15,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "base/digest.h"
 #include "base/file.h"
 #include "base/status.h"
 #include "compressor/cost.h"
@@ -58,8 +60,13 @@ class TableMaker {
  private:
   TableMaker() = default;
   absl::Status Prepare();
+  // A folder for each model, data and choices: parts of others are not mixed
+  // in.
+  std::string PartFolder() const {
+    return absl::StrCat(flags_.to, ".parts/", settings_.substr(0, 16));
+  }
   std::string PartPath(size_t first) const {
-    return absl::StrCat(flags_.to, ".parts/", first, ".npz");
+    return absl::StrCat(PartFolder(), "/", first, ".npz");
   }
   // All configurations that begin with the choices so far, whose last
   // segment left `activations`.
@@ -70,6 +77,8 @@ class TableMaker {
   absl::StatusOr<Graph> Whole(const std::vector<size_t>& choices) const;
 
   Flags flags_;
+  // Digest of all that the parts depend on.
+  std::string settings_;
   LoadedData data_;
   std::vector<int64_t> samples_;
   std::vector<int64_t> labels_;
@@ -103,6 +112,9 @@ absl::Status TableMaker::Prepare() {
   const Dataset& calibration =
       other.empty() ? dataset : data_.datasets.at(other);
   LATHE_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(flags_.model));
+  settings_ = Sha256Hex(absl::StrCat(
+      Sha256Hex(bytes), data_.spec.SerializeAsString(), flags_.calibration, " ",
+      flags_.samples, " ", absl::StrJoin(flags_.choices, ",")));
   LATHE_ASSIGN_OR_RETURN(const Graph graph, OpenModel(bytes));
   LATHE_ASSIGN_OR_RETURN(const ModelInputs inputs,
                          ModelInputs::Bind(graph, &dataset, data_.spec));
@@ -221,7 +233,7 @@ absl::Status TableMaker::Walk(std::vector<size_t>* choices,
 }
 
 absl::StatusOr<bool> TableMaker::Measure() {
-  LATHE_RETURN_IF_ERROR(MakeFolders(flags_.to + ".parts"));
+  LATHE_RETURN_IF_ERROR(MakeFolders(PartFolder()));
   const auto start = std::chrono::steady_clock::now();
   const size_t seconds = decisions_[1].choices.size();
   const size_t parts = decisions_[0].choices.size() * seconds;
