@@ -67,20 +67,25 @@ TEST_F(Restart, ALeaseWhoseAnswerWasLostIsGrantedAnewWhenItsWorkerIsBack) {
   EXPECT_TRUE(after.Complete(leases[0]).ok());
 }
 
-TEST_F(Restart, ACompletionAnsweredBeforeIsAnsweredTheSameAfter) {
+TEST_F(Restart, AModelAskedForBeforeIsAskedForAfterUntilItHasCome) {
   StartServer();
-  CreateJob(Spec(/*trials=*/3));
+  const std::string job = CreateJob(Spec(/*trials=*/3));
   ScriptedWorker before = NewWorker();
   const std::vector<v1::Lease> leases = before.Lease();
   ASSERT_EQ(leases.size(), 1u);
-  v1::CompleteTrialResponse first;
-  ASSERT_TRUE(before.Complete(leases[0], &first).ok());
+  v1::CompleteTrialResponse answer;
+  ASSERT_TRUE(before.Offer(leases[0], &answer).ok());
+  EXPECT_TRUE(answer.upload_artifact());
   StopServer();
   StartServer();
-  ScriptedWorker after = NewWorker(before.session());
-  v1::CompleteTrialResponse again;
-  ASSERT_TRUE(after.Complete(leases[0], &again).ok());
-  EXPECT_EQ(first.upload_artifact(), again.upload_artifact());
+  ScriptedWorker after = NewWorker(before.session(), {leases[0].fence()});
+  ASSERT_TRUE(after.Offer(leases[0], &answer).ok());
+  EXPECT_TRUE(answer.upload_artifact());
+  const std::string digest = Upload("a finished model");
+  ASSERT_TRUE(after.CompleteWithArtifact(leases[0], digest).ok());
+  ASSERT_TRUE(after.Offer(leases[0], &answer).ok());
+  EXPECT_FALSE(answer.upload_artifact());
+  EXPECT_EQ(GetTrial(job, 0).artifact_digest(), digest);
 }
 
 class RestartOfAgent : public ServerTest,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <limits>
 #include <set>
 #include <string>
 #include <utility>
@@ -384,8 +385,10 @@ absl::StatusOr<std::vector<std::optional<v1::Trial>>> SearchLoop::FindReusable(
   for (std::optional<v1::Trial>& source : sources) {
     if (!source.has_value() || !source->artifact_digest().empty()) continue;
     // On the frontier it would need a model that nobody has kept.
+    v1::Trial newest = *source;
+    newest.set_number(std::numeric_limits<int64_t>::max());
     LATHE_ASSIGN_OR_RETURN(const bool would_enter,
-                           parts_.frontiers->WouldEnter(job_, *source));
+                           parts_.frontiers->WouldEnter(job_, newest));
     if (would_enter) source.reset();
   }
   return sources;

@@ -78,11 +78,11 @@ TEST_F(Search, EveryFrontierMemberWasAskedForItsModel) {
     ASSERT_EQ(leases.size(), 1u);
     v1::CompleteTrialResponse first;
     v1::CompleteTrialResponse again;
-    ASSERT_TRUE(worker.Complete(leases[0], &first).ok());
-    ASSERT_TRUE(worker.Complete(leases[0], &again).ok());
+    ASSERT_TRUE(worker.Offer(leases[0], &first).ok());
+    ASSERT_TRUE(worker.Offer(leases[0], &again).ok());
     EXPECT_EQ(first.upload_artifact(), again.upload_artifact());
     if (!first.upload_artifact()) continue;
-    EXPECT_TRUE(worker.Attach(leases[0].fence(), digest).ok());
+    EXPECT_TRUE(worker.CompleteWithArtifact(leases[0], digest).ok());
   }
   for (const std::vector<std::string>& objectives :
        {std::vector<std::string>{"latency"}, {"latency", "size"}}) {
@@ -158,8 +158,7 @@ TEST_F(Search, APlanThatWasMeasuredInAnotherJobIsNotMeasuredAgain) {
   const std::string first = CreateJob(Spec(/*trials=*/8, "uniform"));
   ASSERT_TRUE(Eventually([&] {
     for (const v1::Lease& lease : worker.Lease(1, absl::Milliseconds(20))) {
-      EXPECT_TRUE(worker.Complete(lease).ok());
-      EXPECT_TRUE(worker.Attach(lease.fence(), digest).ok());
+      EXPECT_TRUE(worker.CompleteWithArtifact(lease, digest).ok());
     }
     return GetJob(first).state() == v1::DONE;
   }));
