@@ -51,6 +51,25 @@ TEST_F(Outcomes, ABadModelFailsTheJobWithTheWorkersReason) {
               ::testing::HasSubstr("operator Foo is unknown"));
 }
 
+TEST_F(Outcomes, AModelThatGoesBadLaterFailsTheJobAtTheFirstTrialToSaySo) {
+  StartServer();
+  const std::string job = CreateJob(Spec(/*trials=*/40));
+  ScriptedWorker worker = NewWorker();
+  RunTrials(worker, 2);
+  for (int i = 0; i < 2; ++i) {
+    const std::vector<v1::Lease> leases = worker.Lease();
+    ASSERT_EQ(leases.size(), 1u);
+    ASSERT_EQ(leases[0].trial_number(), 2);
+    ASSERT_TRUE(
+        worker.Fail(leases[0], v1::BAD_INPUT, "the blob is damaged").ok());
+  }
+  ASSERT_TRUE(
+      Eventually([&] { return GetJob(job).state() == v1::JOB_FAILED; }));
+  EXPECT_THAT(GetJob(job).state_reason(),
+              ::testing::HasSubstr("trial 2: the blob is damaged"));
+  EXPECT_EQ(GetJob(job).counts().failed(), 1);
+}
+
 TEST_F(Outcomes, ABadModelNeedsTheWordOfTwoWorkersWhenThereAreTwo) {
   StartServer();
   const std::string job = CreateJob(Spec(/*trials=*/1));

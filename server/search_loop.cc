@@ -115,6 +115,7 @@ absl::StatusOr<SearchLoop::Next> SearchLoop::Step() {
     LATHE_RETURN_IF_ERROR(parts_.control->Start(job_));
   }
   if (!progress.has_baseline) return StepBeforeBaseline();
+  if (progress.counts.failed() > 0) return FailForInput();
   if (driver_ == nullptr) {
     LATHE_ASSIGN_OR_RETURN(const v1::Job job, parts_.store->GetJob(job_));
     LATHE_ASSIGN_OR_RETURN(const bool is_made, MakeDriver(job));
@@ -156,6 +157,22 @@ absl::StatusOr<SearchLoop::Next> SearchLoop::StepBeforeBaseline() {
   LATHE_RETURN_IF_ERROR(parts_.control->Fail(
       job_, absl::StrCat("the uncompressed model could not be measured: ",
                          baseline.state_reason())));
+  return Next::kEnd;
+}
+
+absl::StatusOr<SearchLoop::Next> SearchLoop::FailForInput() {
+  LATHE_ASSIGN_OR_RETURN(const std::vector<v1::Trial> trials,
+                         parts_.store->AllTrials(job_));
+  const auto failed = std::find_if(
+      trials.begin(), trials.end(),
+      [](const v1::Trial& trial) { return trial.state() == v1::TRIAL_FAILED; });
+  if (failed == trials.end()) {
+    return absl::InternalError(
+        "the trial that is counted as failed is missing");
+  }
+  LATHE_RETURN_IF_ERROR(parts_.control->Fail(
+      job_, absl::StrCat("the model or data cannot be used any more: trial ",
+                         failed->number(), ": ", failed->state_reason())));
   return Next::kEnd;
 }
 

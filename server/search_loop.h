@@ -52,8 +52,9 @@ struct SearchLoopParts {
 // is not measured again.
 //
 // The job ends DONE when its trials are final, or when the agent has nothing
-// more to propose; FAILED when trial 0 cannot be measured or the agent cannot
-// be made (an impossible budget).
+// more to propose; FAILED when trial 0 cannot be measured, when its model or
+// data turn out to be bad later, or when the agent cannot be made (an
+// impossible budget).
 class SearchLoop {
  public:
   // Starts at once.
@@ -88,6 +89,8 @@ class SearchLoop {
   absl::Status AddBaselineTrial();
   absl::StatusOr<Next> StepBeforeBaseline();
   // Makes the agent and replays it. False when the job failed by that.
+  // What a trial failed by is the same for all that would follow.
+  absl::StatusOr<Next> FailForInput();
   absl::StatusOr<bool> MakeDriver(const v1::Job& job);
   // Whether workers are about to run out of trials that the agent could
   // propose.
