@@ -213,7 +213,7 @@ absl::StatusOr<bool> SearchLoop::MakeDriver(const v1::Job& job) {
   }
   driver_ = std::move(driver);
   job_record_ = job;
-  if (trials.size() == 1) LATHE_RETURN_IF_ERROR(AddFirstPlans());
+  LATHE_RETURN_IF_ERROR(AddFirstPlans(trials));
   return true;
 }
 
@@ -245,12 +245,16 @@ absl::StatusOr<std::vector<v1::Proposal>> SearchLoop::WarmStartProposals() {
   return proposals;
 }
 
-absl::Status SearchLoop::AddFirstPlans() {
+absl::Status SearchLoop::AddFirstPlans(absl::Span<const v1::Trial> trials) {
+  if (std::any_of(trials.begin(), trials.end(), IsAgentsOwn)) {
+    return absl::OkStatus();
+  }
+  std::set<std::string> known;
+  for (const v1::Trial& trial : trials) known.insert(trial.plan_digest());
   std::vector<v1::Proposal> proposals;
-  std::set<std::string> seen;
   for (const v1::CompressionPlan& plan : job_record_.spec().first_plans()) {
     if (!ValidatePlan(job_record_.baseline().space(), plan).ok() ||
-        !seen.insert(PlanDigest(plan)).second) {
+        !known.insert(PlanDigest(plan)).second) {
       continue;
     }
     v1::Proposal& proposal = proposals.emplace_back();
@@ -258,10 +262,10 @@ absl::Status SearchLoop::AddFirstPlans() {
     proposal.set_source(kUserSource);
   }
   LATHE_RETURN_IF_ERROR(AddNew(proposals));
-  return AddWarmStart();
+  return AddWarmStart(known);
 }
 
-absl::Status SearchLoop::AddWarmStart() {
+absl::Status SearchLoop::AddWarmStart(std::set<std::string>& known) {
   LATHE_ASSIGN_OR_RETURN(std::vector<v1::Proposal> proposals,
                          WarmStartProposals());
   const auto most =
@@ -270,7 +274,9 @@ absl::Status SearchLoop::AddWarmStart() {
   const size_t count = std::min(most, proposals.size());
   std::vector<v1::Proposal> chosen;
   for (size_t i = 0; i < count; ++i) {
-    chosen.push_back(std::move(proposals[i * proposals.size() / count]));
+    v1::Proposal& proposal = proposals[i * proposals.size() / count];
+    if (!known.insert(PlanDigest(proposal.plan())).second) continue;
+    chosen.push_back(std::move(proposal));
   }
   return Add(std::move(chosen));
 }
