@@ -207,6 +207,28 @@ TEST_F(Search, AJobBeginsWithTheFrontierOfAnEarlierOne) {
   EXPECT_EQ(ErrorOf(TryCreateJob(spec, "other", &job)).reason, "JOB_NOT_FOUND");
 }
 
+TEST_F(Search, AJobBeyondTheMostAtOnceSaysThatItWaitsAndRunsLater) {
+  ServerOptions options;
+  options.state_folder = folder_;
+  options.lease_times.sweep_interval = absl::Milliseconds(10);
+  options.most_searches = 1;
+  ServeWith(options);
+  const std::string first = CreateJob(Spec(/*trials=*/2));
+  const std::string second = CreateJob(Spec(/*trials=*/2));
+  v1::GetJobRequest request;
+  request.set_name(second);
+  v1::JobExplanation explanation;
+  ASSERT_TRUE(
+      search_->ExplainJob(NewContext().get(), request, &explanation).ok());
+  ASSERT_GT(explanation.causes_size(), 0);
+  EXPECT_EQ(explanation.causes(0).code(), "SEARCH_ERROR");
+  EXPECT_THAT(explanation.causes(0).text(),
+              ::testing::HasSubstr("1 jobs at once"));
+  ScriptedWorker worker = NewWorker();
+  EXPECT_EQ(RunToEnd(worker, first).state(), v1::DONE);
+  EXPECT_EQ(RunToEnd(worker, second).state(), v1::DONE);
+}
+
 TEST_F(Search, AUsersPlanJoinsTheSearchOnce) {
   StartServer();
   const std::string job = CreateJob(Spec(/*trials=*/4));
