@@ -1,7 +1,6 @@
 #include "agent/growing_frontier.h"
 
 #include <algorithm>
-#include <limits>
 
 #include "agent/objective.h"
 
@@ -55,10 +54,7 @@ bool GrowingFrontier::Add(const v1::Trial& trial) {
 }
 
 bool GrowingFrontier::WouldEnter(const v1::Trial& trial) const {
-  Point point = PointOf(trial);
-  // Its number will be above all others.
-  point.number = std::numeric_limits<int64_t>::max();
-  return !IsDominated(point);
+  return !IsDominated(PointOf(trial));
 }
 
 std::vector<int64_t> GrowingFrontier::Numbers() const {

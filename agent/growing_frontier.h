@@ -23,8 +23,7 @@ class GrowingFrontier {
   // a member now; a member that is added again stays one.
   bool Add(const v1::Trial& trial);
 
-  // Whether a trial with the measurement of `trial` that is added next would
-  // be a member.
+  // Whether `trial`, measured, would be a member if it were added.
   bool WouldEnter(const v1::Trial& trial) const;
 
   // Trial numbers, ascending.

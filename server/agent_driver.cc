@@ -19,12 +19,6 @@ v1::Measurement WithoutReportSplit(v1::Measurement measurement) {
   return measurement;
 }
 
-bool IsAgentsOwn(const v1::Trial& trial) {
-  const std::string& source = trial.proposal().source();
-  return trial.number() > 0 && source != kUserSource &&
-         !absl::StartsWith(source, kWarmStartPrefix);
-}
-
 // Learned trials in learn order.
 std::vector<const v1::Trial*> LearnedTrials(
     absl::Span<const v1::Trial> trials) {
@@ -40,6 +34,12 @@ std::vector<const v1::Trial*> LearnedTrials(
 }
 
 }  // namespace
+
+bool IsAgentsOwn(const v1::Trial& trial) {
+  const std::string& source = trial.proposal().source();
+  return trial.number() > 0 && source != kUserSource &&
+         !absl::StartsWith(source, kWarmStartPrefix);
+}
 
 AgentContext MakeAgentContext(const v1::Job& job,
                               const v1::Trial& baseline_trial) {

@@ -19,6 +19,9 @@ constexpr char kUserSource[] = "user";
 // Before the name of the trial whose plan was taken over.
 constexpr char kWarmStartPrefix[] = "warm-start/";
 
+// Whether an agent proposed the trial, not a user or an earlier job.
+bool IsAgentsOwn(const v1::Trial& trial);
+
 // What the agent of a job with a measured trial 0 may know.
 AgentContext MakeAgentContext(const v1::Job& job,
                               const v1::Trial& baseline_trial);

@@ -51,6 +51,9 @@ absl::StatusOr<AttemptRecord> BlobAccess::FindAttempt(
   if (!attempt.ok() || attempt->session != session) {
     return NotLeased(absl::StrCat("fence ", fence, " is not this session's"));
   }
+  if (!attempt->is_active) {
+    return NotLeased(absl::StrCat("fence ", fence, " has ended"));
+  }
   return attempt;
 }
 
@@ -60,9 +63,6 @@ absl::Status BlobAccess::CheckRead(const grpc::CallbackServerContext& context,
   if (caller.role != Role::kWorker) return absl::OkStatus();
   LATHE_ASSIGN_OR_RETURN(const AttemptRecord attempt,
                          FindAttempt(context, caller));
-  if (!attempt.is_active) {
-    return NotLeased(absl::StrCat("fence ", attempt.fence, " has ended"));
-  }
   LATHE_ASSIGN_OR_RETURN(const v1::Job job,
                          store_.GetJob(JobOfTrial(attempt.trial_name)));
   if (RefersTo(job, digest)) return absl::OkStatus();
@@ -73,12 +73,7 @@ absl::Status BlobAccess::CheckRead(const grpc::CallbackServerContext& context,
 absl::Status BlobAccess::CheckWrite(const grpc::CallbackServerContext& context,
                                     const Caller& caller) {
   if (caller.role != Role::kWorker) return absl::OkStatus();
-  LATHE_ASSIGN_OR_RETURN(const AttemptRecord attempt,
-                         FindAttempt(context, caller));
-  if (attempt.is_active || attempt.kind == v1::MEASURED) {
-    return absl::OkStatus();
-  }
-  return NotLeased(absl::StrCat("fence ", attempt.fence, " has ended"));
+  return FindAttempt(context, caller).status();
 }
 
 }  // namespace lathe

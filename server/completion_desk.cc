@@ -10,7 +10,6 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
-#include "base/digest.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "server/attempt_policy.h"
@@ -93,13 +92,17 @@ void CompletionDesk::ServeBatch(std::vector<CompletionCall> calls) {
     const std::optional<HeldLease> lease =
         parts_.leases->Find(call.request->fence());
     absl::Status check = Check(*call.request, lease);
-    absl::StatusOr<Completion> completion =
+    absl::StatusOr<std::optional<Completion>> completion =
         Prepare(*call.request, lease, check);
-    if (completion.ok()) {
-      completions.push_back(*std::move(completion));
-      checked.push_back({std::move(call), std::move(check)});
-    } else {
+    if (!completion.ok()) {
       call.answer(completion.status());
+    } else if (!completion->has_value()) {
+      v1::CompleteTrialResponse response;
+      response.set_upload_artifact(true);
+      call.answer(std::move(response));
+    } else {
+      completions.push_back(**std::move(completion));
+      checked.push_back({std::move(call), std::move(check)});
     }
   }
   if (checked.empty()) return;
@@ -113,7 +116,7 @@ void CompletionDesk::ServeBatch(std::vector<CompletionCall> calls) {
   for (const std::string& job : jobs) parts_.signals->job_changed(job);
 }
 
-absl::StatusOr<Completion> CompletionDesk::Prepare(
+absl::StatusOr<std::optional<Completion>> CompletionDesk::Prepare(
     const v1::CompleteTrialRequest& request,
     const std::optional<HeldLease>& lease, const absl::Status& check) {
   if (!check.ok() && !absl::IsInvalidArgument(check)) return check;
@@ -121,6 +124,7 @@ absl::StatusOr<Completion> CompletionDesk::Prepare(
   completion.fence = request.fence();
   completion.session = request.session();
   completion.outcome = check.ok() ? request.outcome() : Rejected(check);
+  completion.artifact_digest = request.artifact_digest();
   // Without a lease this repeats an earlier call, or comes too late.
   completion.state = StateWithoutHistory(completion.outcome);
   const v1::OutcomeKind kind = completion.outcome.kind();
@@ -133,7 +137,24 @@ absl::StatusOr<Completion> CompletionDesk::Prepare(
   if (completion.state == v1::TRIAL_MEASURED) {
     completion.outcome.set_kind(v1::MEASURED);
   }
+  LATHE_ASSIGN_OR_RETURN(const bool awaits_artifact,
+                         AwaitsArtifact(request, lease, completion));
+  if (awaits_artifact) return std::nullopt;
   return completion;
+}
+
+absl::StatusOr<bool> CompletionDesk::AwaitsArtifact(
+    const v1::CompleteTrialRequest& request,
+    const std::optional<HeldLease>& lease, const Completion& completion) {
+  // Without a lease the store refuses it, or has ended the trial before.
+  if (!request.offers_artifact() || !lease.has_value() ||
+      completion.state != v1::TRIAL_MEASURED) {
+    return false;
+  }
+  v1::Trial trial;
+  trial.set_number(NumberOfTrial(lease->trial));
+  *trial.mutable_measurement() = completion.outcome.measurement();
+  return parts_.frontiers->WouldEnter(JobOfTrial(lease->trial), trial);
 }
 
 absl::StatusOr<v1::CompleteTrialResponse> CompletionDesk::Settle(
@@ -150,13 +171,7 @@ absl::StatusOr<v1::CompleteTrialResponse> CompletionDesk::Settle(
     LATHE_RETURN_IF_ERROR(Follow(completion, stored->trial));
   }
   LATHE_RETURN_IF_ERROR(check);
-  v1::CompleteTrialResponse response;
-  if (completion.outcome.has_measurement()) {
-    LATHE_ASSIGN_OR_RETURN(const bool is_wanted,
-                           IsArtifactWanted(stored->trial));
-    response.set_upload_artifact(is_wanted);
-  }
-  return response;
+  return v1::CompleteTrialResponse();
 }
 
 absl::Status CompletionDesk::Check(const v1::CompleteTrialRequest& request,
@@ -183,6 +198,10 @@ absl::Status CompletionDesk::CheckAgainstTrial(
   const std::string& digest = outcome.baseline().activation_stats_digest();
   if (IsBaseline(trial) && !digest.empty() && !parts_.blobs->Touch(digest)) {
     return MissingBlob("baseline.activation_stats_digest", digest);
+  }
+  const std::string& artifact = request.artifact_digest();
+  if (!artifact.empty() && !parts_.blobs->Touch(artifact)) {
+    return MissingBlob("artifact_digest", artifact);
   }
   return absl::OkStatus();
 }
@@ -216,6 +235,8 @@ absl::Status CompletionDesk::Follow(const Completion& completion,
       trial.state() != v1::TRIAL_INFEASIBLE) {
     return absl::OkStatus();
   }
+  LATHE_RETURN_IF_ERROR(
+      parts_.frontiers->Add(JobOfTrial(trial.name()), trial).status());
   parts_.workers->NoteCompleted(completion.session,
                                 outcome.measurement().evaluation_seconds());
   return trial.attempts() > 1 ? BlameOthers(completion.session, trial)
@@ -245,33 +266,6 @@ absl::Status CompletionDesk::BlameOthers(const std::string& session,
     parts_.signals->workers_changed();
   }
   return absl::OkStatus();
-}
-
-absl::StatusOr<bool> CompletionDesk::IsArtifactWanted(const v1::Trial& trial) {
-  if (trial.state() != v1::TRIAL_MEASURED) return false;
-  return parts_.frontiers->Add(JobOfTrial(trial.name()), trial);
-}
-
-absl::Status CompletionDesk::Attach(const v1::AttachArtifactRequest& request) {
-  FieldChecks checks;
-  checks.Require(IsSha256Hex(request.digest()), "digest",
-                 "not 64 lower-case hexadecimal digits");
-  LATHE_RETURN_IF_ERROR(checks.ToStatus());
-  const absl::StatusOr<AttemptRecord> attempt =
-      parts_.store->GetAttempt(request.fence());
-  if (attempt.ok() && attempt->session != request.session()) {
-    return MakeError(absl::StatusCode::kAborted, "LEASE_FENCED",
-                     absl::StrCat("fence ", request.fence(),
-                                  " was granted to another session"));
-  }
-  if (!parts_.blobs->Touch(request.digest())) {
-    return MissingBlob("digest", request.digest());
-  }
-  absl::Status attached =
-      parts_.store->AttachArtifact(request.fence(), request.digest());
-  if (!absl::IsNotFound(attached)) return attached;
-  return MakeError(absl::StatusCode::kAborted, "LEASE_FENCED",
-                   attached.message());
 }
 
 }  // namespace lathe

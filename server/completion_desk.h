@@ -44,8 +44,10 @@ struct CompletionCall {
 };
 
 // Ends attempts: checks the outcome, decides by the trial's earlier attempts
-// what becomes of the trial, stores both, and tells whether its model is
-// wanted. A measurement that cannot be true counts as a failure of the attempt.
+// what becomes of the trial, and stores both. A trial that would enter the
+// frontier is not ended before its model has come, if the worker offers that:
+// so a worker that dies costs an attempt and never a model. A measurement that
+// cannot be true counts as a failure of the attempt.
 // One thread does this for all calls that came meanwhile, in one transaction.
 // Thread-safe.
 class CompletionDesk {
@@ -59,9 +61,6 @@ class CompletionDesk {
   // Answers the call later. Returns at once.
   void Complete(CompletionCall call);
 
-  // Errors: as Workers.AttachArtifact.
-  absl::Status Attach(const v1::AttachArtifactRequest& request);
-
  private:
   // A call whose completion is to be stored.
   struct Checked {
@@ -74,10 +73,13 @@ class CompletionDesk {
   // At most kMostAtOnce calls.
   void ServeBatch(std::vector<CompletionCall> calls);
   // What is to be stored for a request that was checked, with the outcome that
-  // counts.
-  absl::StatusOr<Completion> Prepare(const v1::CompleteTrialRequest& request,
-                                     const std::optional<HeldLease>& lease,
-                                     const absl::Status& check);
+  // counts; nothing when its model is to come first.
+  absl::StatusOr<std::optional<Completion>> Prepare(
+      const v1::CompleteTrialRequest& request,
+      const std::optional<HeldLease>& lease, const absl::Status& check);
+  absl::StatusOr<bool> AwaitsArtifact(const v1::CompleteTrialRequest& request,
+                                      const std::optional<HeldLease>& lease,
+                                      const Completion& completion);
   // The answer to a call whose completion was stored, or not.
   absl::StatusOr<v1::CompleteTrialResponse> Settle(
       const absl::Status& check, const Completion& completion,
@@ -92,7 +94,6 @@ class CompletionDesk {
   // What follows from a new completion, besides the trial itself.
   absl::Status Follow(const Completion& completion, const v1::Trial& trial);
   absl::Status BlameOthers(const std::string& session, const v1::Trial& trial);
-  absl::StatusOr<bool> IsArtifactWanted(const v1::Trial& trial);
 
   const CompletionParts parts_;
   BlockingQueue<CompletionCall> calls_;

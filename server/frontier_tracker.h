@@ -33,8 +33,8 @@ class FrontierTracker {
   absl::StatusOr<bool> Add(absl::string_view job, const v1::Trial& trial)
       ABSL_LOCKS_EXCLUDED(mu_);
 
-  // Whether a new trial with the measurement of `trial`, of whichever job,
-  // would be, without taking it in.
+  // Whether it would be, once measured, without taking it in: by its number and
+  // measurement alone.
   absl::StatusOr<bool> WouldEnter(absl::string_view job, const v1::Trial& trial)
       ABSL_LOCKS_EXCLUDED(mu_);
 

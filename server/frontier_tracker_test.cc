@@ -79,7 +79,7 @@ TEST_F(FrontierTrackerTest, AgreesWithAllTrialsLookedAtTogether) {
 TEST_F(FrontierTrackerTest, AnEqualTrialDoesNotEnter) {
   FrontierTracker tracker(store_.get());
   EXPECT_TRUE(*tracker.Add(job_.name(), Trial(0, 0.9, 1, 100)));
-  EXPECT_FALSE(*tracker.WouldEnter(job_.name(), Trial(0, 0.9, 1, 100)));
+  EXPECT_FALSE(*tracker.WouldEnter(job_.name(), Trial(1, 0.9, 1, 100)));
   EXPECT_FALSE(*tracker.Add(job_.name(), Trial(1, 0.9, 1, 100)));
   // Smaller, though not quicker: of use to whoever asks for a size.
   EXPECT_TRUE(*tracker.Add(job_.name(), Trial(2, 0.9, 1.1, 90)));

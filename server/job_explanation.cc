@@ -118,8 +118,10 @@ class Explainer {
          "workers were not heard of lately: look at their logs and the "
          "network"},
         {"cordoned", "WORKERS_CORDONED",
-         "workers are cordoned because trials that they failed passed "
-         "elsewhere: mend the machines and start new workers"},
+         "workers are cordoned, by hand or because trials that they failed "
+         "passed elsewhere: `lathe workers` names them, `lathe uncordon "
+         "WORKER` "
+         "lets one in again whose machine is sound"},
         {"draining", "WORKERS_DRAINING",
          "workers drain and take nothing more: start new ones"},
         {"ending", "WORKERS_END_SOON",

@@ -73,6 +73,14 @@ TEST(JobExplanation, SaysWhyNoWorkerOfTheMachineTakesTrials) {
                   "WORKERS_END_SOON"));
 }
 
+TEST(JobExplanation, ACordonedWorkerIsNotBlamedAndCanBeLetIn) {
+  const v1::JobExplanation explanation =
+      ExplainCircumstances(RunningJob({Worker("cordoned")}));
+  ASSERT_EQ(explanation.causes_size(), 1);
+  EXPECT_THAT(explanation.causes(0).text(), HasSubstr("by hand"));
+  EXPECT_THAT(explanation.causes(0).text(), HasSubstr("`lathe uncordon"));
+}
+
 TEST(JobExplanation, ALostWorkerDoesNotMatterWhereAnotherWorks) {
   JobCircumstances now = RunningJob({Worker("lost"), Worker("busy")});
   now.job.mutable_counts()->set_leased(1);

@@ -109,9 +109,15 @@ absl::Time LeaseDesk::ServeOnce() {
   if (has_news) asking.swap(waiting);
   asking.insert(asking.end(), std::make_move_iterator(arrived.begin()),
                 std::make_move_iterator(arrived.end()));
-  std::vector<LeaseCall> unserved = AnswerGranted(std::move(asking), has_news);
-  waiting.insert(waiting.end(), std::make_move_iterator(unserved.begin()),
-                 std::make_move_iterator(unserved.end()));
+  for (size_t begin = 0; begin < asking.size(); begin += kMostGrantsAtOnce) {
+    const size_t end = std::min(asking.size(), begin + kMostGrantsAtOnce);
+    std::vector<LeaseCall> unserved =
+        AnswerGranted({std::make_move_iterator(asking.begin() + begin),
+                       std::make_move_iterator(asking.begin() + end)},
+                      has_news);
+    waiting.insert(waiting.end(), std::make_move_iterator(unserved.begin()),
+                   std::make_move_iterator(unserved.end()));
+  }
   absl::Time next_look = absl::InfiniteFuture();
   for (const LeaseCall& call : waiting) {
     next_look = std::min(next_look, call.deadline);
@@ -173,10 +179,7 @@ std::vector<LeaseCall> LeaseDesk::AnswerGranted(std::vector<LeaseCall> calls,
   std::vector<LeaseWish> wishes;
   const int active_workers = workers_.CountActive(SteadyNow());
   for (LeaseCall& call : calls) {
-    std::optional<LeaseWish> wish;
-    if (wishes.size() < kMostGrantsAtOnce) {
-      wish = WishOf(call, active_workers, has_news);
-    }
+    std::optional<LeaseWish> wish = WishOf(call, active_workers, has_news);
     if (wish.has_value()) {
       wishes.push_back(*std::move(wish));
       asking.push_back(std::move(call));
@@ -191,23 +194,17 @@ std::vector<LeaseCall> LeaseDesk::AnswerGranted(std::vector<LeaseCall> calls,
     granted = store_.GrantToAll(wishes, absl::Now());
   }
   std::vector<Grant> grants;
-  std::vector<LeaseCall> unserved;
   for (size_t i = 0; i < asking.size(); ++i) {
     if (!granted.ok()) {
       asking[i].answer(granted.status());
     } else if ((*granted)[i].empty()) {
-      unserved.push_back(std::move(asking[i]));
+      waiting.push_back(std::move(asking[i]));
     } else {
       grants.push_back({std::move(asking[i]), std::move((*granted)[i])});
     }
   }
   Announce(grants);
-  // All got something: there may be more for those that did not ask.
-  if (unserved.empty() && !waiting.empty()) NotifyPending();
-  // In their order: those that asked came first.
-  unserved.insert(unserved.end(), std::make_move_iterator(waiting.begin()),
-                  std::make_move_iterator(waiting.end()));
-  return unserved;
+  return waiting;
 }
 
 void LeaseDesk::Announce(std::vector<Grant>& grants) {

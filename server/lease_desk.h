@@ -89,9 +89,9 @@ class LeaseDesk {
   // returns the others.
   std::vector<LeaseCall> AnswerOver(std::vector<LeaseCall> parked,
                                     const std::vector<LeaseCall>& arrived);
-  // Grants what there is to calls, in one transaction, and answers those that
-  // get something; returns the others. `has_news`: work came since they were
-  // last tried.
+  // Grants what there is to at most kMostGrantsAtOnce calls, in one
+  // transaction, and answers those that get something; returns the others.
+  // `has_news`: work came since they were last tried.
   std::vector<LeaseCall> AnswerGranted(std::vector<LeaseCall> calls,
                                        bool has_news);
   // What a call wishes for, or nothing when it can have no lease now. Answers

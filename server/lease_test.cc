@@ -4,10 +4,13 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "absl/synchronization/notification.h"
 #include "server/testing/server_fixture.h"
 #include "server/testing/simulated_network.h"
 
@@ -76,12 +79,13 @@ TEST_F(Leases, CompletionRepeatedGivesTheSameAnswerAndOneResult) {
   ASSERT_EQ(leases.size(), 1u);
   v1::CompleteTrialResponse first;
   ASSERT_TRUE(worker.Complete(leases[0], &first).ok());
-  EXPECT_TRUE(first.upload_artifact());
+  // The worker did not offer it.
+  EXPECT_FALSE(first.upload_artifact());
   v1::Outcome other = SimulatedOutcome(leases[0]);
   other.mutable_measurement()->set_accuracy(0.1);
   v1::CompleteTrialResponse again;
   ASSERT_TRUE(worker.Complete(leases[0].fence(), other, &again).ok());
-  EXPECT_TRUE(again.upload_artifact());
+  EXPECT_FALSE(again.upload_artifact());
   EXPECT_EQ(GetTrial(job, 0).measurement().accuracy(), 0.9);
 }
 
@@ -156,6 +160,54 @@ TEST_F(Leases, OneTrialGoesToOneOfManyParkedWorkers) {
   CreateJob(Spec(/*trials=*/1));
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(std::count(granted.begin(), granted.end(), 1), 1);
+}
+
+// A LeaseTrials call that waits without a thread of its own.
+struct ParkedCall {
+  grpc::ClientContext context;
+  v1::LeaseTrialsRequest request;
+  v1::LeaseTrialsResponse response;
+  absl::Notification is_over;
+};
+
+std::unique_ptr<ParkedCall> Park(v1::Workers::Stub& stub,
+                                 const std::string& session) {
+  auto call = std::make_unique<ParkedCall>();
+  call->request.set_session(session);
+  call->request.set_slots(1);
+  call->request.set_wait_seconds(20);
+  stub.async()->LeaseTrials(
+      &call->context, &call->request, &call->response,
+      [call = call.get()](const grpc::Status&) { call->is_over.Notify(); });
+  return call;
+}
+
+TEST_F(Leases, AnyNumberOfWorkersWithoutWorkHoldsUpNoneBehindThem) {
+  StartServer();
+  const auto stub = v1::Workers::NewStub(channel_);
+  std::vector<std::unique_ptr<ParkedCall>> calls;
+  for (int i = 0; i < 150; ++i) {
+    const ScriptedWorker common =
+        NewWorker("session-of-worker-" + std::to_string(i));
+    calls.push_back(Park(*stub, common.session()));
+  }
+  v1::RegisterWorkerRequest rare;
+  rare.set_session("session-of-the-rare-one");
+  *rare.mutable_capabilities()->mutable_profile() = SimulatedProfile();
+  rare.mutable_capabilities()->mutable_profile()->set_cpu("rare");
+  v1::RegisterWorkerResponse registered;
+  ASSERT_TRUE(stub->RegisterWorker(NewContext().get(), rare, &registered).ok());
+  // Behind the others.
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  calls.push_back(Park(*stub, rare.session()));
+  v1::JobSpec spec = Spec(/*trials=*/1);
+  *spec.mutable_target_profile() = rare.capabilities().profile();
+  CreateJob(spec);
+  EXPECT_TRUE(
+      calls.back()->is_over.WaitForNotificationWithTimeout(absl::Seconds(10)));
+  for (const auto& call : calls) call->context.TryCancel();
+  for (const auto& call : calls) call->is_over.WaitForNotification();
+  EXPECT_EQ(calls.back()->response.leases_size(), 1);
 }
 
 TEST_F(Leases, AWorkerThatLeftWhileParkedGetsNoLease) {

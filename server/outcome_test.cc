@@ -51,6 +51,25 @@ TEST_F(Outcomes, ABadModelFailsTheJobWithTheWorkersReason) {
               ::testing::HasSubstr("operator Foo is unknown"));
 }
 
+TEST_F(Outcomes, AModelThatGoesBadLaterFailsTheJobAtTheFirstTrialToSaySo) {
+  StartServer();
+  const std::string job = CreateJob(Spec(/*trials=*/40));
+  ScriptedWorker worker = NewWorker();
+  RunTrials(worker, 2);
+  for (int i = 0; i < 2; ++i) {
+    const std::vector<v1::Lease> leases = worker.Lease();
+    ASSERT_EQ(leases.size(), 1u);
+    ASSERT_EQ(leases[0].trial_number(), 2);
+    ASSERT_TRUE(
+        worker.Fail(leases[0], v1::BAD_INPUT, "the blob is damaged").ok());
+  }
+  ASSERT_TRUE(
+      Eventually([&] { return GetJob(job).state() == v1::JOB_FAILED; }));
+  EXPECT_THAT(GetJob(job).state_reason(),
+              ::testing::HasSubstr("trial 2: the blob is damaged"));
+  EXPECT_EQ(GetJob(job).counts().failed(), 1);
+}
+
 TEST_F(Outcomes, ABadModelNeedsTheWordOfTwoWorkersWhenThereAreTwo) {
   StartServer();
   const std::string job = CreateJob(Spec(/*trials=*/1));
@@ -72,7 +91,6 @@ TEST_F(Outcomes, ANoisyMeasurementIsTakenAgainOnceAndThenAccepted) {
   StartServer();
   const std::string job = CreateJob(Spec(/*trials=*/1));
   ScriptedWorker worker = NewWorker();
-  const std::string digest = Upload("a finished model");
   for (const v1::TrialState expected :
        {v1::TRIAL_PENDING, v1::TRIAL_MEASURED}) {
     const std::vector<v1::Lease> leases = worker.Lease();
@@ -82,8 +100,6 @@ TEST_F(Outcomes, ANoisyMeasurementIsTakenAgainOnceAndThenAccepted) {
     outcome.mutable_measurement()->set_is_noisy(true);
     ASSERT_TRUE(worker.Complete(leases[0].fence(), outcome).ok());
     EXPECT_EQ(GetTrial(job, 0).state(), expected);
-    if (expected == v1::TRIAL_PENDING) continue;
-    EXPECT_TRUE(worker.Attach(leases[0].fence(), digest).ok());
   }
   EXPECT_EQ(RunToEnd(worker, job).state(), v1::DONE);
 }
@@ -122,22 +138,43 @@ TEST_F(Outcomes, AMeasurementThatCannotBeTrueIsRejectedAndCountsAsAFailure) {
   EXPECT_EQ(GetTrial(job, 1).state(), v1::TRIAL_QUARANTINED);
 }
 
-TEST_F(Outcomes, AnArtifactNeedsItsBlobAndTheFenceThatMeasured) {
+TEST_F(Outcomes, AnArtifactNeedsItsBlob) {
   StartServer();
   const std::string job = CreateJob(Spec(/*trials=*/1));
   ScriptedWorker worker = NewWorker();
   const std::vector<v1::Lease> leases = worker.Lease();
   ASSERT_EQ(leases.size(), 1u);
+  for (const std::string& missing : {std::string(64, 'a'), std::string("a")}) {
+    EXPECT_EQ(ErrorOf(worker.CompleteWithArtifact(leases[0], missing)).reason,
+              "BLOB_MISSING");
+  }
+  EXPECT_EQ(GetTrial(job, 0).state(), v1::TRIAL_LEASED);
   const std::string digest = Upload("a finished model");
-  EXPECT_EQ(ErrorOf(worker.Attach(leases[0].fence(), digest)).reason,
-            "LEASE_FENCED");
-  ASSERT_TRUE(worker.Complete(leases[0]).ok());
-  EXPECT_EQ(
-      ErrorOf(worker.Attach(leases[0].fence(), std::string(64, 'a'))).reason,
-      "BLOB_MISSING");
-  EXPECT_TRUE(worker.Attach(leases[0].fence(), digest).ok());
-  EXPECT_TRUE(worker.Attach(leases[0].fence(), digest).ok());
+  EXPECT_TRUE(worker.CompleteWithArtifact(leases[0], digest).ok());
+  EXPECT_TRUE(worker.CompleteWithArtifact(leases[0], digest).ok());
   EXPECT_EQ(GetTrial(job, 0).artifact_digest(), digest);
+}
+
+TEST_F(Outcomes, ATrialWhoseWorkerDiesBeforeItsModelCameIsDoneAgain) {
+  StartServer(/*ttl=*/absl::Milliseconds(500));
+  const std::string job = CreateJob(Spec(/*trials=*/1));
+  ScriptedWorker dead = NewWorker("session-of-the-dead-one");
+  const std::vector<v1::Lease> lost = dead.Lease();
+  ASSERT_EQ(lost.size(), 1u);
+  v1::CompleteTrialResponse answer;
+  ASSERT_TRUE(dead.Offer(lost[0], &answer).ok());
+  ASSERT_TRUE(answer.upload_artifact());
+  EXPECT_EQ(GetTrial(job, 0).state(), v1::TRIAL_LEASED);
+  ScriptedWorker worker = NewWorker("session-of-the-other-one");
+  const std::vector<v1::Lease> leases = worker.Lease();
+  ASSERT_EQ(leases.size(), 1u);
+  ASSERT_TRUE(worker.Offer(leases[0], &answer).ok());
+  ASSERT_TRUE(answer.upload_artifact());
+  const std::string digest = Upload("a finished model");
+  ASSERT_TRUE(worker.CompleteWithArtifact(leases[0], digest).ok());
+  EXPECT_EQ(GetTrial(job, 0).artifact_digest(), digest);
+  EXPECT_EQ(ErrorOf(dead.CompleteWithArtifact(lost[0], digest)).reason,
+            "LEASE_FENCED");
 }
 
 TEST_F(Outcomes, AWorkerWhoseFailuresPassElsewhereIsCordoned) {

@@ -1,14 +1,18 @@
 // The server ends and starts again in mid-search.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "agent/agent.h"
 #include "base/file.h"
+#include "proto/plan.h"
 #include "server/agent_driver.h"
 #include "server/testing/server_fixture.h"
 #include "server/testing/simulated_network.h"
@@ -67,20 +71,84 @@ TEST_F(Restart, ALeaseWhoseAnswerWasLostIsGrantedAnewWhenItsWorkerIsBack) {
   EXPECT_TRUE(after.Complete(leases[0]).ok());
 }
 
-TEST_F(Restart, ACompletionAnsweredBeforeIsAnsweredTheSameAfter) {
+TEST_F(Restart, AModelAskedForBeforeIsAskedForAfterUntilItHasCome) {
   StartServer();
-  CreateJob(Spec(/*trials=*/3));
+  const std::string job = CreateJob(Spec(/*trials=*/3));
   ScriptedWorker before = NewWorker();
   const std::vector<v1::Lease> leases = before.Lease();
   ASSERT_EQ(leases.size(), 1u);
-  v1::CompleteTrialResponse first;
-  ASSERT_TRUE(before.Complete(leases[0], &first).ok());
+  v1::CompleteTrialResponse answer;
+  ASSERT_TRUE(before.Offer(leases[0], &answer).ok());
+  EXPECT_TRUE(answer.upload_artifact());
   StopServer();
   StartServer();
-  ScriptedWorker after = NewWorker(before.session());
-  v1::CompleteTrialResponse again;
-  ASSERT_TRUE(after.Complete(leases[0], &again).ok());
-  EXPECT_EQ(first.upload_artifact(), again.upload_artifact());
+  ScriptedWorker after = NewWorker(before.session(), {leases[0].fence()});
+  ASSERT_TRUE(after.Offer(leases[0], &answer).ok());
+  EXPECT_TRUE(answer.upload_artifact());
+  const std::string digest = Upload("a finished model");
+  ASSERT_TRUE(after.CompleteWithArtifact(leases[0], digest).ok());
+  ASSERT_TRUE(after.Offer(leases[0], &answer).ok());
+  EXPECT_FALSE(answer.upload_artifact());
+  EXPECT_EQ(GetTrial(job, 0).artifact_digest(), digest);
+}
+
+// What a server leaves that is killed when it has stored the first of a new
+// job's first plans.
+void StoreBeginning(const std::string& folder, const v1::Job& job) {
+  StoreOptions options;
+  options.folder = folder;
+  const auto store = *OpenStore(options);
+  const absl::Time now = absl::Now();
+  const GrantedLease granted =
+      store->GrantLeases("session-long-ago", SimulatedProfile(), 1, now)
+          .value()
+          .at(0);
+  v1::Lease lease;
+  lease.set_trial_number(granted.trial.number());
+  Completion completion;
+  completion.fence = granted.fence;
+  completion.state = v1::TRIAL_MEASURED;
+  completion.outcome = SimulatedOutcome(lease);
+  ASSERT_TRUE(store->CompleteAttempt(completion, now).ok());
+  v1::Proposal proposal;
+  *proposal.mutable_plan() = job.spec().first_plans(0);
+  proposal.set_source(kUserSource);
+  ASSERT_TRUE(store->AddTrials(job.name(), {proposal}, now).ok());
+}
+
+TEST_F(Restart, AJobsBeginningThatWasCutOffGoesOn) {
+  StartServer();
+  ScriptedWorker before = NewWorker();
+  const std::string first = CreateJob(Spec(/*trials=*/40));
+  RunToEnd(before, first);
+  v1::JobSpec spec = Spec(/*trials=*/12);
+  spec.set_seed(8);
+  spec.add_warm_start_jobs(first);
+  for (const double keep_ratio : {0.5, 1.0}) {
+    v1::CompressionPlan& plan = *spec.add_first_plans();
+    plan = BaselinePlan(SimulatedSpace());
+    plan.mutable_layers(1)->set_keep_ratio(keep_ratio);
+    plan.mutable_layers(0)->set_keep_ratio(0.5);
+  }
+  const std::string second = CreateJob(spec);
+  const v1::Job job = GetJob(second);
+  ASSERT_TRUE(Eventually([&] { return Trials(second).size() == 1; }));
+  StopServer();
+  StoreBeginning(folder_, job);
+  StartServer();
+  ScriptedWorker after = NewWorker();
+  EXPECT_EQ(RunToEnd(after, second).counts().measured(), 12);
+  const std::vector<v1::Trial> trials = Trials(second);
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(trials[i + 1].plan_digest(), PlanDigest(spec.first_plans(i)));
+  }
+  const auto is_warm = [](const v1::Trial& trial) {
+    return trial.proposal().source().rfind(kWarmStartPrefix, 0) == 0;
+  };
+  EXPECT_EQ(std::count_if(trials.begin(), trials.end(), is_warm), 3);
+  std::set<std::string> plans;
+  for (const v1::Trial& trial : trials) plans.insert(trial.plan_digest());
+  EXPECT_EQ(plans.size(), trials.size());
 }
 
 class RestartOfAgent : public ServerTest,

@@ -41,7 +41,6 @@ constexpr Method kMethods[] = {
     {"Workers.RenewLeases", kWorkers, false},
     {"Workers.CompleteTrial", kWorkers, false},
     {"Workers.ReleaseLeases", kWorkers, false},
-    {"Workers.AttachArtifact", kWorkers, false},
     {"Artifacts.FindMissing", kAll, false},
     {"Artifacts.Write", kUsers | kWorkers, false},
     {"Artifacts.GetWriteStatus", kUsers | kWorkers, false},

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <limits>
 #include <set>
 #include <string>
 #include <utility>
@@ -114,6 +115,7 @@ absl::StatusOr<SearchLoop::Next> SearchLoop::Step() {
     LATHE_RETURN_IF_ERROR(parts_.control->Start(job_));
   }
   if (!progress.has_baseline) return StepBeforeBaseline();
+  if (progress.counts.failed() > 0) return FailForInput();
   if (driver_ == nullptr) {
     LATHE_ASSIGN_OR_RETURN(const v1::Job job, parts_.store->GetJob(job_));
     LATHE_ASSIGN_OR_RETURN(const bool is_made, MakeDriver(job));
@@ -158,6 +160,22 @@ absl::StatusOr<SearchLoop::Next> SearchLoop::StepBeforeBaseline() {
   return Next::kEnd;
 }
 
+absl::StatusOr<SearchLoop::Next> SearchLoop::FailForInput() {
+  LATHE_ASSIGN_OR_RETURN(const std::vector<v1::Trial> trials,
+                         parts_.store->AllTrials(job_));
+  const auto failed = std::find_if(
+      trials.begin(), trials.end(),
+      [](const v1::Trial& trial) { return trial.state() == v1::TRIAL_FAILED; });
+  if (failed == trials.end()) {
+    return absl::InternalError(
+        "the trial that is counted as failed is missing");
+  }
+  LATHE_RETURN_IF_ERROR(parts_.control->Fail(
+      job_, absl::StrCat("the model or data cannot be used any more: trial ",
+                         failed->number(), ": ", failed->state_reason())));
+  return Next::kEnd;
+}
+
 absl::StatusOr<bool> SearchLoop::MakeDriver(const v1::Job& job) {
   LATHE_ASSIGN_OR_RETURN(const std::vector<v1::Trial> trials,
                          parts_.store->AllTrials(job_));
@@ -195,7 +213,7 @@ absl::StatusOr<bool> SearchLoop::MakeDriver(const v1::Job& job) {
   }
   driver_ = std::move(driver);
   job_record_ = job;
-  if (trials.size() == 1) LATHE_RETURN_IF_ERROR(AddFirstPlans());
+  LATHE_RETURN_IF_ERROR(AddFirstPlans(trials));
   return true;
 }
 
@@ -227,12 +245,16 @@ absl::StatusOr<std::vector<v1::Proposal>> SearchLoop::WarmStartProposals() {
   return proposals;
 }
 
-absl::Status SearchLoop::AddFirstPlans() {
+absl::Status SearchLoop::AddFirstPlans(absl::Span<const v1::Trial> trials) {
+  if (std::any_of(trials.begin(), trials.end(), IsAgentsOwn)) {
+    return absl::OkStatus();
+  }
+  std::set<std::string> known;
+  for (const v1::Trial& trial : trials) known.insert(trial.plan_digest());
   std::vector<v1::Proposal> proposals;
-  std::set<std::string> seen;
   for (const v1::CompressionPlan& plan : job_record_.spec().first_plans()) {
     if (!ValidatePlan(job_record_.baseline().space(), plan).ok() ||
-        !seen.insert(PlanDigest(plan)).second) {
+        !known.insert(PlanDigest(plan)).second) {
       continue;
     }
     v1::Proposal& proposal = proposals.emplace_back();
@@ -240,10 +262,10 @@ absl::Status SearchLoop::AddFirstPlans() {
     proposal.set_source(kUserSource);
   }
   LATHE_RETURN_IF_ERROR(AddNew(proposals));
-  return AddWarmStart();
+  return AddWarmStart(known);
 }
 
-absl::Status SearchLoop::AddWarmStart() {
+absl::Status SearchLoop::AddWarmStart(std::set<std::string>& known) {
   LATHE_ASSIGN_OR_RETURN(std::vector<v1::Proposal> proposals,
                          WarmStartProposals());
   const auto most =
@@ -252,7 +274,9 @@ absl::Status SearchLoop::AddWarmStart() {
   const size_t count = std::min(most, proposals.size());
   std::vector<v1::Proposal> chosen;
   for (size_t i = 0; i < count; ++i) {
-    chosen.push_back(std::move(proposals[i * proposals.size() / count]));
+    v1::Proposal& proposal = proposals[i * proposals.size() / count];
+    if (!known.insert(PlanDigest(proposal.plan())).second) continue;
+    chosen.push_back(std::move(proposal));
   }
   return Add(std::move(chosen));
 }
@@ -384,8 +408,10 @@ absl::StatusOr<std::vector<std::optional<v1::Trial>>> SearchLoop::FindReusable(
   for (std::optional<v1::Trial>& source : sources) {
     if (!source.has_value() || !source->artifact_digest().empty()) continue;
     // On the frontier it would need a model that nobody has kept.
+    v1::Trial newest = *source;
+    newest.set_number(std::numeric_limits<int64_t>::max());
     LATHE_ASSIGN_OR_RETURN(const bool would_enter,
-                           parts_.frontiers->WouldEnter(job_, *source));
+                           parts_.frontiers->WouldEnter(job_, newest));
     if (would_enter) source.reset();
   }
   return sources;

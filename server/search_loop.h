@@ -7,6 +7,7 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -52,8 +53,9 @@ struct SearchLoopParts {
 // is not measured again.
 //
 // The job ends DONE when its trials are final, or when the agent has nothing
-// more to propose; FAILED when trial 0 cannot be measured or the agent cannot
-// be made (an impossible budget).
+// more to propose; FAILED when trial 0 cannot be measured, when its model or
+// data turn out to be bad later, or when the agent cannot be made (an
+// impossible budget).
 class SearchLoop {
  public:
   // Starts at once.
@@ -87,6 +89,8 @@ class SearchLoop {
   absl::StatusOr<Next> Step();
   absl::Status AddBaselineTrial();
   absl::StatusOr<Next> StepBeforeBaseline();
+  // What a trial failed by is the same for all that would follow.
+  absl::StatusOr<Next> FailForInput();
   // Makes the agent and replays it. False when the job failed by that.
   absl::StatusOr<bool> MakeDriver(const v1::Job& job);
   // Whether workers are about to run out of trials that the agent could
@@ -103,10 +107,12 @@ class SearchLoop {
   absl::Status Add(std::vector<v1::Proposal> proposals);
   absl::Status AddReused(const v1::Proposal& proposal, const v1::Trial& source);
   absl::Status AddNew(std::vector<v1::Proposal>& proposals);
-  // What the search begins with: the spec's own plans, and some of earlier
-  // jobs' frontiers.
-  absl::Status AddFirstPlans();
-  absl::Status AddWarmStart();
+  // What the search begins with, before the agent's first proposal: the spec's
+  // own plans, and some of earlier jobs' frontiers. Several transactions; what
+  // `trials`, the job's so far, have of it is not added again.
+  absl::Status AddFirstPlans(absl::Span<const v1::Trial> trials);
+  // Without plans whose digests are in `known`.
+  absl::Status AddWarmStart(std::set<std::string>& known);
   absl::StatusOr<std::vector<v1::Proposal>> WarmStartProposals();
   absl::StatusOr<std::vector<std::optional<v1::Trial>>> FindReusable(
       absl::Span<const v1::Proposal> proposals);

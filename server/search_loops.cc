@@ -1,23 +1,29 @@
 #include "server/search_loops.h"
 
+#include <algorithm>
+#include <system_error>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "base/log.h"
 #include "base/status.h"
 #include "proto/names.h"
 
 namespace lathe {
 
 absl::Status SearchLoops::StartAll() {
+  std::vector<std::string> jobs;  // Newest first.
   std::string page_token;
   do {
     LATHE_ASSIGN_OR_RETURN(
         const Page<v1::Job> page,
         parts_.store->ListJobs(/*page_size=*/1000, page_token));
     for (const v1::Job& job : page.rows) {
-      if (!IsFinal(job.state())) Start(job.name());
+      if (!IsFinal(job.state())) jobs.push_back(job.name());
     }
     page_token = page.next_page_token;
   } while (!page_token.empty());
+  for (auto job = jobs.rbegin(); job != jobs.rend(); ++job) Start(*job);
   return absl::OkStatus();
 }
 
@@ -38,8 +44,55 @@ void SearchLoops::Start(const std::string& job) {
   std::vector<std::unique_ptr<SearchLoop>> ended;
   absl::MutexLock lock(&mu_);
   ended = TakeEnded();
-  if (is_stopped_ || loops_.count(job) > 0) return;
-  loops_[job] = std::make_unique<SearchLoop>(job, parts_);
+  if (is_stopped_ || loops_.count(job) > 0 || Waits(job)) return;
+  waiting_.push_back(job);
+  StartFirst();
+}
+
+void SearchLoops::StartWaiting() {
+  std::vector<std::unique_ptr<SearchLoop>> ended;
+  absl::MutexLock lock(&mu_);
+  if (waiting_.empty()) return;
+  ended = TakeEnded();
+  StartFirst();
+}
+
+void SearchLoops::StartFirst() {
+  while (!waiting_.empty()) {
+    absl::Status started = StartLoop(waiting_.front());
+    if (!started.ok()) {
+      if (started != why_waiting_) {
+        LATHE_LOG(kWarning) << waiting_.front() << " waits: " << started;
+      }
+      why_waiting_ = std::move(started);
+      return;
+    }
+    waiting_.pop_front();
+  }
+  why_waiting_ = absl::OkStatus();
+}
+
+absl::Status SearchLoops::StartLoop(const std::string& job) {
+  if (loops_.size() >= most_loops_) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "the server searches ", most_loops_,
+        " jobs at once, and paused ones "
+        "count; this one begins when another has ended (`lathe list`)"));
+  }
+  try {
+    auto loop = std::make_unique<SearchLoop>(job, parts_);
+    loops_[job] = std::move(loop);
+  } catch (const std::system_error& error) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "the system gives the server no thread for this job's search: ",
+        error.what(),
+        "; raise the server's limit of tasks, or end other jobs"));
+  }
+  return absl::OkStatus();
+}
+
+bool SearchLoops::Waits(const std::string& job) const {
+  return std::find(waiting_.begin(), waiting_.end(), job) != waiting_.end();
 }
 
 void SearchLoops::Wake(const std::string& job) {
@@ -51,7 +104,10 @@ void SearchLoops::Wake(const std::string& job) {
 SearchLoopStatus SearchLoops::StatusOf(const std::string& job) {
   absl::MutexLock lock(&mu_);
   const auto it = loops_.find(job);
-  return it == loops_.end() ? SearchLoopStatus() : it->second->status();
+  if (it != loops_.end()) return it->second->status();
+  SearchLoopStatus status;
+  if (Waits(job)) status.error = why_waiting_.ToString();
+  return status;
 }
 
 void SearchLoops::WakeAll() {
@@ -64,6 +120,7 @@ void SearchLoops::Stop() {
   {
     absl::MutexLock lock(&mu_);
     is_stopped_ = true;
+    waiting_.clear();
     loops.swap(loops_);
   }
   for (auto& [job, loop] : loops) loop->RequestStop();

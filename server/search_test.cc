@@ -78,11 +78,11 @@ TEST_F(Search, EveryFrontierMemberWasAskedForItsModel) {
     ASSERT_EQ(leases.size(), 1u);
     v1::CompleteTrialResponse first;
     v1::CompleteTrialResponse again;
-    ASSERT_TRUE(worker.Complete(leases[0], &first).ok());
-    ASSERT_TRUE(worker.Complete(leases[0], &again).ok());
+    ASSERT_TRUE(worker.Offer(leases[0], &first).ok());
+    ASSERT_TRUE(worker.Offer(leases[0], &again).ok());
     EXPECT_EQ(first.upload_artifact(), again.upload_artifact());
     if (!first.upload_artifact()) continue;
-    EXPECT_TRUE(worker.Attach(leases[0].fence(), digest).ok());
+    EXPECT_TRUE(worker.CompleteWithArtifact(leases[0], digest).ok());
   }
   for (const std::vector<std::string>& objectives :
        {std::vector<std::string>{"latency"}, {"latency", "size"}}) {
@@ -158,8 +158,7 @@ TEST_F(Search, APlanThatWasMeasuredInAnotherJobIsNotMeasuredAgain) {
   const std::string first = CreateJob(Spec(/*trials=*/8, "uniform"));
   ASSERT_TRUE(Eventually([&] {
     for (const v1::Lease& lease : worker.Lease(1, absl::Milliseconds(20))) {
-      EXPECT_TRUE(worker.Complete(lease).ok());
-      EXPECT_TRUE(worker.Attach(lease.fence(), digest).ok());
+      EXPECT_TRUE(worker.CompleteWithArtifact(lease, digest).ok());
     }
     return GetJob(first).state() == v1::DONE;
   }));
@@ -206,6 +205,28 @@ TEST_F(Search, AJobBeginsWithTheFrontierOfAnEarlierOne) {
   spec.add_warm_start_jobs("jobs/99");
   v1::Job job;
   EXPECT_EQ(ErrorOf(TryCreateJob(spec, "other", &job)).reason, "JOB_NOT_FOUND");
+}
+
+TEST_F(Search, AJobBeyondTheMostAtOnceSaysThatItWaitsAndRunsLater) {
+  ServerOptions options;
+  options.state_folder = folder_;
+  options.lease_times.sweep_interval = absl::Milliseconds(10);
+  options.most_searches = 1;
+  ServeWith(options);
+  const std::string first = CreateJob(Spec(/*trials=*/2));
+  const std::string second = CreateJob(Spec(/*trials=*/2));
+  v1::GetJobRequest request;
+  request.set_name(second);
+  v1::JobExplanation explanation;
+  ASSERT_TRUE(
+      search_->ExplainJob(NewContext().get(), request, &explanation).ok());
+  ASSERT_GT(explanation.causes_size(), 0);
+  EXPECT_EQ(explanation.causes(0).code(), "SEARCH_ERROR");
+  EXPECT_THAT(explanation.causes(0).text(),
+              ::testing::HasSubstr("1 jobs at once"));
+  ScriptedWorker worker = NewWorker();
+  EXPECT_EQ(RunToEnd(worker, first).state(), v1::DONE);
+  EXPECT_EQ(RunToEnd(worker, second).state(), v1::DONE);
 }
 
 TEST_F(Search, AUsersPlanJoinsTheSearchOnce) {

@@ -147,7 +147,8 @@ Server::Parts::Parts(const ServerOptions& server_options,
       completion_desk({store.get(), blobs.get(), &leases, &workers, &frontiers,
                        &holds, &signals, metrics.get()}),
       loops({store.get(), &control, &frontiers, &workers, &signals,
-             metrics.get()}),
+             metrics.get()},
+            options.most_searches),
       pool(options.work_threads),
       gate(std::move(rules), &pool),
       blob_access(store.get(), &workers),
@@ -324,6 +325,7 @@ void Server::Parts::StartSweepers() {
   sweeper.emplace(options.lease_times.sweep_interval, [this] {
     lease_desk.Sweep(SteadyNow());
     workers.Forget(SteadyNow());
+    loops.StartWaiting();
   });
   tidier.emplace(kTidyInterval, [this] {
     const absl::Status tidied = housekeeper.Tidy(absl::Now());

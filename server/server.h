@@ -37,6 +37,9 @@ struct ServerOptions {
   // has about a megabyte.
   int most_request_bytes = 64 << 20;
   BlobLimits blob_limits{/*most_blob_bytes=*/int64_t{64} << 30};
+  // Jobs searched at once, each by a thread of its own; others wait. Far below
+  // what systemd and containers allow (some thousands).
+  int most_searches = 1000;
   // Threads for calls that wait for the disk; many share one commit.
   int work_threads = 32;
   // Watches and transfers of blobs open at once.

@@ -279,15 +279,4 @@ absl::Status WorkerService::Release(const v1::ReleaseLeasesRequest& request) {
   return parts_.lease_desk->Release(fences, ReasonName(request.reason()));
 }
 
-ServerUnaryReactor* WorkerService::AttachArtifact(
-    CallbackServerContext* context, const v1::AttachArtifactRequest* request,
-    google::protobuf::Empty*) {
-  return RunUnary(context, *parts_.gate, "Workers.AttachArtifact", request,
-                  [this, request](const Caller& caller) {
-                    LATHE_RETURN_IF_ERROR(parts_.workers->CheckOwner(
-                        request->session(), caller.name));
-                    return parts_.completion_desk->Attach(*request);
-                  });
-}
-
 }  // namespace lathe

@@ -55,10 +55,6 @@ class WorkerService final : public v1::Workers::CallbackService {
       grpc::CallbackServerContext* context,
       const v1::ReleaseLeasesRequest* request,
       google::protobuf::Empty* response) override;
-  grpc::ServerUnaryReactor* AttachArtifact(
-      grpc::CallbackServerContext* context,
-      const v1::AttachArtifactRequest* request,
-      google::protobuf::Empty* response) override;
 
  private:
   absl::StatusOr<v1::RegisterWorkerResponse> Register(

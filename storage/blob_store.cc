@@ -8,10 +8,13 @@
 #include <atomic>
 #include <cerrno>
 #include <filesystem>
+#include <set>
 #include <system_error>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "base/digest.h"
 #include "base/file.h"
@@ -55,16 +58,51 @@ absl::Status AddPrefix(int fd, int64_t bytes, const std::string& path,
   return absl::OkStatus();
 }
 
+// Blobs whose files have their names, but might lose them in a crash.
+// Thread-safe.
+class UnsyncedBlobs {
+ public:
+  // Before a blob's file gets its name. One that has it is synced, or here.
+  void Add(const std::string& digest, const std::string& path)
+      ABSL_LOCKS_EXCLUDED(mu_) {
+    absl::MutexLock lock(&mu_);
+    if (!FileExists(path)) digests_.insert(digest);
+  }
+
+  // Its name is durable.
+  void Remove(const std::string& digest) ABSL_LOCKS_EXCLUDED(mu_) {
+    absl::MutexLock lock(&mu_);
+    digests_.erase(digest);
+  }
+
+  bool Has(absl::string_view digest) const ABSL_LOCKS_EXCLUDED(mu_) {
+    absl::MutexLock lock(&mu_);
+    return digests_.find(digest) != digests_.end();
+  }
+
+ private:
+  mutable absl::Mutex mu_;
+  std::set<std::string, std::less<>> digests_ ABSL_GUARDED_BY(mu_);
+};
+
+// What the writers of a store share.
+struct WriterParts {
+  int64_t most_blob_bytes = 0;
+  storage::BlobSpace* space = nullptr;
+  UnsyncedBlobs* unsynced = nullptr;
+};
+
 class FileBlobWriter : public BlobWriter {
  public:
-  // `space` must outlive this.
+  // `parts` must outlive this.
   FileBlobWriter(int fd, std::string digest, BlobPaths paths,
-                 int64_t most_bytes, storage::BlobSpace* space)
+                 const WriterParts& parts)
       : fd_(fd),
         digest_(std::move(digest)),
         paths_(std::move(paths)),
-        most_bytes_(most_bytes),
-        space_(*space) {}
+        most_bytes_(parts.most_blob_bytes),
+        space_(*parts.space),
+        unsynced_(*parts.unsynced) {}
 
   ~FileBlobWriter() override {
     close(fd_);
@@ -124,6 +162,7 @@ class FileBlobWriter : public BlobWriter {
     if (fsync(fd_) != 0) return GiveUp(ErrnoToStatus(errno, paths_.written));
     LATHE_RETURN_IF_ERROR(MakeFolders(paths_.folder));
     const int64_t replaced = SizeOf(paths_.blob);
+    unsynced_.Add(digest_, paths_.blob);
     if (rename(paths_.written.c_str(), paths_.blob.c_str()) != 0) {
       return GiveUp(ErrnoToStatus(errno, paths_.blob));
     }
@@ -131,7 +170,10 @@ class FileBlobWriter : public BlobWriter {
     is_over_ = true;
     LATHE_RETURN_IF_ERROR(storage::SyncFolder(paths_.folder));
     // The sub-folder itself may be new.
-    return storage::SyncFolder(storage::FolderOf(paths_.folder));
+    LATHE_RETURN_IF_ERROR(
+        storage::SyncFolder(storage::FolderOf(paths_.folder)));
+    unsynced_.Remove(digest_);
+    return absl::OkStatus();
   }
 
  private:
@@ -148,6 +190,7 @@ class FileBlobWriter : public BlobWriter {
   const BlobPaths paths_;
   const int64_t most_bytes_;
   storage::BlobSpace& space_;
+  UnsyncedBlobs& unsynced_;
   bool is_over_ = false;
   int64_t bytes_ = 0;
   DigestBuilder builder_;
@@ -160,16 +203,17 @@ class FileBlobStore : public BlobStore {
   FileBlobStore(std::string folder, const BlobLimits& limits,
                 int64_t used_bytes)
       : folder_(std::move(folder)),
-        most_blob_bytes_(limits.most_blob_bytes),
-        space_(limits.most_bytes, used_bytes) {}
+        space_(limits.most_bytes, used_bytes),
+        writer_parts_{limits.most_blob_bytes, &space_, &unsynced_} {}
 
   bool Contains(absl::string_view digest) const override {
-    return IsSha256Hex(digest) && FileExists(PathsOf(digest).blob);
+    return IsSha256Hex(digest) && !unsynced_.Has(digest) &&
+           FileExists(PathsOf(digest).blob);
   }
 
   bool Touch(absl::string_view digest) const override {
     // Now, by the file system's clock; fails when there is no such file.
-    return IsSha256Hex(digest) &&
+    return IsSha256Hex(digest) && !unsynced_.Has(digest) &&
            utimensat(AT_FDCWD, PathsOf(digest).blob.c_str(), nullptr, 0) == 0;
   }
 
@@ -189,7 +233,7 @@ class FileBlobStore : public BlobStore {
         O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | (offset ? 0 : O_TRUNC), 0644);
     if (fd < 0) return ErrnoToStatus(errno, paths.written);
     auto writer = std::make_unique<FileBlobWriter>(
-        fd, std::string(digest), std::move(paths), most_blob_bytes_, &space_);
+        fd, std::string(digest), std::move(paths), writer_parts_);
     LATHE_RETURN_IF_ERROR(writer->Resume(offset));
     return std::unique_ptr<BlobWriter>(std::move(writer));
   }
@@ -297,8 +341,9 @@ class FileBlobStore : public BlobStore {
   }
 
   const std::string folder_;
-  const int64_t most_blob_bytes_;
   storage::BlobSpace space_;
+  UnsyncedBlobs unsynced_;
+  const WriterParts writer_parts_;
   std::atomic<int64_t> next_writer_{0};
 };
 
@@ -319,6 +364,16 @@ absl::Status KeepPartials(const std::string& folder) {
   return error ? ErrnoToStatus(error.value(), folder) : absl::OkStatus();
 }
 
+// Makes the names durable that an earlier process gave before it died.
+absl::Status SyncFolders(const std::string& folder) {
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+    if (!entry.is_directory(error)) continue;
+    LATHE_RETURN_IF_ERROR(storage::SyncFolder(entry.path().string()));
+  }
+  return storage::SyncFolder(folder);
+}
+
 int64_t BytesIn(const std::string& folder) {
   int64_t bytes = 0;
   std::error_code error;
@@ -336,6 +391,7 @@ absl::StatusOr<std::unique_ptr<BlobStore>> BlobStore::Open(
   const std::string partial = absl::StrCat(folder, "/partial");
   LATHE_RETURN_IF_ERROR(MakeFolders(partial));
   LATHE_RETURN_IF_ERROR(KeepPartials(partial));
+  LATHE_RETURN_IF_ERROR(SyncFolders(folder));
   return std::unique_ptr<BlobStore>(
       std::make_unique<FileBlobStore>(folder, limits, BytesIn(folder)));
 }

@@ -23,7 +23,9 @@ class BlobWriter {
   virtual ~BlobWriter() = default;
   // Errors: ResourceExhausted - disk full, or more than the limits.
   virtual absl::Status Append(absl::string_view bytes) = 0;
+  // After OK the blob is there, also after a crash.
   // Errors: InvalidArgument - the bytes do not have the digest; they are gone.
+  // Others: the disk failed; write the blob again.
   virtual absl::Status Commit() = 0;
 };
 
@@ -57,6 +59,7 @@ class BlobStore {
       const std::string& folder, const BlobLimits& limits);
   virtual ~BlobStore() = default;
 
+  // Whether the blob was committed.
   virtual bool Contains(absl::string_view digest) const = 0;
   // Contains, and garbage collection counts the blob's age from now.
   virtual bool Touch(absl::string_view digest) const = 0;

@@ -1,5 +1,7 @@
 #include "storage/blob_store.h"
 
+#include <sys/resource.h>
+
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -74,6 +76,37 @@ TEST(BlobStore, NothingIsVisibleBeforeCommit) {
   EXPECT_FALSE(blobs->Contains(Sha256Hex("ab")));
   writer.reset();
   EXPECT_FALSE(blobs->Contains(Sha256Hex("ab")));
+}
+
+// While it lives this process can open no more files.
+class NoMoreFiles {
+ public:
+  NoMoreFiles() {
+    getrlimit(RLIMIT_NOFILE, &before_);
+    const rlimit none{0, before_.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &none);
+  }
+  ~NoMoreFiles() { setrlimit(RLIMIT_NOFILE, &before_); }
+
+ private:
+  rlimit before_{};
+};
+
+TEST(BlobStore,
+     ABlobWhoseFolderCouldNotBeSyncedIsNotThereUntilItIsWrittenAgain) {
+  auto blobs = BlobStore::Open(FreshFolder(), {kMostBytes}).value();
+  const std::string digest = Sha256Hex("ab");
+  auto writer = blobs->Write(digest).value();
+  ASSERT_TRUE(writer->Append("ab").ok());
+  {
+    const NoMoreFiles no_more_files;
+    EXPECT_FALSE(writer->Commit().ok());
+  }
+  EXPECT_FALSE(blobs->Contains(digest));
+  EXPECT_FALSE(blobs->Touch(digest));
+  ASSERT_TRUE(Put(*blobs, "ab").ok());
+  EXPECT_TRUE(blobs->Contains(digest));
+  EXPECT_TRUE(blobs->Touch(digest));
 }
 
 TEST(BlobStore, AWriterGoesOnWhereAnEarlierOneBroke) {

@@ -159,6 +159,13 @@ absl::StatusOr<const v1::JobSpec*> SpecOf(Database& db, int64_t job,
   return &(batch.specs[job] = std::move(spec));
 }
 
+absl::Status StoreArtifact(Database& db, const Completion& completion,
+                           v1::Trial& trial) {
+  if (completion.artifact_digest.empty()) return absl::OkStatus();
+  trial.set_artifact_digest(completion.artifact_digest);
+  return SetArtifact(db, IdOf(trial), completion.artifact_digest);
+}
+
 // Everything that follows from the end of an active attempt.
 absl::Status ApplyCompletion(Database& db, const Completion& completion,
                              absl::Time now, CompletionBatch& batch,
@@ -177,6 +184,7 @@ absl::Status ApplyCompletion(Database& db, const Completion& completion,
   LATHE_ASSIGN_OR_RETURN(const v1::JobSpec* const spec, SpecOf(db, job, batch));
   LATHE_RETURN_IF_ERROR(
       InsertMeasurement(db, end.row, *spec, outcome.measurement(), trial));
+  LATHE_RETURN_IF_ERROR(StoreArtifact(db, completion, trial));
   if (trial.number() != 0 || !outcome.has_baseline()) return absl::OkStatus();
   return UpdateBaseline(db, job, outcome.baseline(),
                         outcome.measurement().profile());
@@ -230,7 +238,6 @@ absl::StatusOr<AttemptRecord> ReadAttempt(Database& db, int64_t fence) {
   record.trial_name = attempt->trial.name();
   record.session = std::move(attempt->session);
   record.is_active = attempt->is_active;
-  record.kind = attempt->outcome;
   return record;
 }
 
@@ -329,17 +336,6 @@ absl::StatusOr<std::vector<EndedAttempt>> ReadEndedAttempts(
   }
   LATHE_RETURN_IF_ERROR(rows.status());
   return attempts;
-}
-
-absl::Status AttachArtifactTo(Database& db, int64_t fence,
-                              absl::string_view digest) {
-  LATHE_ASSIGN_OR_RETURN(std::optional<Attempt> attempt,
-                         FindAttempt(db, fence));
-  if (!attempt.has_value() || attempt->outcome != v1::MEASURED) {
-    return absl::NotFoundError(
-        absl::StrCat("fence ", fence, " completed no measured trial"));
-  }
-  return SetArtifact(db, IdOf(attempt->trial), digest);
 }
 
 }  // namespace lathe::storage

@@ -30,8 +30,6 @@ absl::StatusOr<std::vector<absl::StatusOr<CompletionResult>>> FinishAttempts(
     Database& db, absl::Span<const Completion> completions, absl::Time now);
 absl::StatusOr<std::vector<EndedAttempt>> ReadEndedAttempts(
     Database& db, const TrialId& trial);
-absl::Status AttachArtifactTo(Database& db, int64_t fence,
-                              absl::string_view digest);
 
 }  // namespace lathe::storage
 

@@ -263,12 +263,6 @@ class SqliteStore : public Store {
         [&](Database& db) { return ReadAgentState(db, job); });
   }
 
-  absl::Status AttachArtifact(int64_t fence,
-                              absl::string_view digest) override {
-    return writer_.Run(
-        [&](Database& db) { return AttachArtifactTo(db, fence, digest); });
-  }
-
   absl::StatusOr<std::vector<v1::Event>> EventsAfter(absl::string_view name,
                                                      int64_t sequence,
                                                      int limit) override {

@@ -60,8 +60,6 @@ struct AttemptRecord {
   std::string trial_name;
   std::string session;
   bool is_active = false;
-  // UNSPECIFIED while it is active, and when it ended without an outcome.
-  v1::OutcomeKind kind = v1::OUTCOME_UNSPECIFIED;
 };
 
 // What a look at everything in the store found.
@@ -87,6 +85,8 @@ struct Completion {
   // PENDING to try again.
   v1::TrialState state = v1::TRIAL_STATE_UNSPECIFIED;
   v1::Outcome outcome;
+  // The model of a MEASURED trial; empty: none is kept.
+  std::string artifact_digest;
 };
 
 // How far a job is.
@@ -265,9 +265,6 @@ class Store {
                                       absl::string_view state) = 0;
   virtual absl::StatusOr<std::optional<AgentState>> LoadAgentState(
       absl::string_view job) = 0;
-  // Errors: NotFound - the fence never completed a trial.
-  virtual absl::Status AttachArtifact(int64_t fence,
-                                      absl::string_view digest) = 0;
 
   // ---- Events ----
   // Events of a job after `sequence`, at most `limit`. State, reason and

@@ -1,4 +1,5 @@
 // Behaviour of any Store: leases, fences, completions.
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -201,19 +202,26 @@ TEST_F(StoreLeases, ACompletionThatContradictsItselfIsRefused) {
   EXPECT_TRUE(store_->CompleteAttempt(Measured(fence), now_).ok());
 }
 
-TEST_F(StoreLeases, OnlyTheFenceThatMeasuredMayAttachTheArtifact) {
+TEST_F(StoreLeases, TheModelIsStoredWithTheMeasurement) {
   MakeJob(1);
   const GrantedLease stale = Lease();
   ASSERT_TRUE(store_->EndAttempts({stale.fence}, "expired", now_).ok());
+  Completion completion = Measured(stale.fence);
+  completion.artifact_digest = "stale";
+  EXPECT_FALSE(store_->CompleteAttempt(completion, now_).ok());
   const GrantedLease fresh = Lease();
-  EXPECT_EQ(store_->AttachArtifact(fresh.fence, "a").code(),
-            StatusCode::kNotFound);
-  ASSERT_TRUE(store_->CompleteAttempt(Measured(fresh.fence), now_).ok());
-  ASSERT_TRUE(store_->AttachArtifact(fresh.fence, "a").ok());
-  EXPECT_EQ(store_->AttachArtifact(stale.fence, "b").code(),
-            StatusCode::kNotFound);
+  completion.fence = fresh.fence;
+  completion.artifact_digest = "a";
+  const auto done = store_->CompleteAttempt(completion, now_);
+  ASSERT_TRUE(done.ok()) << done.status();
+  EXPECT_EQ(done->trial.artifact_digest(), "a");
+  // The first completion stands.
+  completion.artifact_digest = "b";
+  ASSERT_TRUE(store_->CompleteAttempt(completion, now_).ok());
   EXPECT_EQ(store_->GetTrial(fresh.trial.name()).value().artifact_digest(),
             "a");
+  const std::vector<std::string> referenced = store_->ReferencedBlobs().value();
+  EXPECT_EQ(std::count(referenced.begin(), referenced.end(), "a"), 1);
 }
 
 }  // namespace

@@ -91,8 +91,9 @@ TEST_F(StoreTrials, AMeasurementIsFoundOnlyForTheSameQuestion) {
 TEST_F(StoreTrials, ReuseEndsAPendingTrialWithTheSourcesMeasurement) {
   MakeJob(1);
   const GrantedLease lease = Lease();
-  ASSERT_TRUE(store_->CompleteAttempt(Measured(lease.fence, 0.75), now_).ok());
-  ASSERT_TRUE(store_->AttachArtifact(lease.fence, "artifact").ok());
+  Completion completion = Measured(lease.fence, 0.75);
+  completion.artifact_digest = "artifact";
+  ASSERT_TRUE(store_->CompleteAttempt(completion, now_).ok());
   const v1::Trial source = store_->GetTrial(lease.trial.name()).value();
   const std::string job = MakeJob(2);
   const std::string name = job + "/trials/0";

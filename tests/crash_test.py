@@ -34,6 +34,11 @@ class CrashTest(unittest.TestCase):
         rows = service.query(
             "SELECT trial, COUNT(*) FROM attempts WHERE outcome = 1 GROUP BY trial")  # MEASURED
         self.assertEqual([count for _, count in rows], [1] * TRIALS)
+        # No death came between a result of the frontier and its model.
+        bare = {number for number, in service.query(
+            "SELECT number FROM trials WHERE artifact_digest = ''")}
+        frontier = {p["trial"] for p in service.lathe_json("frontier", job)["frontier"]}
+        self.assertEqual(frontier & bare, set())
         sequences = [e["sequence"] for e in service.lathe_lines("events", job)]
         self.assertEqual(sequences, list(range(1, len(sequences) + 1)))
 

@@ -18,9 +18,6 @@
 namespace lathe {
 namespace {
 
-// The worker uploads within a renewal or two of the trial's end.
-constexpr absl::Duration kUploadPatience = absl::Seconds(5);
-
 struct ExportFlags {
   std::string job;
   std::optional<int64_t> trial;
@@ -56,11 +53,10 @@ absl::StatusOr<int64_t> ChooseTrial(const SearchClient& client,
 absl::Status Export(const Cli& cli, const ExportFlags& flags) {
   LATHE_RETURN_IF_ERROR(CheckFlags(flags));
   LATHE_ASSIGN_OR_RETURN(const auto channel, cli.Connect());
-  LATHE_ASSIGN_OR_RETURN(const int64_t number,
-                         ChooseTrial(SearchClient(channel), flags));
-  LATHE_ASSIGN_OR_RETURN(
-      const v1::Trial trial,
-      AwaitArtifact(channel, JobName(flags.job), number, kUploadPatience));
+  const SearchClient client(channel);
+  LATHE_ASSIGN_OR_RETURN(const int64_t number, ChooseTrial(client, flags));
+  LATHE_ASSIGN_OR_RETURN(const v1::Trial trial,
+                         client.GetTrial(JobName(flags.job), number));
   LATHE_ASSIGN_OR_RETURN(
       const int64_t written,
       WriteArtifact(channel, trial, ParseFormat(flags.format), flags.path));

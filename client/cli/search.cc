@@ -37,7 +37,6 @@ namespace {
 constexpr char kRequestId[] = "lathe-search";
 
 constexpr absl::Duration kSuperviseInterval = absl::Milliseconds(200);
-constexpr absl::Duration kArtifactPatience = absl::Seconds(60);
 
 struct SearchFlags {
   JobFlags job;
@@ -183,8 +182,6 @@ absl::Status Finish(const Cli& cli,
   const SearchClient client(channel);
   LATHE_ASSIGN_OR_RETURN(const v1::Job job, client.GetJob(job_name));
   LATHE_RETURN_IF_ERROR(CheckEnd(client, job));
-  LATHE_RETURN_IF_ERROR(
-      AwaitFrontierArtifacts(channel, job_name, kArtifactPatience));
   LATHE_ASSIGN_OR_RETURN(const ReportInput input,
                          FetchReportInput(client, job_name));
   const double seconds = absl::ToDoubleSeconds(absl::Now() - start);

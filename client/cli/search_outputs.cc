@@ -8,7 +8,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/time/clock.h"
 #include "base/file.h"
 #include "base/status.h"
 #include "client/cli/artifact.h"
@@ -20,14 +19,6 @@
 
 namespace lathe {
 namespace {
-
-constexpr absl::Duration kPollInterval = absl::Milliseconds(100);
-
-bool HasAllArtifacts(const v1::Frontier& frontier) {
-  return std::all_of(
-      frontier.trials().begin(), frontier.trials().end(),
-      [](const v1::Trial& trial) { return !trial.artifact_digest().empty(); });
-}
 
 // How each measured trial came about, what it cost and what it gained.
 nlohmann::json Rounds(const ReportInput& input) {
@@ -48,21 +39,6 @@ nlohmann::json Rounds(const ReportInput& input) {
 }
 
 }  // namespace
-
-absl::Status AwaitFrontierArtifacts(
-    const std::shared_ptr<grpc::Channel>& channel, const std::string& job_name,
-    absl::Duration patience) {
-  const SearchClient client(channel);
-  const absl::Time give_up = absl::Now() + patience;
-  while (true) {
-    LATHE_ASSIGN_OR_RETURN(const v1::Frontier frontier,
-                           client.GetFrontier(job_name));
-    if (HasAllArtifacts(frontier) || absl::Now() >= give_up) {
-      return absl::OkStatus();
-    }
-    absl::SleepFor(kPollInterval);
-  }
-}
 
 nlohmann::json SearchResult(const ReportInput& input, double seconds) {
   nlohmann::json result = FrontierToJson(input.frontier);
@@ -91,11 +67,7 @@ absl::Status WriteSearchOutputs(const std::shared_ptr<grpc::Channel>& channel,
       out + "/frontier.json", DumpJson(SearchResult(input, seconds)) + "\n"));
   LATHE_RETURN_IF_ERROR(WriteFileAtomically(
       out + "/report.html", RenderReport(input, ChartLibrary())));
-  LATHE_ASSIGN_OR_RETURN(
-      const v1::Trial trial,
-      AwaitArtifact(channel, input.job.name(), input.choice.trial.number(),
-                    /*patience=*/absl::ZeroDuration()));
-  return WriteArtifact(channel, trial, ArtifactFormat::kOnnx,
+  return WriteArtifact(channel, input.choice.trial, ArtifactFormat::kOnnx,
                        out + "/best.onnx")
       .status();
 }

@@ -10,16 +10,9 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/time/time.h"
 #include "client/cli/report.h"
 
 namespace lathe {
-
-// Waits up to `patience` until the workers have uploaded the models of the
-// whole frontier, so that they can be exported later too.
-absl::Status AwaitFrontierArtifacts(
-    const std::shared_ptr<grpc::Channel>& channel, const std::string& job_name,
-    absl::Duration patience);
 
 // {"job", "trials", "baseline", "frontier", "hypervolume", "seconds", "best":
 // POINT, "best_reason", "is_within_budget", "optimism"}.

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstring>
 #include <utility>
@@ -91,8 +92,11 @@ std::string DescribeEnd(int wait_status) {
                       WEXITSTATUS(wait_status));
 }
 
-int MillisecondsUntil(absl::Time deadline) {
-  const absl::Duration left = deadline - absl::Now();
+// Unlike the wall clock it never jumps.
+using Clock = std::chrono::steady_clock;
+
+int MillisecondsUntil(Clock::time_point deadline) {
+  const absl::Duration left = absl::FromChrono(deadline - Clock::now());
   return static_cast<int>(
       std::clamp<int64_t>(absl::ToInt64Milliseconds(left) + 1, 0, 1000 * 3600));
 }
@@ -152,7 +156,8 @@ absl::StatusOr<v1::EvaluationResponse> EvaluatorProcess::Evaluate(
 
 absl::StatusOr<v1::EvaluationResponse> EvaluatorProcess::Await(
     const StopSignal& stop) {
-  const absl::Time deadline = absl::Now() + options_.time_limit;
+  const Clock::time_point deadline =
+      Clock::now() + absl::ToChronoMilliseconds(options_.time_limit);
   for (;;) {
     pollfd waited[] = {
         {socket_, POLLIN, 0}, {stop.fd(), POLLIN, 0}, {stderr_, POLLIN, 0}};
@@ -173,7 +178,7 @@ absl::StatusOr<v1::EvaluationResponse> EvaluatorProcess::Await(
       }
       if (*is_whole) return response;
     }
-    if (absl::Now() >= deadline) {
+    if (Clock::now() >= deadline) {
       End();
       return Failed(v1::TIMEOUT,
                     absl::StrCat("the evaluation took longer than ",

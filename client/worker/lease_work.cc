@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
-#include "absl/time/clock.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "client/blobs.h"
@@ -16,10 +15,6 @@
 
 namespace lathe {
 namespace {
-
-// Artifacts are worth this much patience; the server asks for a lost one
-// again.
-constexpr absl::Duration kArtifactPatience = absl::Minutes(10);
 
 bool IsNoAnswer(const absl::Status& status) {
   return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status) ||
@@ -78,21 +73,16 @@ class LeaseWork {
 
   void Run() {
     absl::Cleanup clean_up = [this] { EmptyOutputFolder(); };
-    v1::EvaluationResponse response;
-    absl::StatusOr<v1::CompleteTrialResponse> answer =
-        absl::CancelledError("stopped");
+    absl::Status completed = absl::CancelledError("stopped");
     {
       place_.control->SetWork(&stop_);
       LeaseKeeper keeper(place_.link, place_.control, &stop_);
-      response = EvaluateAndStoreStats();
-      if (!stop_.is_stopped()) answer = Complete(response.outcome());
+      const v1::EvaluationResponse response = EvaluateAndStoreStats();
+      if (!stop_.is_stopped()) completed = CompleteWithArtifact(response);
       place_.control->SetWork(nullptr);
     }
-    if (stop_.is_stopped() && !answer.ok()) GiveBack();
+    if (stop_.is_stopped() && !completed.ok()) GiveBack();
     place_.link->Drop();
-    if (answer.ok() && answer->upload_artifact()) {
-      UploadArtifact(response.artifact_path());
-    }
   }
 
  private:
@@ -116,7 +106,7 @@ class LeaseWork {
     response = *std::move(evaluated);
     if (!response.activation_stats_path().empty()) {
       const absl::Status stored =
-          UploadWhileWorking(response.activation_stats_path());
+          UploadWhileWorking(response.activation_stats_path()).status();
       if (!stored.ok()) {
         *response.mutable_outcome() = OutcomeOf(v1::TRANSIENT, stored);
       }
@@ -154,23 +144,48 @@ class LeaseWork {
     return absl::OkStatus();
   }
 
-  absl::Status UploadWhileWorking(const std::string& path) {
-    absl::Status status;
+  // The digest of what is then stored.
+  absl::StatusOr<std::string> UploadWhileWorking(const std::string& path) {
+    absl::StatusOr<std::string> digest;
     do {
-      status =
-          UploadFile(place_.link->channel(), path, TransferRetry()).status();
-    } while (IsNoAnswer(status) && !stop_.is_stopped());
-    return status;
+      digest = UploadFile(place_.link->channel(), path, TransferRetry());
+    } while (IsNoAnswer(digest.status()) && !stop_.is_stopped());
+    return digest;
+  }
+
+  // The server asks for the model before it ends the trial, so that a worker
+  // that dies in between costs this attempt, not the model.
+  absl::Status CompleteWithArtifact(const v1::EvaluationResponse& response) {
+    v1::CompleteTrialRequest request;
+    request.set_fence(lease_.fence());
+    *request.mutable_outcome() = response.outcome();
+    request.set_offers_artifact(true);
+    LATHE_ASSIGN_OR_RETURN(const v1::CompleteTrialResponse answer,
+                           Complete(request));
+    if (!answer.upload_artifact()) return absl::OkStatus();
+    const absl::StatusOr<std::string> digest =
+        UploadWhileWorking(response.artifact_path());
+    if (stop_.is_stopped()) return absl::CancelledError("stopped");
+    request.set_offers_artifact(false);
+    if (digest.ok()) {
+      request.set_artifact_digest(*digest);
+    } else {
+      // The measurement is worth keeping without.
+      LATHE_LOG(kWarning) << lease_.trial()
+                          << ": its model is not kept: " << digest.status();
+    }
+    return Complete(request).status();
   }
 
   // Repeats until the server has answered: the fence makes that safe. A lease
   // that this worker had given up may still be alive there, so that only the
   // end of the worker stops it.
-  absl::StatusOr<v1::CompleteTrialResponse> Complete(v1::Outcome outcome) {
+  absl::StatusOr<v1::CompleteTrialResponse> Complete(
+      v1::CompleteTrialRequest request) {
     Backoff backoff{RetryOptions()};
     for (;;) {
       absl::StatusOr<v1::CompleteTrialResponse> answer =
-          place_.link->Complete(lease_.fence(), outcome);
+          place_.link->Complete(request);
       const absl::Status& status = answer.status();
       if (answer.ok() || absl::IsAborted(status)) {
         if (!answer.ok()) {
@@ -182,10 +197,10 @@ class LeaseWork {
       if (absl::IsNotFound(status)) {
         (void)place_.link->Register();
       } else if (!IsNoAnswer(status)) {
-        if (outcome.kind() == v1::TRANSIENT) return answer;
+        if (request.outcome().kind() == v1::TRANSIENT) return answer;
         // The server will not have this outcome; it shall know why.
-        outcome = OutcomeOf(v1::TRANSIENT,
-                            Annotate(status, "the server refused the outcome"));
+        *request.mutable_outcome() = OutcomeOf(
+            v1::TRANSIENT, Annotate(status, "the server refused the outcome"));
         continue;
       }
       if (!place_.control->WaitUnlessTerminating(backoff.Next())) return answer;
@@ -200,26 +215,6 @@ class LeaseWork {
     const absl::Status status =
         place_.link->Release(lease_.fence(), ReleaseReason(stop_.reason()));
     LATHE_LOG(kInfo) << lease_.trial() << ": given back: " << status;
-  }
-
-  // Best effort: what is lost here is made again when it is asked for.
-  void UploadArtifact(const std::string& path) {
-    Backoff backoff{RetryOptions()};
-    const absl::Time give_up = absl::Now() + kArtifactPatience;
-    for (;;) {
-      absl::StatusOr<std::string> digest =
-          UploadFile(place_.link->channel(), path, TransferRetry());
-      absl::Status status = digest.status();
-      if (status.ok()) {
-        status = place_.link->AttachArtifact(lease_.fence(), *digest);
-      }
-      if (status.ok()) return;
-      LATHE_LOG(kWarning) << lease_.trial() << ": artifact: " << status;
-      if (!IsNoAnswer(status) || absl::Now() >= give_up ||
-          !place_.control->WaitUnlessTerminating(backoff.Next())) {
-        return;
-      }
-    }
   }
 
   void EmptyOutputFolder() {

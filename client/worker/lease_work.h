@@ -24,8 +24,8 @@ struct WorkPlace {
   std::optional<int> pinned_core;
 };
 
-// Brings the blobs, has the trial evaluated, completes it, and uploads the
-// artifact when the server asks for it. Returns when the server has answered,
+// Brings the blobs, has the trial evaluated, uploads its model when the server
+// asks for it, and completes the trial. Returns when the server has answered,
 // however long it is away, or the work was stopped: then the lease is given
 // back unless it is lost already.
 void RunLease(const WorkPlace& place, const v1::Lease& lease);

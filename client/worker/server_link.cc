@@ -88,7 +88,6 @@ absl::StatusOr<std::optional<v1::Lease>> ServerLink::WaitForLease(
   if (response.leases().empty()) return std::nullopt;
   absl::MutexLock lock(&mu_);
   fence_ = response.leases(0).fence();
-  // Stays after Drop: the artifact is uploaded under it.
   identity_->SetFence(*fence_);
   return response.leases(0);
 }
@@ -114,11 +113,8 @@ absl::StatusOr<v1::RenewLeasesResponse> ServerLink::Renew() {
 }
 
 absl::StatusOr<v1::CompleteTrialResponse> ServerLink::Complete(
-    int64_t fence, const v1::Outcome& outcome) {
-  v1::CompleteTrialRequest request;
+    v1::CompleteTrialRequest request) {
   request.set_session(identity_->session());
-  request.set_fence(fence);
-  *request.mutable_outcome() = outcome;
   grpc::ClientContext context;
   SetTimeout(&context, kCallTimeout);
   v1::CompleteTrialResponse response;
@@ -137,18 +133,6 @@ absl::Status ServerLink::Release(int64_t fence,
   SetTimeout(&context, kReleaseTimeout);
   google::protobuf::Empty response;
   return FromGrpc(stub_->ReleaseLeases(&context, request, &response));
-}
-
-absl::Status ServerLink::AttachArtifact(int64_t fence,
-                                        const std::string& digest) {
-  v1::AttachArtifactRequest request;
-  request.set_session(identity_->session());
-  request.set_fence(fence);
-  request.set_digest(digest);
-  grpc::ClientContext context;
-  SetTimeout(&context, kCallTimeout);
-  google::protobuf::Empty response;
-  return FromGrpc(stub_->AttachArtifact(&context, request, &response));
 }
 
 RenewTimes ServerLink::renew_times() const {

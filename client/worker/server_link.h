@@ -50,10 +50,10 @@ class ServerLink {
   // Renews the lease in hand, if any; without one it only tells that the
   // worker lives, and hears whether it is drained.
   absl::StatusOr<v1::RenewLeasesResponse> Renew() ABSL_LOCKS_EXCLUDED(mu_);
+  // Under the request's fence; the session is this link's.
   absl::StatusOr<v1::CompleteTrialResponse> Complete(
-      int64_t fence, const v1::Outcome& outcome);
+      v1::CompleteTrialRequest request);
   absl::Status Release(int64_t fence, v1::ReleaseLeasesRequest::Reason reason);
-  absl::Status AttachArtifact(int64_t fence, const std::string& digest);
 
   RenewTimes renew_times() const ABSL_LOCKS_EXCLUDED(mu_);
   const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }

@@ -103,13 +103,35 @@ TEST_F(WorkerLoopTest, StoresTheStatisticsOfTrial0BeforeItCompletesIt) {
                           "complete 1 MEASURED baseline"));
 }
 
-TEST_F(WorkerLoopTest, UploadsTheArtifactWhenAskedTo) {
+TEST_F(WorkerLoopTest, UploadsTheArtifactBeforeTheTrialEndsWhenAskedTo) {
   Script script;
   script.leases = {Lease(1)};
-  script.uploads_artifact = true;
+  script.asks_for_artifact = true;
   const std::string digest = Sha256Hex("artifact");
   EXPECT_THAT(Run(script), ElementsAre("register []", "complete 1 MEASURED",
-                                       "find " + digest, "attach 1 " + digest));
+                                       "find " + digest,
+                                       "complete 1 MEASURED with " + digest));
+}
+
+TEST_F(WorkerLoopTest, AMeasurementWhoseModelFindsNoRoomIsKept) {
+  Script script;
+  script.leases = {Lease(1)};
+  script.asks_for_artifact = true;
+  script.uploads = {absl::ResourceExhaustedError("disk full")};
+  EXPECT_THAT(Run(script), ElementsAre("register []", "complete 1 MEASURED",
+                                       "find " + Sha256Hex("artifact"),
+                                       "complete 1 MEASURED"));
+}
+
+TEST_F(WorkerLoopTest, SigtermBeforeTheModelIsStoredGivesTheLeaseBack) {
+  Script script;
+  script.leases = {Lease(1)};
+  script.asks_for_artifact = true;
+  script.uploads.assign(100'000, absl::DeadlineExceededError("slow"));
+  script.at_renewal = [] { kill(getpid(), SIGTERM); };
+  const Calls calls = Run(script);
+  EXPECT_THAT(calls, Contains("release 1 DRAIN"));
+  EXPECT_THAT(calls, Not(Contains(testing::HasSubstr("with"))));
 }
 
 TEST_F(WorkerLoopTest, RepeatsACompletionUntilItIsAnswered) {

@@ -115,12 +115,35 @@ grpc::Status ScriptedWorker::Complete(const v1::Lease& lease,
 grpc::Status ScriptedWorker::Complete(int64_t fence, const v1::Outcome& outcome,
                                       v1::CompleteTrialResponse* response) {
   v1::CompleteTrialRequest request;
-  request.set_session(session_);
   request.set_fence(fence);
   *request.mutable_outcome() = outcome;
   v1::CompleteTrialResponse ignored;
-  return stub_->CompleteTrial(NewContext().get(), request,
-                              response != nullptr ? response : &ignored);
+  return Send(std::move(request), response != nullptr ? response : &ignored);
+}
+
+grpc::Status ScriptedWorker::Offer(const v1::Lease& lease,
+                                   v1::CompleteTrialResponse* answer) {
+  v1::CompleteTrialRequest request;
+  request.set_fence(lease.fence());
+  *request.mutable_outcome() = SimulatedOutcome(lease);
+  request.set_offers_artifact(true);
+  return Send(std::move(request), answer);
+}
+
+grpc::Status ScriptedWorker::CompleteWithArtifact(const v1::Lease& lease,
+                                                  const std::string& digest) {
+  v1::CompleteTrialRequest request;
+  request.set_fence(lease.fence());
+  *request.mutable_outcome() = SimulatedOutcome(lease);
+  request.set_artifact_digest(digest);
+  v1::CompleteTrialResponse response;
+  return Send(std::move(request), &response);
+}
+
+grpc::Status ScriptedWorker::Send(v1::CompleteTrialRequest request,
+                                  v1::CompleteTrialResponse* response) {
+  request.set_session(session_);
+  return stub_->CompleteTrial(NewContext().get(), request, response);
 }
 
 grpc::Status ScriptedWorker::Fail(const v1::Lease& lease, v1::OutcomeKind kind,
@@ -148,15 +171,6 @@ grpc::Status ScriptedWorker::Release(const std::vector<int64_t>& fences) {
   request.mutable_fences()->Add(fences.begin(), fences.end());
   google::protobuf::Empty response;
   return stub_->ReleaseLeases(NewContext().get(), request, &response);
-}
-
-grpc::Status ScriptedWorker::Attach(int64_t fence, const std::string& digest) {
-  v1::AttachArtifactRequest request;
-  request.set_session(session_);
-  request.set_fence(fence);
-  request.set_digest(digest);
-  google::protobuf::Empty response;
-  return stub_->AttachArtifact(NewContext().get(), request, &response);
 }
 
 // --------------------------------------------------------------- the fixture

@@ -54,16 +54,23 @@ class ScriptedWorker {
                         v1::CompleteTrialResponse* response = nullptr);
   grpc::Status Complete(int64_t fence, const v1::Outcome& outcome,
                         v1::CompleteTrialResponse* response = nullptr);
+  // Complete, but where the model is wanted that is asked for first.
+  grpc::Status Offer(const v1::Lease& lease, v1::CompleteTrialResponse* answer);
+  // With a model that was uploaded.
+  grpc::Status CompleteWithArtifact(const v1::Lease& lease,
+                                    const std::string& digest);
   grpc::Status Fail(const v1::Lease& lease, v1::OutcomeKind kind,
                     const std::string& reason);
   v1::RenewLeasesResponse Renew(const std::vector<int64_t>& fences);
   grpc::Status Release(const std::vector<int64_t>& fences);
-  grpc::Status Attach(int64_t fence, const std::string& digest);
 
   const std::string& session() const { return session_; }
   const std::string& name() const { return name_; }
 
  private:
+  grpc::Status Send(v1::CompleteTrialRequest request,
+                    v1::CompleteTrialResponse* response);
+
   const std::unique_ptr<v1::Workers::Stub> stub_;
   const std::string session_;
   std::string name_;

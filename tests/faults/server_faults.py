@@ -6,6 +6,7 @@ import subprocess
 import threading
 import time
 import unittest
+import unittest.mock
 
 import fault_system as f
 import lathe_system as lathe
@@ -243,6 +244,20 @@ class ClockFaults(f.FaultTest):
         self.assertEqual(attempts[lease.trial], 1)
         # What was leased on the way expires, in its time.
         self.assertEqual(self.run_rest(one, client, job), types.DONE)
+        self.check()
+
+    def test_15_evaluations_do_not_mind_it_either(self):
+        client = self.service.client()
+        with unittest.mock.patch.dict(os.environ, self.service.environment):
+            self.service.start_simulated("--sleep-ms", 300, "--time-limit-ms", 20_000)
+        job = client.create_job(trials=4)
+        for number, seconds in enumerate((86400, -86400, 86400)):
+            self.wait(lambda: client.job(job).counts.measured == number
+                      and client.job(job).counts.leased == 1, "an evaluation runs")
+            (self.folder / "fault").write_text(f"clock {seconds}")
+            self.wait(lambda: client.job(job).counts.measured > number, "it is measured")
+        self.assertEqual(self.wait_done(client, job).state, types.DONE)
+        self.assertEqual([trial.attempts for trial in client.trials(job)], [1] * 4)
         self.check()
 
     def run_rest(self, one, client, job):

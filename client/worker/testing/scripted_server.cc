@@ -82,9 +82,12 @@ grpc::Status ScriptedServer::CompleteTrial(
     v1::CompleteTrialResponse* response) {
   Record(absl::StrCat("complete ", request->fence(), " ",
                       v1::OutcomeKind_Name(request->outcome().kind()),
-                      request->outcome().has_baseline() ? " baseline" : ""));
+                      request->outcome().has_baseline() ? " baseline" : "",
+                      request->artifact_digest().empty() ? "" : " with ",
+                      request->artifact_digest()));
   absl::MutexLock lock(&mu_);
-  response->set_upload_artifact(script_.uploads_artifact);
+  response->set_upload_artifact(script_.asks_for_artifact &&
+                                request->offers_artifact());
   if (script_.completions.empty()) return grpc::Status::OK;
   const absl::Status status = script_.completions.front();
   script_.completions.pop_front();
@@ -100,19 +103,16 @@ grpc::Status ScriptedServer::ReleaseLeases(
   return grpc::Status::OK;
 }
 
-grpc::Status ScriptedServer::AttachArtifact(
-    grpc::ServerContext*, const v1::AttachArtifactRequest* request,
-    google::protobuf::Empty*) {
-  Record(absl::StrCat("attach ", request->fence(), " ", request->digest()));
-  return grpc::Status::OK;
-}
-
 grpc::Status ScriptedServer::GetWriteStatus(
     grpc::ServerContext*, const v1::GetWriteStatusRequest* request,
     v1::WriteStatus* response) {
   Record(absl::StrCat("find ", request->digest()));
+  absl::MutexLock lock(&mu_);
   response->set_is_complete(true);
-  return grpc::Status::OK;
+  if (script_.uploads.empty()) return grpc::Status::OK;
+  const absl::Status status = script_.uploads.front();
+  script_.uploads.pop_front();
+  return ToGrpc(status);
 }
 
 }  // namespace lathe

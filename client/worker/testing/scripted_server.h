@@ -25,7 +25,10 @@ struct Script {
   std::vector<v1::Lease> leases;
   // Statuses of the first completions; then OK.
   std::deque<absl::Status> completions;
-  bool uploads_artifact = false;
+  // Asks for the model that a completion offers.
+  bool asks_for_artifact = false;
+  // Of the first uploads; then the blob is there.
+  std::deque<absl::Status> uploads;
   // Answer to a renewal with a lease in hand.
   v1::RenewLeasesResponse::Verdict verdict = v1::RenewLeasesResponse::GO_ON;
   absl::Status renewal;
@@ -65,9 +68,6 @@ class ScriptedServer : public v1::Workers::Service,
   grpc::Status ReleaseLeases(grpc::ServerContext*,
                              const v1::ReleaseLeasesRequest* request,
                              google::protobuf::Empty*) override;
-  grpc::Status AttachArtifact(grpc::ServerContext*,
-                              const v1::AttachArtifactRequest* request,
-                              google::protobuf::Empty*) override;
   grpc::Status GetWriteStatus(grpc::ServerContext*,
                               const v1::GetWriteStatusRequest* request,
                               v1::WriteStatus* response) override;
