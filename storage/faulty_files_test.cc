@@ -59,7 +59,9 @@ void CheckAfter(const std::string& folder, const WriterRun& run) {
   for (const int64_t fence : run.completed) {
     const auto attempt = (*store)->GetAttempt(fence);
     ASSERT_TRUE(attempt.ok()) << attempt.status();
-    EXPECT_EQ(attempt->kind, v1::MEASURED);
+    const auto trial = (*store)->GetTrial(attempt->trial_name);
+    ASSERT_TRUE(trial.ok()) << trial.status();
+    EXPECT_EQ(trial->state(), v1::TRIAL_MEASURED);
     EXPECT_FALSE((*store)->CompleteAttempt(Measured(fence), {})->is_new);
   }
   const auto report = (*store)->CheckIntegrity();
