@@ -79,8 +79,10 @@ TEST(GrowingFrontier, TellsWhetherATrialIsAMember) {
 TEST(GrowingFrontier, AnEqualOfAMemberWouldNotEnter) {
   GrowingFrontier frontier(Axes{"latency"});
   frontier.Add(Trial(1, 0.9, 0.5, 1));
-  EXPECT_FALSE(frontier.WouldEnter(Trial(0, 0.9, 0.5, 1)));
-  EXPECT_TRUE(frontier.WouldEnter(Trial(0, 0.9, 0.49, 1)));
+  EXPECT_FALSE(frontier.WouldEnter(Trial(9, 0.9, 0.5, 1)));
+  EXPECT_TRUE(frontier.WouldEnter(Trial(9, 0.9, 0.49, 1)));
+  // It would take the member's place, as if it had ended before it.
+  EXPECT_TRUE(frontier.WouldEnter(Trial(0, 0.9, 0.5, 1)));
   EXPECT_THAT(frontier.Numbers(), ElementsAre(1));
 }
 
