@@ -57,6 +57,14 @@ function(lathe_deployed)
   endforeach()
 endfunction()
 
+# ThreadSanitizer learns of Abseil's mutexes, whose library is not built with it.
+function(lathe_knows_mutexes name)
+  if(LATHE_SANITIZE STREQUAL thread)
+    target_sources(${name} PRIVATE ${CMAKE_SOURCE_DIR}/tools/tsan_mutex.cc)
+    target_link_libraries(${name} PRIVATE absl::synchronization)
+  endif()
+endfunction()
+
 # lathe_binary(NAME SRCS ... DEPS ...): a program bin/NAME.
 function(lathe_binary name)
   cmake_parse_arguments(ARG "" "" "SRCS;DEPS" ${ARGN})
@@ -64,6 +72,7 @@ function(lathe_binary name)
   target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR})
   target_compile_options(${name} PRIVATE ${LATHE_WARNINGS})
   target_link_libraries(${name} PRIVATE ${ARG_DEPS})
+  lathe_knows_mutexes(${name})
 endfunction()
 
 # Builds every unit test, or those of code with threads of its own.
@@ -95,10 +104,7 @@ function(lathe_test name)
     LATHE_SOURCE_DIR="${CMAKE_SOURCE_DIR}" LATHE_BIN_DIR="${CMAKE_BINARY_DIR}/bin")
   target_link_libraries(${name} PRIVATE ${ARG_DEPS} GTest::gmock GTest::gtest
                         GTest::gtest_main)
-  if(LATHE_SANITIZE STREQUAL thread)
-    target_sources(${name} PRIVATE ${CMAKE_SOURCE_DIR}/tools/tsan_mutex.cc)
-    target_link_libraries(${name} PRIVATE absl::synchronization)
-  endif()
+  lathe_knows_mutexes(${name})
   if(ARG_LABEL STREQUAL unit)
     add_dependencies(unit_tests ${name})
   endif()
