@@ -15,7 +15,7 @@ for network in "${@:-resnet20}"; do
   declare -n arguments=$network
   title "$network: criterion, share of the channels, rebuild"
   "$bin/lathe-prune-study" "${arguments[@]}" \
-    --criteria "${CRITERIA:-l1,l2,fpgm,gamma,activation,redundancy}" \
+    --criteria "${CRITERIA:-l1,l2,fpgm,gamma,activation,redundancy,taylor}" \
     --rebuilds none,ridge --pruned 0.1,0.3,0.5,0.7 | as_table 2-8
   title "$network: prune then quantise, against quantise alone"
   "$bin/lathe-quantize-study" "${arguments[@]}" --keep 1,0.75,0.5 \
