@@ -28,6 +28,9 @@ SEED = int(os.environ.get("FAULT_SEED", "1"))
 # Times of leases are shortened by this against the server's defaults (30 s).
 LEASE_SECONDS = float(os.environ.get("FAULT_LEASE_SECONDS", "2"))
 RENEW_SECONDS = LEASE_SECONDS / 6
+# Whether the programs run under AddressSanitizer, which keeps freed memory and ends a
+# process that gets no more.
+IS_SANITIZED = "FAULT_SANITIZED" in os.environ
 
 
 def generate_stubs():
