@@ -26,10 +26,14 @@ double Hypervolume(absl::Span<const v1::Trial> trials,
                    const v1::Measurement& baseline);
 
 // The most accurate measured trial within the request's bounds (ties: lower
-// latency), or the three nearest misses and why.
+// latency), or the three nearest misses and why. Where the bounds are those of
+// `asked`, the job's budget, and the solver's answer for it meets them, that is
+// the answer until another is surely better on the confirmation split; see
+// BestConfiguration.
 v1::BestConfiguration BestWithin(absl::Span<const v1::Trial> trials,
                                  const v1::Measurement& baseline,
-                                 const v1::GetBestConfigurationRequest& bounds);
+                                 const v1::GetBestConfigurationRequest& bounds,
+                                 const v1::Budget& asked = {});
 
 }  // namespace lathe
 

@@ -164,6 +164,67 @@ TEST(BestWithin, IsTheMostAccurateWithinAllBounds) {
   EXPECT_EQ(BestWithin(trials, Baseline(), bounds).trial().number(), 2);
 }
 
+// Correct on the first `correct` of 200 confirmation samples.
+v1::Trial Confirmed(v1::Trial trial, int correct, const std::string& source) {
+  constexpr int kSamples = 200;
+  std::string bits(kSamples / 8, '\0');
+  for (int i = 0; i < correct; ++i) {
+    bits[i / 8] = static_cast<char>(bits[i / 8] | 1 << i % 8);
+  }
+  trial.mutable_measurement()->set_confirmation_samples(kSamples);
+  trial.mutable_measurement()->set_confirmation_correct(correct);
+  trial.mutable_measurement()->set_confirmation_bits(bits);
+  trial.mutable_proposal()->set_source(source);
+  return trial;
+}
+
+TEST(BestWithin, OnlyWhatIsSurelyBetterReplacesTheSolversAnswer) {
+  v1::Budget budget;
+  budget.set_max_latency_ratio(0.5);
+  v1::GetBestConfigurationRequest bounds;
+  bounds.set_max_latency_ratio(0.5);
+  const v1::Trial solvers =
+      Confirmed(MakeTrial(1, 0.70, 0.4), 150, "rl/solvers-answer");
+  // More accurate on the search split, and by luck only.
+  const v1::Trial lucky = Confirmed(MakeTrial(2, 0.75, 0.4), 151, "rl/child");
+  v1::BestConfiguration best =
+      BestWithin({solvers, lucky}, Baseline(), bounds, budget);
+  EXPECT_EQ(best.trial().number(), 1);
+  EXPECT_EQ(best.solvers_answer().number(), 1);
+  EXPECT_EQ(best.challenger().number(), 2);
+  EXPECT_NEAR(best.lead().mean(), 1 / 200.0, 1e-12);
+  EXPECT_LT(best.lead().low(), 0);
+  EXPECT_THAT(best.reason(), HasSubstr("not surely better"));
+
+  const v1::Trial better = Confirmed(MakeTrial(3, 0.74, 0.4), 165, "rl/child");
+  best = BestWithin({solvers, better}, Baseline(), bounds, budget);
+  EXPECT_EQ(best.trial().number(), 3);
+  EXPECT_GT(best.lead().low(), 0);
+  EXPECT_THAT(best.reason(), HasSubstr("solver's answer, trial 1"));
+
+  // The test is made once: it is the luckiest that has to pass it.
+  best = BestWithin({solvers, lucky, better}, Baseline(), bounds, budget);
+  EXPECT_EQ(best.trial().number(), 1);
+}
+
+TEST(BestWithin, TheSolversAnswerIsForItsOwnBudgetAlone) {
+  v1::Budget budget;
+  budget.set_max_latency_ratio(0.5);
+  const std::vector<v1::Trial> trials = {
+      Confirmed(MakeTrial(1, 0.70, 0.4), 150, "rl/solvers-answer"),
+      Confirmed(MakeTrial(2, 0.75, 0.4), 150, "rl/child")};
+  v1::GetBestConfigurationRequest bounds;
+  bounds.set_max_latency_ratio(0.6);
+  EXPECT_EQ(BestWithin(trials, Baseline(), bounds, budget).trial().number(), 2);
+  // One that misses the budget, as measured, is no answer.
+  budget.set_max_latency_ratio(0.3);
+  bounds.set_max_latency_ratio(0.3);
+  const v1::BestConfiguration best =
+      BestWithin(trials, Baseline(), bounds, budget);
+  EXPECT_FALSE(best.has_trial());
+  EXPECT_FALSE(best.has_solvers_answer());
+}
+
 TEST(BestWithin, WhenConfidentTheWorseEndsOfTheIntervalsCount) {
   v1::Trial trial = MakeTrial(1, 0.8, 0.5, 10);
   trial.mutable_measurement()->set_latency_ratio_high(0.55);

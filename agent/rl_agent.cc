@@ -43,6 +43,7 @@
 #include "agent/strategies.h"
 #include "base/numeric.h"
 #include "base/status.h"
+#include "proto/confirmation.h"
 
 namespace lathe {
 namespace {
@@ -78,8 +79,10 @@ class RlAgent : public Agent {
         bandit_(kProposerCount) {
     seeds_left_ = SeedCount(core_->context().trials);
     network_.Load(core_->context().experience);
-    Seed();
     Refit();
+    Seed();
+    // Where single changes are known, the solver has something to go by.
+    if (!singles_.empty() && parts_.has_seeds) AskSolver();
   }
 
   absl::StatusOr<v1::Proposal> Propose() override {
@@ -87,8 +90,12 @@ class RlAgent : public Agent {
     while (!seeds_.empty()) {
       const Choices seed = std::move(seeds_.front());
       seeds_.pop_front();
+      const bool is_solvers = seed == solvers_answer_;
       if (!core_->IsKnown(seed) && core_->IsWithin(seed, core_->limits())) {
-        return Make(seed, SourceOf("seed"), std::nullopt, OwnBudget(seed));
+        return Make(seed,
+                    is_solvers ? absl::StrCat(parts_.name, kSolversAnswer)
+                               : SourceOf("seed"),
+                    std::nullopt, OwnBudget(seed));
       }
     }
     return ProposeBest();
@@ -153,11 +160,18 @@ class RlAgent : public Agent {
   void Reseed() {
     is_reseeded_ = true;
     Seed();
-    // Where the job has a budget, the solver's answer for it is measured before
-    // anything that the search thinks is better.
+    AskSolver();
+  }
+
+  // Where the job has a budget, the solver's answer for it is measured before
+  // anything that the search thinks is better.
+  void AskSolver() {
     const Limits& limits = core_->limits();
-    if (std::isfinite(limits.us) || std::isfinite(limits.bytes)) {
-      seeds_.push_front(LeastDamage(*core_, model_, limits));
+    const bool is_limited =
+        std::isfinite(limits.us) || std::isfinite(limits.bytes);
+    if (is_limited && parts_.has_solver && core_->space().size() > 0) {
+      solvers_answer_ = LeastDamage(*core_, model_, limits);
+      seeds_.push_front(*solvers_answer_);
     }
   }
 
@@ -378,6 +392,8 @@ class RlAgent : public Agent {
   std::deque<Choices> seeds_;
   size_t seeds_left_ = 0;
   bool is_reseeded_ = false;
+  // For the job's budget.
+  std::optional<Choices> solvers_answer_;
   std::map<Choices, Pending> pending_;
   int rows_since_fit_ = 0;
 };

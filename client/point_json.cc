@@ -1,7 +1,9 @@
 #include "client/point_json.h"
 
+#include <cstdint>
 #include <string>
 
+#include "base/numeric.h"
 #include "proto/names.h"
 #include "proto/plan.h"
 
@@ -53,6 +55,17 @@ void AddAccuracy(const v1::Measurement& measurement, nlohmann::json& point) {
   point["report_correct"] = measurement.report_correct();
   point["report_samples"] = measurement.report_samples();
   point["kl_divergence"] = measurement.kl_divergence();
+  if (measurement.confirmation_samples() > 0) {
+    const int64_t correct = measurement.confirmation_correct();
+    const int64_t samples = measurement.confirmation_samples();
+    const Interval interval = WilsonInterval(correct, samples);
+    point["confirmation_accuracy"] =
+        static_cast<double>(correct) / static_cast<double>(samples);
+    point["confirmation_accuracy_low"] = interval.low;
+    point["confirmation_accuracy_high"] = interval.high;
+    point["confirmation_correct"] = correct;
+    point["confirmation_samples"] = samples;
+  }
 }
 
 void AddLatency(const v1::Measurement& measurement, nlohmann::json& point) {

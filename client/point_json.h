@@ -21,9 +21,12 @@ nlohmann::json ProfileToJson(const v1::HardwareProfile& profile);
 // "latency_us_p95", "latency_ratio", "latency_ratio_low",
 // "latency_ratio_high", "baseline_latency_us", "size_bytes", "packed_bytes",
 // "entropy_bytes", "macs", "metric", "correct", "report_correct",
-// "kl_divergence", "latency_repeats", "is_noisy", "peak_activation_bytes",
-// "profile": {"cpu", "isa", "threads", "onednn"}, "plan": {"layers": [{"name",
-// "precision", "weight_bits", "keep_ratio", "channels"}]}}.
+// "kl_divergence", "confirmation_accuracy" with "_low" and "_high" (the 95 %
+// Wilson interval), "confirmation_correct" and "confirmation_samples" where
+// there is such a split, "latency_repeats", "is_noisy",
+// "peak_activation_bytes", "profile": {"cpu", "isa", "threads", "onednn"},
+// "plan": {"layers": [{"name", "precision", "weight_bits", "keep_ratio",
+// "channels"}]}}.
 //
 // A trial without a measurement has "trial" and "plan" only. Layers carry the
 // names and channels that were measured; without a measurement those of

@@ -60,6 +60,12 @@ int64_t ArgMax(absl::Span<const float> row) {
   return std::max_element(row.begin(), row.end()) - row.begin();
 }
 
+bool IsCorrect(const Answers& answers, const Answers& reference,
+               absl::Span<const int64_t> labels, int64_t sample) {
+  return ArgMax(answers.row(sample)) ==
+         (labels.empty() ? ArgMax(reference.row(sample)) : labels[sample]);
+}
+
 double Divergence(absl::Span<const float> reference,
                   absl::Span<const float> other) {
   double sum = 0;
@@ -161,12 +167,21 @@ Accuracy Score(const Answers& answers, const Answers& reference,
   accuracy.samples = answers.samples();
   double sum = 0;
   for (int64_t i = 0; i < accuracy.samples; ++i) {
-    const int64_t right = labels.empty() ? ArgMax(reference.row(i)) : labels[i];
-    accuracy.correct += ArgMax(answers.row(i)) == right;
+    accuracy.correct += IsCorrect(answers, reference, labels, i);
     sum += Divergence(reference.row(i), answers.row(i));
   }
   if (accuracy.samples > 0) accuracy.kl_divergence = sum / accuracy.samples;
   return accuracy;
+}
+
+std::string CorrectBits(const Answers& answers, const Answers& reference,
+                        absl::Span<const int64_t> labels) {
+  std::string bits((answers.samples() + 7) / 8, '\0');
+  for (int64_t i = 0; i < answers.samples(); ++i) {
+    if (!IsCorrect(answers, reference, labels, i)) continue;
+    bits[i / 8] = static_cast<char>(bits[i / 8] | 1 << i % 8);
+  }
+  return bits;
 }
 
 }  // namespace lathe

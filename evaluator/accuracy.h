@@ -3,6 +3,7 @@
 #define LATHE_EVALUATOR_ACCURACY_H_
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -66,6 +67,11 @@ absl::StatusOr<Answers> Answer(const Graph& graph, const ModelInputs& inputs,
 // REQUIRES: equal samples and classes; labels are empty or one a row.
 Accuracy Score(const Answers& answers, const Answers& reference,
                absl::Span<const int64_t> labels);
+
+// Which samples are answered correctly, as Measurement.confirmation_bits says.
+// REQUIRES: as Score.
+std::string CorrectBits(const Answers& answers, const Answers& reference,
+                        absl::Span<const int64_t> labels);
 
 }  // namespace lathe
 

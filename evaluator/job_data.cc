@@ -18,6 +18,8 @@ struct PartSource {
   std::string digest;
   int64_t count;
   std::vector<int64_t> share;
+  // Nothing is taken.
+  bool is_empty = false;
 };
 
 absl::StatusOr<const Dataset*> Find(
@@ -54,7 +56,7 @@ absl::StatusOr<DataPart> OpenPart(
   LATHE_ASSIGN_OR_RETURN(ModelInputs inputs,
                          ModelInputs::Bind(graph, dataset, spec));
   DataPart part{std::move(inputs), source.share, {}};
-  if (is_own) {
+  if (is_own && !source.is_empty) {
     LATHE_ASSIGN_OR_RETURN(part.samples, TakeSamples(*dataset, source.count));
   }
   if (!dataset->labels.empty()) {
@@ -76,11 +78,15 @@ absl::Status CheckParts(const JobData& data) {
     return absl::InvalidArgumentError(
         "no samples to search on; give some with --search");
   }
-  if (!data.report.samples.empty() &&
-      data.search.labels.empty() != data.report.labels.empty()) {
+  const auto differs = [&data](const DataPart& part) {
+    return !part.samples.empty() &&
+           data.search.labels.empty() != part.labels.empty();
+  };
+  if (differs(data.report) || differs(data.confirmation)) {
     return absl::InvalidArgumentError(
-        "only one of the search and report sets has labels; give both or "
-        "neither");
+        absl::StrCat("only one of the search and ",
+                     differs(data.report) ? "report" : "confirmation",
+                     " sets has labels; give both or neither"));
   }
   return absl::OkStatus();
 }
@@ -101,18 +107,27 @@ absl::StatusOr<std::unique_ptr<JobData>> OpenJobData(
                                   split.calibration};
   const PartSource search = {"search", spec.search_digest(),
                              spec.search_samples(), split.search};
+  PartSource confirmation = {"confirmation", spec.confirmation_digest(),
+                             spec.confirmation_samples(), split.confirmation};
+  // Where every part has a set of its own, this one may have none.
+  if (main == datasets.end() && confirmation.digest.empty()) {
+    confirmation.digest = search.digest;
+    confirmation.is_empty = true;
+  }
   const PartSource report = {"report", spec.report_digest(),
                              spec.report_samples(), split.report};
   LATHE_ASSIGN_OR_RETURN(DataPart calibration_part,
                          OpenPart(graph, datasets, spec, calibration));
   LATHE_ASSIGN_OR_RETURN(DataPart search_part,
                          OpenPart(graph, datasets, spec, search));
+  LATHE_ASSIGN_OR_RETURN(DataPart confirmation_part,
+                         OpenPart(graph, datasets, spec, confirmation));
   LATHE_ASSIGN_OR_RETURN(DataPart report_part,
                          OpenPart(graph, datasets, spec, report));
   // A map that is moved keeps its nodes: the parts' pointers stay good.
-  auto data = absl::WrapUnique(
-      new JobData{std::move(datasets), std::move(calibration_part),
-                  std::move(search_part), std::move(report_part)});
+  auto data = absl::WrapUnique(new JobData{
+      std::move(datasets), std::move(calibration_part), std::move(search_part),
+      std::move(confirmation_part), std::move(report_part)});
   LATHE_RETURN_IF_ERROR(CheckParts(*data));
   return data;
 }

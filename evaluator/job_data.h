@@ -30,6 +30,7 @@ struct JobData {
   std::map<std::string, Dataset> datasets;  // By digest.
   DataPart calibration;
   DataPart search;
+  DataPart confirmation;
   DataPart report;
 };
 
@@ -38,7 +39,8 @@ struct JobData {
 // Errors:
 //   InvalidArgument - a blob that is not in `datasets`, what SplitDataset and
 //     ModelInputs refuse, no calibration or search samples, labels that the
-//     model's output does not have, labels in one of search and report only.
+//     model's output does not have, labels in only some of search, confirmation
+//     and report.
 absl::StatusOr<std::unique_ptr<JobData>> OpenJobData(
     const Graph& graph, std::map<std::string, Dataset> datasets,
     const v1::DatasetSpec& spec);

@@ -16,6 +16,7 @@ TEST(OpenJobData, SplitsOneSet) {
   ASSERT_TRUE(data.ok()) << data.status();
   EXPECT_EQ((*data)->calibration.samples.size(), 10u);
   EXPECT_EQ((*data)->search.samples.size(), 40u);
+  EXPECT_EQ((*data)->confirmation.samples.size(), 20u);
   EXPECT_EQ((*data)->report.samples.size(), 30u);
   for (size_t i = 0; i < 40; ++i) {
     EXPECT_EQ((*data)->search.labels[i], (*data)->search.samples[i] % 5);
@@ -38,6 +39,25 @@ TEST(OpenJobData, TakesPartsFromBlobsOfTheirOwn) {
   EXPECT_EQ((*data)->calibration.inputs.dataset().SampleCount(), 20);
   EXPECT_EQ((*data)->search.samples.size(), 24u);
   EXPECT_EQ((*data)->report.samples.size(), 33u);
+}
+
+TEST(OpenJobData, WithoutAMainSetTheConfirmationSplitIsEmptyOrItsOwn) {
+  v1::DatasetSpec spec;
+  spec.set_calibration_digest("c");
+  spec.set_search_digest("s");
+  spec.set_report_digest("r");
+  const std::map<std::string, Dataset> sets = {{"c", SmallDataset(10)},
+                                               {"s", SmallDataset(20)},
+                                               {"v", SmallDataset(12)},
+                                               {"r", SmallDataset(30)}};
+  const auto without = OpenJobData(SmallNetwork(), sets, spec);
+  ASSERT_TRUE(without.ok()) << without.status();
+  EXPECT_TRUE((*without)->confirmation.samples.empty());
+  spec.set_confirmation_digest("v");
+  const auto with = OpenJobData(SmallNetwork(), sets, spec);
+  ASSERT_TRUE(with.ok()) << with.status();
+  EXPECT_EQ((*with)->confirmation.samples.size(), 12u);
+  EXPECT_EQ((*with)->confirmation.labels.size(), 12u);
 }
 
 TEST(OpenJobData, RefusesDataThatDoNotServe) {

@@ -34,7 +34,7 @@
 
 namespace lathe {
 
-const char kEvaluatorVersion[] = "3";
+const char kEvaluatorVersion[] = "4";
 
 namespace {
 
@@ -98,6 +98,7 @@ class OneDnnEvaluator : public Evaluator {
  private:
   struct PartAnswers {
     Answers search;
+    Answers confirmation;
     Answers report;
   };
 
@@ -109,6 +110,8 @@ class OneDnnEvaluator : public Evaluator {
   absl::StatusOr<Evaluation> Measure(const Graph& graph,
                                      const v1::CompressionPlan& plan);
   void SetAccuracy(const PartAnswers& answers, v1::Measurement* measurement);
+  void SetConfirmation(const Answers& answers,
+                       v1::Measurement* measurement) const;
   absl::Status SetLatency(const Graph& graph, v1::Measurement* measurement);
   void SetLayers(const Graph& graph, const v1::CompressionPlan& plan,
                  v1::Measurement* measurement) const;
@@ -142,6 +145,9 @@ absl::StatusOr<OneDnnEvaluator::PartAnswers> OneDnnEvaluator::AnswerParts(
   PartAnswers answers;
   LATHE_ASSIGN_OR_RETURN(answers.search, Answer(graph, data_->search.inputs,
                                                 data_->search.samples));
+  LATHE_ASSIGN_OR_RETURN(
+      answers.confirmation,
+      Answer(graph, data_->confirmation.inputs, data_->confirmation.samples));
   LATHE_ASSIGN_OR_RETURN(answers.report, Answer(graph, data_->report.inputs,
                                                 data_->report.samples));
   return answers;
@@ -187,6 +193,17 @@ void OneDnnEvaluator::SetAccuracy(const PartAnswers& answers,
     measurement->set_report_accuracy(static_cast<double>(report.correct) /
                                      report.samples);
   }
+  SetConfirmation(answers.confirmation, measurement);
+}
+
+void OneDnnEvaluator::SetConfirmation(const Answers& answers,
+                                      v1::Measurement* measurement) const {
+  const Answers& reference = baseline_answers_->confirmation;
+  const std::vector<int64_t>& labels = data_->confirmation.labels;
+  measurement->set_confirmation_samples(answers.samples());
+  measurement->set_confirmation_correct(
+      Score(answers, reference, labels).correct);
+  measurement->set_confirmation_bits(CorrectBits(answers, reference, labels));
 }
 
 absl::Status OneDnnEvaluator::SetLatency(const Graph& graph,

@@ -14,6 +14,7 @@
 #include "evaluator/job_data.h"
 #include "evaluator/latency_table.h"
 #include "evaluator/testing/small_job.h"
+#include "proto/confirmation.h"
 #include "proto/plan.h"
 
 namespace lathe {
@@ -77,6 +78,8 @@ TEST(OneDnnEvaluator, TellsTheBaselineWithSpaceTableAndStatistics) {
   EXPECT_EQ(measurement.metric(), "top1");
   EXPECT_EQ(measurement.samples(), 80);
   EXPECT_EQ(measurement.report_samples(), 60);
+  EXPECT_EQ(measurement.confirmation_samples(), 40);
+  EXPECT_TRUE(AreConfirmationBits(measurement));
   EXPECT_EQ(measurement.kl_divergence(), 0);
   EXPECT_EQ(measurement.latency_ratio(), 1);
   EXPECT_GT(measurement.latency_us(), 0);

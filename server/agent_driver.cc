@@ -12,7 +12,11 @@
 namespace lathe {
 namespace {
 
-v1::Measurement WithoutReportSplit(v1::Measurement measurement) {
+// What the search must not choose by.
+v1::Measurement WithoutHeldOutSplits(v1::Measurement measurement) {
+  measurement.clear_confirmation_correct();
+  measurement.clear_confirmation_samples();
+  measurement.clear_confirmation_bits();
   measurement.clear_report_accuracy();
   measurement.clear_report_correct();
   measurement.clear_report_samples();
@@ -47,7 +51,7 @@ AgentContext MakeAgentContext(const v1::Job& job,
   context.space = job.baseline().space();
   context.latency_table = job.baseline().latency_table();
   context.sensitivity = job.baseline().sensitivity();
-  context.baseline = WithoutReportSplit(baseline_trial.measurement());
+  context.baseline = WithoutHeldOutSplits(baseline_trial.measurement());
   context.budget = job.spec().budget();
   context.objectives.assign(job.spec().objectives().begin(),
                             job.spec().objectives().end());
@@ -99,7 +103,7 @@ v1::Trial AgentDriver::AsTheAgentSeesIt(const v1::Trial& trial) const {
   seen.clear_learn_sequence();
   seen.clear_artifact_digest();
   if (seen.has_measurement()) {
-    *seen.mutable_measurement() = WithoutReportSplit(trial.measurement());
+    *seen.mutable_measurement() = WithoutHeldOutSplits(trial.measurement());
   }
   if (seen.number() == 0) {
     *seen.mutable_proposal()->mutable_plan() = BaselinePlan(space_);

@@ -26,8 +26,9 @@ bool IsAgentsOwn(const v1::Trial& trial);
 AgentContext MakeAgentContext(const v1::Job& job,
                               const v1::Trial& baseline_trial);
 
-// Calls an agent and numbers the calls. Nothing of the report split reaches
-// it; trial 0 reaches it with the plan that changes nothing. Not thread-safe.
+// Calls an agent and numbers the calls. Nothing of the confirmation and
+// report splits reaches it; trial 0 reaches it with the plan that changes
+// nothing. Not thread-safe.
 class AgentDriver {
  public:
   AgentDriver(std::unique_ptr<Agent> agent, v1::SearchSpace space);

@@ -58,6 +58,9 @@ v1::Trial Ended(int64_t number, const v1::Proposal& proposal) {
   trial.mutable_measurement()->set_report_accuracy(0.4);
   trial.mutable_measurement()->set_report_correct(4);
   trial.mutable_measurement()->set_report_samples(10);
+  trial.mutable_measurement()->set_confirmation_correct(4);
+  trial.mutable_measurement()->set_confirmation_samples(8);
+  trial.mutable_measurement()->set_confirmation_bits("\x0f");
   return trial;
 }
 

@@ -12,6 +12,7 @@
 #include "absl/time/clock.h"
 #include "base/log.h"
 #include "base/status.h"
+#include "proto/confirmation.h"
 #include "server/attempt_policy.h"
 #include "server/errors.h"
 #include "server/outcome_check.h"
@@ -154,7 +155,13 @@ absl::StatusOr<bool> CompletionDesk::AwaitsArtifact(
   v1::Trial trial;
   trial.set_number(NumberOfTrial(lease->trial));
   *trial.mutable_measurement() = completion.outcome.measurement();
-  return parts_.frontiers->WouldEnter(JobOfTrial(lease->trial), trial);
+  const std::string job(JobOfTrial(lease->trial));
+  LATHE_ASSIGN_OR_RETURN(const bool would_enter,
+                         parts_.frontiers->WouldEnter(job, trial));
+  if (would_enter) return true;
+  LATHE_ASSIGN_OR_RETURN(const v1::Trial stored,
+                         parts_.store->GetTrial(lease->trial));
+  return IsSolversAnswer(stored);
 }
 
 absl::StatusOr<v1::CompleteTrialResponse> CompletionDesk::Settle(

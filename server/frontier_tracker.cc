@@ -5,11 +5,12 @@
 #include <utility>
 
 #include "base/status.h"
+#include "proto/confirmation.h"
 
 namespace lathe {
 namespace {
 
-// The places in FrontierTracker::Frontiers.
+// The places in Frontiers::by_axes.
 enum AxesIndex { kLatency, kSize, kLatencyAndSize };
 
 std::vector<GrowingFrontier> MakeFrontiers() {
@@ -19,14 +20,6 @@ std::vector<GrowingFrontier> MakeFrontiers() {
   frontiers.emplace_back(Axes{"size"});
   frontiers.emplace_back(Axes{"latency", "size"});
   return frontiers;
-}
-
-bool AddToAll(std::vector<GrowingFrontier>& frontiers, const v1::Trial& trial) {
-  bool is_member = false;
-  for (GrowingFrontier& frontier : frontiers) {
-    is_member = frontier.Add(trial) || is_member;
-  }
-  return is_member;
 }
 
 AxesIndex IndexOf(absl::Span<const std::string> objectives) {
@@ -40,10 +33,22 @@ AxesIndex IndexOf(absl::Span<const std::string> objectives) {
 
 }  // namespace
 
+bool FrontierTracker::AddTo(const v1::Trial& trial, Frontiers& frontiers) {
+  bool is_member = false;
+  for (GrowingFrontier& frontier : frontiers.by_axes) {
+    is_member = frontier.Add(trial) || is_member;
+  }
+  if (trial.state() == v1::TRIAL_MEASURED && IsSolversAnswer(trial)) {
+    frontiers.solvers_answers.insert(trial.number());
+    is_member = true;
+  }
+  return is_member;
+}
+
 FrontierTracker::Frontiers& FrontierTracker::Of(absl::string_view job) {
   const auto known = frontiers_.find(job);
   if (known != frontiers_.end()) return known->second;
-  return frontiers_[std::string(job)] = MakeFrontiers();
+  return frontiers_[std::string(job)] = {MakeFrontiers(), {}};
 }
 
 absl::Status FrontierTracker::Load(absl::string_view job) {
@@ -53,8 +58,8 @@ absl::Status FrontierTracker::Load(absl::string_view job) {
   }
   LATHE_ASSIGN_OR_RETURN(const std::vector<v1::Trial> trials,
                          store_.AllTrials(job));
-  Frontiers frontiers = MakeFrontiers();
-  for (const v1::Trial& trial : trials) AddToAll(frontiers, trial);
+  Frontiers frontiers = {MakeFrontiers(), {}};
+  for (const v1::Trial& trial : trials) AddTo(trial, frontiers);
   absl::MutexLock lock(&mu_);
   // Two may load at once; each then adds the trial that it came with.
   frontiers_.emplace(std::string(job), std::move(frontiers));
@@ -65,14 +70,15 @@ absl::StatusOr<bool> FrontierTracker::Add(absl::string_view job,
                                           const v1::Trial& trial) {
   LATHE_RETURN_IF_ERROR(Load(job));
   absl::MutexLock lock(&mu_);
-  return AddToAll(Of(job), trial);
+  return AddTo(trial, Of(job));
 }
 
 absl::StatusOr<bool> FrontierTracker::WouldEnter(absl::string_view job,
                                                  const v1::Trial& trial) {
   LATHE_RETURN_IF_ERROR(Load(job));
+  if (IsSolversAnswer(trial)) return true;
   absl::MutexLock lock(&mu_);
-  const Frontiers& frontiers = Of(job);
+  const std::vector<GrowingFrontier>& frontiers = Of(job).by_axes;
   return std::any_of(frontiers.begin(), frontiers.end(),
                      [&trial](const GrowingFrontier& frontier) {
                        return frontier.WouldEnter(trial);
@@ -83,15 +89,16 @@ absl::StatusOr<std::vector<int64_t>> FrontierTracker::Frontier(
     absl::string_view job, absl::Span<const std::string> objectives) {
   LATHE_RETURN_IF_ERROR(Load(job));
   absl::MutexLock lock(&mu_);
-  return Of(job)[IndexOf(objectives)].Numbers();
+  return Of(job).by_axes[IndexOf(objectives)].Numbers();
 }
 
 absl::StatusOr<std::vector<int64_t>> FrontierTracker::Exportable(
     absl::string_view job) {
   LATHE_RETURN_IF_ERROR(Load(job));
   absl::MutexLock lock(&mu_);
-  std::set<int64_t> numbers;
-  for (const GrowingFrontier& frontier : Of(job)) {
+  const Frontiers& frontiers = Of(job);
+  std::set<int64_t> numbers = frontiers.solvers_answers;
+  for (const GrowingFrontier& frontier : frontiers.by_axes) {
     for (const int64_t number : frontier.Numbers()) numbers.insert(number);
   }
   return std::vector<int64_t>(numbers.begin(), numbers.end());

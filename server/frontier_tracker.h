@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -21,7 +22,8 @@ namespace lathe {
 
 // The frontiers of every job in use, one for each choice of axes, in memory, so
 // that neither a completion nor a query reads all trials. A trial on any of
-// them is exportable: what a user may ask for, whichever bounds are given.
+// them is exportable: what a user may ask for, whichever bounds are given. So
+// is the solver's answer for the job's budget, whatever dominates it.
 // Jobs are named "jobs/{job}". Thread-safe.
 class FrontierTracker {
  public:
@@ -33,8 +35,8 @@ class FrontierTracker {
   absl::StatusOr<bool> Add(absl::string_view job, const v1::Trial& trial)
       ABSL_LOCKS_EXCLUDED(mu_);
 
-  // Whether it would be, once measured, without taking it in: by its number and
-  // measurement alone.
+  // Whether it would be, once measured, without taking it in: by its number,
+  // measurement and proposal's source alone.
   absl::StatusOr<bool> WouldEnter(absl::string_view job, const v1::Trial& trial)
       ABSL_LOCKS_EXCLUDED(mu_);
 
@@ -50,8 +52,14 @@ class FrontierTracker {
   void Forget(absl::string_view job) ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
-  // By latency, by size, and by both.
-  using Frontiers = std::vector<GrowingFrontier>;
+  struct Frontiers {
+    // By latency, by size, and by both.
+    std::vector<GrowingFrontier> by_axes;
+    std::set<int64_t> solvers_answers;
+  };
+
+  // Whether the trial is exportable now.
+  static bool AddTo(const v1::Trial& trial, Frontiers& frontiers);
 
   // Reads the job's trials on its first use.
   absl::Status Load(absl::string_view job) ABSL_LOCKS_EXCLUDED(mu_);

@@ -83,6 +83,7 @@ TEST_F(Leases, CompletionRepeatedGivesTheSameAnswerAndOneResult) {
   EXPECT_FALSE(first.upload_artifact());
   v1::Outcome other = SimulatedOutcome(leases[0]);
   other.mutable_measurement()->set_accuracy(0.1);
+  other.mutable_measurement()->set_correct(100);
   v1::CompleteTrialResponse again;
   ASSERT_TRUE(worker.Complete(leases[0].fence(), other, &again).ok());
   EXPECT_FALSE(again.upload_artifact());

@@ -8,6 +8,7 @@
 #include "absl/strings/string_view.h"
 #include "base/digest.h"
 #include "base/status.h"
+#include "proto/confirmation.h"
 #include "server/errors.h"
 
 namespace lathe {
@@ -45,6 +46,18 @@ absl::Status CheckCounts(absl::string_view field, int64_t correct,
   if (correct >= 0 && correct <= samples) return absl::OkStatus();
   return Invalid(absl::StrCat(field, " = ", correct, ", not in [0, ", samples,
                               "], the samples"));
+}
+
+absl::Status CheckShare(absl::string_view field, double accuracy,
+                        int64_t correct, int64_t samples) {
+  // Of a division in double precision.
+  constexpr double kRounding = 1e-9;
+  if (samples == 0) return absl::OkStatus();
+  const double share =
+      static_cast<double>(correct) / static_cast<double>(samples);
+  if (std::abs(accuracy - share) <= kRounding) return absl::OkStatus();
+  return Invalid(absl::StrCat(field, " = ", accuracy, ", not ", correct, " / ",
+                              samples, ", its correct answers"));
 }
 
 absl::Status CheckLayer(const v1::Layer& layer, int index) {
@@ -135,7 +148,19 @@ absl::Status CheckMeasurement(const v1::Measurement& m) {
     LATHE_RETURN_IF_ERROR(CheckNumber(number));
   }
   LATHE_RETURN_IF_ERROR(CheckCounts("correct", m.correct(), m.samples()));
-  return CheckCounts("report_correct", m.report_correct(), m.report_samples());
+  LATHE_RETURN_IF_ERROR(
+      CheckCounts("report_correct", m.report_correct(), m.report_samples()));
+  LATHE_RETURN_IF_ERROR(
+      CheckShare("accuracy", m.accuracy(), m.correct(), m.samples()));
+  LATHE_RETURN_IF_ERROR(CheckShare("report_accuracy", m.report_accuracy(),
+                                   m.report_correct(), m.report_samples()));
+  if (!AreConfirmationBits(m)) {
+    return Invalid(absl::StrCat(
+        "confirmation_bits: ", m.confirmation_bits().size(),
+        " bytes that are not ", m.confirmation_samples(), " samples, ",
+        m.confirmation_correct(), " of them correct"));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status CheckBaselineReport(const v1::BaselineReport& report) {

@@ -62,6 +62,11 @@ TEST(OutcomeCheck, RefusesWhatCannotBeTrue) {
       [](auto& o) { M(o).set_correct(M(o).samples() + 1); },
       [](auto& o) { M(o).set_correct(-1); },
       [](auto& o) { M(o).set_report_correct(M(o).report_samples() + 1); },
+      [](auto& o) { M(o).set_accuracy(M(o).accuracy() - 0.01); },
+      [](auto& o) { M(o).set_correct(M(o).correct() - 1); },
+      [](auto& o) { M(o).set_report_accuracy(1); },
+      [](auto& o) { M(o).set_confirmation_samples(8); },
+      [](auto& o) { M(o).set_confirmation_bits("1234"); },
       [](auto& o) { Space(o).mutable_layers(0)->clear_precisions(); },
       [](auto& o) {
         Space(o).mutable_layers(0)->mutable_precisions(0)->set_precision(

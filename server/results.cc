@@ -65,14 +65,14 @@ absl::StatusOr<v1::BestConfiguration> FindBestConfiguration(
                          frontiers.Exportable(job.name()));
   LATHE_ASSIGN_OR_RETURN(const std::vector<v1::Trial> exportable,
                          store.GetTrials(job.name(), numbers));
-  v1::BestConfiguration best =
-      BestWithin(exportable, baseline.measurement(), request);
+  v1::BestConfiguration best = BestWithin(exportable, baseline.measurement(),
+                                          request, job.spec().budget());
   // What an exportable trial dominates meets no bound that it does not meet;
   // but its intervals may be narrower.
   if (best.has_trial() || !request.is_confident()) return best;
   LATHE_ASSIGN_OR_RETURN(const std::vector<v1::Trial> all,
                          store.AllTrials(job.name()));
-  return BestWithin(all, baseline.measurement(), request);
+  return BestWithin(all, baseline.measurement(), request, job.spec().budget());
 }
 
 }  // namespace lathe

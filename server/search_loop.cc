@@ -405,10 +405,12 @@ absl::StatusOr<std::vector<std::optional<v1::Trial>>> SearchLoop::FindReusable(
       std::vector<std::optional<v1::Trial>> sources,
       parts_.store->FindMeasured(job_record_.spec(), plans, baseline_.profile(),
                                  baseline_.evaluator_version()));
-  for (std::optional<v1::Trial>& source : sources) {
+  for (size_t i = 0; i < sources.size(); ++i) {
+    std::optional<v1::Trial>& source = sources[i];
     if (!source.has_value() || !source->artifact_digest().empty()) continue;
     // On the frontier it would need a model that nobody has kept.
     v1::Trial newest = *source;
+    *newest.mutable_proposal() = proposals[i];
     newest.set_number(std::numeric_limits<int64_t>::max());
     LATHE_ASSIGN_OR_RETURN(const bool would_enter,
                            parts_.frontiers->WouldEnter(job_, newest));

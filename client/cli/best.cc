@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "base/numeric.h"
 #include "base/status.h"
 #include "client/cli/bound_flags.h"
 #include "client/cli/command.h"
@@ -19,6 +20,7 @@
 #include "client/cli/trial_table.h"
 #include "client/point_json.h"
 #include "client/search_client.h"
+#include "proto/confirmation.h"
 
 namespace lathe {
 namespace {
@@ -29,6 +31,40 @@ struct BestFlags {
   bool proposes = false;
   bool measures = false;
 };
+
+// Which trial it is, who proposed it, and why it and no other.
+void AddReason(const v1::BestConfiguration& best, nlohmann::json& object) {
+  object["name"] = best.trial().name();
+  object["source"] = best.trial().proposal().source();
+  object["reason"] = best.reason();
+  if (best.has_solvers_answer()) {
+    object["solvers_answer"] = best.solvers_answer().number();
+  }
+  if (best.has_challenger()) object["challenger"] = best.challenger().number();
+  if (!best.has_lead()) return;
+  const v1::PairedDifference& lead = best.lead();
+  object["challengers_lead"] = {{"mean", lead.mean()},
+                                {"low", lead.low()},
+                                {"high", lead.high()},
+                                {"samples", lead.samples()}};
+}
+
+// What the answer is on samples that did not choose it.
+std::string DescribeReason(const v1::BestConfiguration& best) {
+  const v1::Measurement& m = best.trial().measurement();
+  std::string text = absl::StrCat("by ", best.trial().proposal().source(), "; ",
+                                  best.reason(), "\n");
+  if (m.confirmation_samples() == 0) return text;
+  const Interval interval =
+      WilsonInterval(m.confirmation_correct(), m.confirmation_samples());
+  absl::StrAppendFormat(&text,
+                        "on %d confirmation samples: %.2f %% (%.2f to %.2f)\n",
+                        m.confirmation_samples(),
+                        100.0 * static_cast<double>(m.confirmation_correct()) /
+                            static_cast<double>(m.confirmation_samples()),
+                        100 * interval.low, 100 * interval.high);
+  return text;
+}
 
 nlohmann::json MissesToJson(const v1::BestConfiguration& best) {
   nlohmann::json misses = nlohmann::json::array();
@@ -81,7 +117,8 @@ std::string DescribeAnswer(const Answer& answer,
       " as predicted, not measured; --measure measures it\n");
 }
 
-// The better of what the job has measured and of its agent's answer.
+// The job's best trial, or its agent's answer where that is surely better on
+// the confirmation split (without one, on the search split).
 absl::StatusOr<v1::BestConfiguration> BetterOf(
     const SearchClient& client, const v1::BestConfiguration& best,
     v1::GetBestConfigurationRequest request, const v1::Trial& answer) {
@@ -89,10 +126,14 @@ absl::StatusOr<v1::BestConfiguration> BetterOf(
   request.set_name(job);
   LATHE_ASSIGN_OR_RETURN(v1::BestConfiguration with_answer,
                          client.GetBestConfiguration(request));
-  const bool is_better =
-      !best.has_trial() ||
-      (with_answer.has_trial() && with_answer.trial().measurement().accuracy() >
-                                      best.trial().measurement().accuracy());
+  if (!best.has_trial()) return with_answer;
+  if (!with_answer.has_trial()) return best;
+  const v1::Measurement& known = best.trial().measurement();
+  const v1::Measurement& answered = with_answer.trial().measurement();
+  const std::optional<v1::PairedDifference> lead = LeadOf(answered, known);
+  const bool is_better = lead.has_value()
+                             ? lead->low() > 0
+                             : answered.accuracy() > known.accuracy();
   return is_better ? with_answer : best;
 }
 
@@ -124,12 +165,15 @@ void PrintBest(const Cli& cli, const v1::BestConfiguration& best,
     nlohmann::json object =
         best.has_trial() ? PointToJson(best.trial())
                          : nlohmann::json{{"near_misses", MissesToJson(best)}};
-    if (best.has_trial()) object["name"] = best.trial().name();
+    if (best.has_trial()) AddReason(best, object);
     if (answer) object["answer"] = AnswerToJson(*answer, job);
     PrintJson(object);
     return;
   }
-  if (best.has_trial()) PrintText(DescribePoint(best.trial(), baseline) + "\n");
+  if (best.has_trial()) {
+    PrintText(absl::StrCat(DescribePoint(best.trial(), baseline), "\n",
+                           Printable(DescribeReason(best))));
+  }
   if (answer) PrintText(DescribeAnswer(*answer, baseline));
 }
 

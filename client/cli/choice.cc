@@ -24,7 +24,7 @@ absl::StatusOr<Choice> ChooseWithinBudget(const SearchClient& client,
   Choice choice;
   if (best.has_trial()) {
     choice.trial = best.trial();
-    choice.why = "most accurate within the budget";
+    choice.why = absl::StrCat("within the budget: ", best.reason());
     return choice;
   }
   if (best.near_misses().empty()) {

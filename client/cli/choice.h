@@ -22,11 +22,11 @@ struct Choice {
   v1::BestConfiguration misses;
 };
 
-// With a bound on latency or size: the most accurate trial within the whole
-// budget, or the nearest miss. With a bound on the drop alone: the fastest
-// within it. Without a budget: the most accurate at no more than half the
-// latency; else the fastest within a point of the original's accuracy, which
-// the original itself is.
+// With a bound on latency or size: the answer within the whole budget
+// (BestConfiguration), or the nearest miss. With a bound on the drop alone: the
+// fastest within it. Without a budget: the most accurate at no more than half
+// the latency; else the fastest within a point of the original's accuracy,
+// which the original itself is.
 //
 // Errors: those of the server; FailedPrecondition - nothing was measured.
 absl::StatusOr<Choice> ChooseConfiguration(const SearchClient& client,

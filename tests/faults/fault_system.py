@@ -139,10 +139,11 @@ def space(layers=4):
 def measurement(lease, number=0):
     """Made up from the plan and `number`, so that two workers' differ."""
     bits = sum(layer.weight_bits for layer in lease.plan.layers) or 128
+    correct = 500_000 + 1000 * bits + number
     return types.Measurement(
-        metric="top1", accuracy=0.5 + bits / 1000 + number / 1e6, accuracy_low=0.4,
-        accuracy_high=0.9, correct=600, samples=1000, report_accuracy=0.6, report_correct=60,
-        report_samples=100, latency_us=100.0 + bits, latency_us_p05=90, latency_us_p95=300,
+        metric="top1", accuracy=correct / 1e6, accuracy_low=0.4, accuracy_high=0.9,
+        correct=correct, samples=10**6, report_accuracy=0.6,
+        report_correct=60, report_samples=100, latency_us=100.0 + bits, latency_us_p05=90, latency_us_p95=300,
         latency_ratio=1 if not lease.trial_number else bits / 128, latency_ratio_low=0.1,
         latency_ratio_high=2, baseline_latency_us=228, latency_repeats=10,
         size_bytes=1000 + bits, packed_bytes=1000, entropy_bytes=900, macs=4000,
