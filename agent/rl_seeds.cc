@@ -115,8 +115,9 @@ std::vector<Choices> MakeSeeds(const SearchCore& core, size_t most) {
   if (core.space().size() == 0) return {};
   SeedList seeds(core, most);
   AddUniformPlans(core, &seeds);
-  // Single changes are known already.
-  if (core.context().sensitivity.entries_size() > 0) return seeds.Take();
+  // Single changes are known already, or most of them.
+  const v1::Sensitivity& known = core.context().sensitivity;
+  if (known.entries_size() > known.choices_not_reached()) return seeds.Take();
   const bool is_limited =
       std::isfinite(core.limits().us) || std::isfinite(core.limits().bytes);
   if (!is_limited) {

@@ -21,6 +21,24 @@ void AddText(CLI::App& command, v1::CompressionSettings& settings,
       ->group("Compression");
 }
 
+// A flag whose texts are added to a field of the settings.
+void AddTexts(CLI::App& command, v1::CompressionSettings& settings,
+              const char* flag,
+              void (v1::CompressionSettings::*add)(const std::string&),
+              const char* help) {
+  command
+      .add_option_function<std::vector<std::string>>(
+          flag,
+          [&settings, add](const std::vector<std::string>& texts) {
+            for (const std::string& text : texts) (settings.*add)(text);
+          },
+          help)
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->type_name("PATTERN")
+      ->group("Compression");
+}
+
 }  // namespace
 
 void AddCompressionFlags(CLI::App& command, v1::CompressionSettings& settings) {
@@ -81,6 +99,13 @@ void AddCompressionFlags(CLI::App& command, v1::CompressionSettings& settings) {
           "offer f32 layers with weights of these widths, as in 8,4")
       ->delimiter(',')
       ->group(group);
+  AddTexts(command, settings, "--keep-f32",
+           &S::add_keep_f32<const std::string&>,
+           "layers that stay in f32: names (* and ? stand for any text and any "
+           "character) or kind:KIND, as in conv1,blocks.0.*,kind:linear");
+  AddTexts(command, settings, "--keep-channels",
+           &S::add_keep_channels<const std::string&>,
+           "layers that keep all their channels; named alike");
 }
 
 }  // namespace lathe

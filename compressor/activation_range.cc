@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "compressor/asymmetric_range.h"
 #include "compressor/reference_ops.h"
 
 namespace lathe {
@@ -198,18 +199,16 @@ float PointBy(const TensorStats& stats, float magnitude, int levels,
   return magnitude;
 }
 
-// From the least to the largest value, neither beyond the clipping point; zero
-// has a level of its own.
+// Zero has a level of its own.
 ActivationGrid AsymmetricGrid(const TensorStats& stats,
                               const RangeOptions& options) {
-  const float point = ClippingPoint(stats, options);
-  const float low = std::max(stats.min, -point);
-  const float high = std::min(std::max(stats.max, 0.0f), point);
+  const ValueRange range = AsymmetricRange(stats, options);
   const float most = static_cast<float>(LargestLevel(false, options.bits));
   ActivationGrid grid;
-  grid.scale = std::max((high - low) / most, kLeastScale);
-  grid.zero_point =
-      static_cast<int>(std::min(most, std::nearbyint(-low / grid.scale)));
+  grid.scale = std::max(static_cast<float>((range.high - range.low) / most),
+                        kLeastScale);
+  grid.zero_point = static_cast<int>(std::min(
+      most, std::nearbyint(static_cast<float>(-range.low) / grid.scale)));
   return grid;
 }
 

@@ -217,5 +217,98 @@ TEST(ChooseGrid, AnAsymmetricOneCoversBothEndsWithHalfTheStep) {
   EXPECT_EQ(RoundToGrid(Tensor(), grid).values<float>()[0], 0);
 }
 
+// Values as GELU gives them: a short negative side, a long positive one.
+std::vector<float> GeluLike(int count, uint64_t seed) {
+  TestRandom random(seed);
+  std::vector<float> values;
+  for (int i = 0; i < count; ++i) {
+    const float x = random.Normal(1.5f) * (i % 50 == 0 ? 3.0f : 1.0f);
+    values.push_back(0.5f * x * (1 + std::erf(x / std::sqrt(2.0f))));
+  }
+  return values;
+}
+
+// Mean |error|^norm of the values on an unsigned grid of `bits` bits.
+double MeanError(const std::vector<float>& values, const ActivationGrid& grid,
+                 double norm, int bits) {
+  const double zero = grid.zero_point;
+  const double most = LargestLevel(/*is_signed=*/false, bits);
+  double sum = 0;
+  for (const float value : values) {
+    const double level = std::min(
+        std::max(std::nearbyint(value / grid.scale) + zero, 0.0), most);
+    sum += std::pow(std::abs(value - (level - zero) * grid.scale), norm);
+  }
+  return sum / static_cast<double>(values.size());
+}
+
+class AsymmetricRanges : public ::testing::TestWithParam<int> {};
+
+TEST_P(AsymmetricRanges, ErrHardlyMoreThanTheBestPairOfEnds) {
+  const std::vector<float> values = GeluLike(3000, GetParam());
+  const TensorStats stats = StatsOf(values);
+  for (const int bits : {3, 4, 8}) {
+    for (const double norm : {2.0, 3.0}) {
+      RangeOptions options{norm == 2 ? RangeMethod::kMse : RangeMethod::kNorm,
+                           1, norm, bits};
+      options.is_asymmetric = true;
+      const double found =
+          MeanError(values, ChooseGrid(stats, options), norm, bits);
+      const float most = static_cast<float>(LargestLevel(false, bits));
+      double least = HUGE_VAL;
+      for (int h = 2; h <= 50; ++h) {
+        for (int l = 0; l <= 50; l += 2) {
+          ActivationGrid grid;
+          const float low = stats.min * static_cast<float>(l) / 50;
+          grid.scale = (stats.max * static_cast<float>(h) / 50 - low) / most;
+          grid.zero_point = static_cast<int>(std::nearbyint(-low / grid.scale));
+          least = std::min(least, MeanError(values, grid, norm, bits));
+        }
+      }
+      EXPECT_LT(found, 1.05 * least) << bits << " bits, norm " << norm;
+    }
+  }
+}
+
+TEST_P(AsymmetricRanges, APercentileLeavesOutItsShareOfEachEnd) {
+  const std::vector<float> values = GeluLike(20000, GetParam());
+  const TensorStats stats = StatsOf(values);
+  RangeOptions options;
+  options.method = RangeMethod::kPercentile;
+  options.percentile = 0.98;
+  options.is_asymmetric = true;
+  const ActivationGrid grid = ChooseGrid(stats, options);
+  const float high = grid.scale * static_cast<float>(255 - grid.zero_point);
+  const auto above = std::count_if(values.begin(), values.end(),
+                                   [high](float x) { return x > high; });
+  // To a bin of the histogram.
+  EXPECT_NEAR(static_cast<double>(above), 0.01 * 20000, 25);
+}
+
+TEST_P(AsymmetricRanges, EveryMethodStaysInsideWhatWasSeen) {
+  const TensorStats stats = StatsOf(GeluLike(3000, GetParam()));
+  for (const RangeMethod method :
+       {RangeMethod::kMinMax, RangeMethod::kMovingAverage,
+        RangeMethod::kPercentile, RangeMethod::kEntropy, RangeMethod::kMse,
+        RangeMethod::kNorm, RangeMethod::kLossAware}) {
+    for (const int bits : {2, 4, 8}) {
+      RangeOptions options{method, 0.999, 2.5, bits};
+      options.is_asymmetric = true;
+      const ActivationGrid grid = ChooseGrid(stats, options);
+      const int most = LargestLevel(false, bits);
+      EXPECT_FALSE(grid.is_signed);
+      EXPECT_GE(grid.zero_point, 0);
+      EXPECT_LT(grid.zero_point, most);
+      EXPECT_GE(-grid.scale * grid.zero_point, stats.min - 0.51f * grid.scale);
+      EXPECT_LE(grid.scale * (most - grid.zero_point),
+                stats.max + 0.51f * grid.scale);
+      EXPECT_GT(grid.scale * (most - grid.zero_point), 0.05f * stats.max)
+          << static_cast<int>(method) << " " << bits;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, AsymmetricRanges, ::testing::Range(0, 2));
+
 }  // namespace
 }  // namespace lathe

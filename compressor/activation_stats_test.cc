@@ -213,5 +213,34 @@ TEST(ActivationStats, ParsingRefusesWhatIsNotStatistics) {
   EXPECT_FALSE(ParseActivationStats("not statistics").ok());
 }
 
+// Of chunks of 32 samples, the newest counting a tenth.
+TEST(ActivationStats, TheMovingAverageIsThatOfTheChunksMagnitudes) {
+  NetBuilder net(1);
+  const Graph graph = net.Build({net.Op("Relu", {net.Input({kDynamic, 4})})});
+  TestRandom random(5);
+  constexpr int64_t kSamples = 32 * 3 + 7;
+  std::vector<float> values(kSamples * 4);
+  for (float& value : values) value = random.Normal(1);
+  ReferenceActivationSource source({Tensor::Of<float>({kSamples, 4}, values)},
+                                   17);
+  const ActivationStats stats =
+      *CollectActivationStats(graph, source, kSamples);
+  for (const bool has_relu : {false, true}) {
+    double average = 0;
+    for (int64_t first = 0; first < kSamples; first += 32) {
+      double most = 0;
+      for (int64_t i = first * 4; i < std::min(first + 32, kSamples) * 4; ++i) {
+        most = std::max<double>(
+            most, has_relu ? std::max(values[i], 0.0f) : std::abs(values[i]));
+      }
+      average = first == 0 ? most : 0.9 * average + 0.1 * most;
+    }
+    const std::string name = graph.value(graph.nodes()[0].inputs[0]).name;
+    const std::string out = graph.value(graph.nodes()[0].outputs[0]).name;
+    EXPECT_NEAR(stats.tensors.at(has_relu ? out : name).average_magnitude,
+                average, 1e-5);
+  }
+}
+
 }  // namespace
 }  // namespace lathe

@@ -4,6 +4,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "compressor/dynamic_grid.h"
 #include "compressor/equalize.h"
 #include "compressor/graph_edit.h"
+#include "compressor/layer_rules.h"
 #include "compressor/loss_aware_ranges.h"
 #include "compressor/low_rank.h"
 #include "compressor/quantize_pass.h"
@@ -101,21 +103,22 @@ bool IsQuantizedAlready(const Node& node, const v1::LayerChoice& choice) {
 
 // Bits of the weights that the layer gets; none where they stay.
 std::optional<int> NewBits(const Node& node, const v1::LayerChoice& choice,
-                           const WeightOptions& options) {
+                           bool changes_floats) {
   if (IsQuantizedAlready(node, choice)) return std::nullopt;
   if (IsInt8(choice.precision())) return choice.weight_bits();
   // Weights alone.
   if (choice.precision() == v1::F32 && choice.weight_bits() <= 8) {
     return choice.weight_bits();
   }
-  if (options.ChangesFloats() && !IsRecurrentNode(node)) return kFloatBits;
+  if (changes_floats && !IsRecurrentNode(node)) return kFloatBits;
   return std::nullopt;
 }
 
 // Sets the precisions; returns the layers that get other weights.
 std::vector<QuantizedChoice> SetPrecisions(const ChannelGroups& groups,
+                                           const v1::SearchSpace& space,
                                            const v1::CompressionPlan& plan,
-                                           const WeightOptions& options,
+                                           const CompressOptions& options,
                                            GraphParts* parts) {
   std::vector<QuantizedChoice> quantized;
   for (size_t i = 0; i < groups.layers.size(); ++i) {
@@ -123,7 +126,10 @@ std::vector<QuantizedChoice> SetPrecisions(const ChannelGroups& groups,
     const v1::LayerChoice& choice = plan.layers(static_cast<int>(i));
     Node& node = parts->nodes[layer.node];
     node.precision = choice.precision();
-    const std::optional<int> bits = NewBits(node, choice, options);
+    const bool changes_floats =
+        options.weights.ChangesFloats() &&
+        !IsNamed(space.layers(static_cast<int>(i)), options.keep_f32);
+    const std::optional<int> bits = NewBits(node, choice, changes_floats);
     if (!IsQuantizedAlready(node, choice)) {
       node.quantized_weights.reset();
       node.quantized_recurrence.reset();
@@ -308,7 +314,7 @@ absl::StatusOr<Graph> Compress(const Graph& graph, const v1::SearchSpace& space,
     parts = graph.parts();
   }
   const std::vector<QuantizedChoice> layers =
-      SetPrecisions(groups, plan, options.weights, &parts);
+      SetPrecisions(groups, space, plan, options, &parts);
   RoundToBfloat16(groups, plan, &parts);
   LATHE_ASSIGN_OR_RETURN(Graph compressed, Graph::Create(std::move(parts)));
   if (!quantized.empty() || !layers.empty()) {
@@ -323,7 +329,11 @@ absl::StatusOr<Graph> Compress(const Graph& graph, const v1::SearchSpace& space,
     LATHE_ASSIGN_OR_RETURN(compressed, Graph::Create(std::move(changed)));
   }
   if (options.low_rank == 0) return compressed;
-  return FactorLinearLayers(compressed, options.low_rank);
+  std::set<std::string> left_alone;
+  for (const v1::Layer& layer : space.layers()) {
+    if (IsNamed(layer, options.keep_f32)) left_alone.insert(layer.name());
+  }
+  return FactorLinearLayers(compressed, options.low_rank, left_alone);
 }
 
 }  // namespace lathe

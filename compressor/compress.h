@@ -3,6 +3,8 @@
 #define LATHE_COMPRESSOR_COMPRESS_H_
 
 #include <cstdint>
+#include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "compressor/activation_range.h"
@@ -28,6 +30,9 @@ struct CompressOptions {
   // Share of the squared singular values that linear layers in F32 keep
   // (low_rank.h); 0: they stay whole.
   double low_rank = 0;
+  // Layers whose float weights stay as they are, apart from pruning and
+  // rebuild: patterns as in LayerRules::keep_f32 (layer_rules.h).
+  std::vector<std::string> keep_f32;
   // Spares scoring the channels anew for each plan; null: nothing is kept. Must
   // outlive the call.
   PruneCache* prune_cache = nullptr;

@@ -92,6 +92,8 @@ absl::StatusOr<CompressOptions> MakeCompressOptions(
   LATHE_RETURN_IF_ERROR(SetQuantization(settings, &options));
   LATHE_RETURN_IF_ERROR(SetPruning(settings, &options.prune));
   LATHE_RETURN_IF_ERROR(SetSizes(settings, &options));
+  options.keep_f32.assign(settings.keep_f32().begin(),
+                          settings.keep_f32().end());
   return options;
 }
 
@@ -113,6 +115,10 @@ absl::StatusOr<SpaceOptions> MakeSpaceOptions(
     if (!dynamic.ok()) return Annotate(dynamic.status(), "dynamic");
     options.dynamic = *dynamic;
   }
+  options.rules.keep_f32.assign(settings.keep_f32().begin(),
+                                settings.keep_f32().end());
+  options.rules.keep_channels.assign(settings.keep_channels().begin(),
+                                     settings.keep_channels().end());
   return options;
 }
 

@@ -14,6 +14,7 @@
 //   dynamic: "recurrent", "linear", "none".
 //   weight_grids: "narrow" (asymmetric at 2 and 3 bits), "symmetric",
 //   "asymmetric".
+//   keep_f32, keep_channels: IsNamed (layer_rules.h), none.
 #ifndef LATHE_COMPRESSOR_COMPRESSION_SETTINGS_H_
 #define LATHE_COMPRESSOR_COMPRESSION_SETTINGS_H_
 

@@ -1,5 +1,7 @@
 #include "compressor/loss_aware_ranges.h"
 
+#include <algorithm>
+#include <cmath>
 #include <set>
 #include <vector>
 
@@ -64,6 +66,60 @@ TEST(LossAwareRanges, LoseNoMoreThanThoseByLeastSquaredError) {
     if (loss < 0.99 * LossOf(c, by_error)) ++better;
   }
   EXPECT_GE(better, 2);
+}
+
+// `x` on a grid of `bits` bits.
+Tensor OnGrid(const Tensor& x, const ActivationGrid& grid, int bits) {
+  const float most =
+      grid.scale * static_cast<float>(LargestLevel(grid.is_signed, bits));
+  const Tensor rounded = RoundToGrid(x, grid);
+  std::vector<float> clipped;
+  for (const float value : rounded.values<float>()) {
+    clipped.push_back(std::min(std::max(value, -most), most));
+  }
+  return Tensor::Of<float>(x.shape(), clipped);
+}
+
+// A step size is near the best of 400, tried one by one.
+TEST(LossAwareRanges, OfOneValueIsNearTheBestOfAFineSearch) {
+  constexpr int kBits = 4;
+  for (const uint64_t seed : {1, 2, 3}) {
+    NetBuilder net(seed);
+    const ValueId input = net.Input({kDynamic, 8});
+    const ValueId hidden = net.Gemm(input, 8, 16, true);
+    net.Relu();
+    const Graph graph = net.Build({net.Gemm(hidden, 16, 4, true)});
+    // Few large values, which the answers hardly depend on.
+    std::vector<float> values(64 * 8);
+    for (float& value : values) {
+      const float x = net.random().Normal(1);
+      value = x * x * x;
+    }
+    const Tensor x = Tensor::Of<float>({64, 8}, values);
+    ReferenceActivationSource source({x}, 17);
+    const ActivationStats stats = *CollectActivationStats(graph, source, 64);
+    LossAwareOptions options;
+    options.range.bits = kBits;
+    const auto grids =
+        LossAwareGrids(graph, graph.parts(), {input}, stats, source, options);
+    ASSERT_TRUE(grids.ok()) << grids.status();
+    const Tensor plain = Evaluate(graph, x);
+    const auto loss = [&](const ActivationGrid& grid) {
+      return RootMeanSquare(Evaluate(graph, OnGrid(x, grid, kBits)), plain);
+    };
+    ActivationGrid grid = grids->at(input);
+    const float widest =
+        std::max(-stats.tensors.at("input0").min,
+                 stats.tensors.at("input0").max) /
+        static_cast<float>(LargestLevel(grid.is_signed, kBits));
+    const double found = loss(grid);
+    double least = HUGE_VAL;
+    for (int k = 1; k <= 400; ++k) {
+      grid.scale = widest * static_cast<float>(k) / 400;
+      least = std::min(least, loss(grid));
+    }
+    EXPECT_LT(found, 1.08 * least) << "seed " << seed;
+  }
 }
 
 TEST(LossAwareRanges, AreTheSameForEqualArguments) {

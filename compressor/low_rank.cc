@@ -106,11 +106,15 @@ void FactorLayer(Draft& draft, int index, double energy) {
 
 }  // namespace
 
-absl::StatusOr<Graph> FactorLinearLayers(const Graph& graph, double energy) {
+absl::StatusOr<Graph> FactorLinearLayers(
+    const Graph& graph, double energy,
+    const std::set<std::string>& left_alone) {
   Draft draft(graph);
   const int nodes = draft.NodeCount();
   for (int i = 0; i < nodes; ++i) {
-    if (IsLinear(draft, draft.node(i))) FactorLayer(draft, i, energy);
+    const bool is_taken = IsLinear(draft, draft.node(i)) &&
+                          left_alone.count(draft.node(i).name) == 0;
+    if (is_taken) FactorLayer(draft, i, energy);
   }
   return std::move(draft).Finish();
 }

@@ -2,6 +2,9 @@
 #ifndef LATHE_COMPRESSOR_LOW_RANK_H_
 #define LATHE_COMPRESSOR_LOW_RANK_H_
 
+#include <set>
+#include <string>
+
 #include "absl/status/statusor.h"
 #include "compressor/graph.h"
 
@@ -13,10 +16,13 @@ namespace lathe {
 // 2013): the least r that keeps the share `energy` of the squared singular
 // values, where r * (in + out) < in * out; other layers stay. The new node, a
 // MatMul called "<layer>_low_rank", stands before the layer, which keeps its
-// name. Integer weights, and those read by several nodes, stay whole.
+// name. Integer weights, those read by several nodes, and the layers named in
+// `left_alone` stay whole.
 //
 // REQUIRES: 0 < energy <= 1. Errors: those of Graph::Create.
-absl::StatusOr<Graph> FactorLinearLayers(const Graph& graph, double energy);
+absl::StatusOr<Graph> FactorLinearLayers(
+    const Graph& graph, double energy,
+    const std::set<std::string>& left_alone = {});
 
 }  // namespace lathe
 

@@ -1,5 +1,10 @@
 #include "compressor/low_rank.h"
 
+#include <Eigen/Core>
+#include <Eigen/SVD>
+#include <cmath>
+#include <vector>
+
 #include "compressor/cost.h"
 #include "compressor/testing/net_builder.h"
 #include "compressor/testing/tensor_matchers.h"
@@ -49,6 +54,62 @@ TEST(LowRank, AMatrixOfLowRankComputesTheSameInFewerBytes) {
               ComputeCost(graph)->packed_bytes);
     EXPECT_LT(ComputeCost(*factored)->macs, ComputeCost(graph)->macs);
   }
+}
+
+Eigen::MatrixXd ToMatrix(const Tensor& tensor) {
+  Eigen::MatrixXd matrix(tensor.shape()[0], tensor.shape()[1]);
+  for (int64_t i = 0; i < tensor.size(); ++i) {
+    matrix(i / matrix.cols(), i % matrix.cols()) = tensor.values<float>()[i];
+  }
+  return matrix;
+}
+
+// No matrix of that rank is nearer (Eckart and Young, 1936): what is lost are
+// the squares of the singular values left out, by a slow decomposition.
+TEST(LowRank, LosesTheLeastSingularValuesAndNoMore) {
+  for (const Shape& shape : {Shape{40, 12}, Shape{12, 40}, Shape{30, 30}}) {
+    NetBuilder net(static_cast<uint64_t>(shape[0]));
+    // Singular values that fall off.
+    std::vector<float> weights(shape[0] * shape[1]);
+    for (int k = 0; k < 12; ++k) {
+      const Tensor a = net.random().NormalTensor({shape[0]}, 1);
+      const Tensor b = net.random().NormalTensor({shape[1]}, 1);
+      for (size_t i = 0; i < weights.size(); ++i) {
+        weights[i] += std::pow(0.6f, static_cast<float>(k)) *
+                      a.values<float>()[i / shape[1]] *
+                      b.values<float>()[i % shape[1]];
+      }
+    }
+    const ValueId x = net.Input({kDynamic, shape[0]});
+    const Graph graph = net.Build({net.Op(
+        "MatMul", {x, net.Constant(Tensor::Of<float>(shape, weights))})});
+    const auto weights_of = [](const Graph& g, int node) {
+      return ToMatrix(*g.value(g.nodes()[node].inputs[1]).constant);
+    };
+    const Eigen::MatrixXd whole = weights_of(graph, 0);
+    const Eigen::VectorXd squares =
+        Eigen::JacobiSVD<Eigen::MatrixXd>(whole).singularValues().cwiseAbs2();
+    for (const double energy : {0.5, 0.9, 0.99}) {
+      Eigen::Index rank = 1;
+      while (squares.head(rank).sum() < energy * squares.sum()) ++rank;
+      const auto factored = FactorLinearLayers(graph, energy);
+      ASSERT_TRUE(factored.ok()) << factored.status();
+      ASSERT_EQ(factored->nodes().size(), 2u) << energy;
+      EXPECT_EQ(weights_of(*factored, 0).cols(), rank);
+      const double lost =
+          (whole - weights_of(*factored, 0) * weights_of(*factored, 1))
+              .squaredNorm();
+      EXPECT_NEAR(lost, squares.tail(squares.size() - rank).sum(),
+                  1e-5 * squares.sum());
+    }
+  }
+}
+
+TEST(LowRank, LayersLeftAloneStayWhole) {
+  const Graph graph = LowRankNet(false);
+  const auto factored = FactorLinearLayers(graph, 0.9, {graph.nodes()[0].name});
+  ASSERT_TRUE(factored.ok()) << factored.status();
+  EXPECT_EQ(factored->nodes()[0].name, graph.nodes()[0].name);
 }
 
 TEST(LowRank, LessEnergyNeverTakesMoreBytes) {

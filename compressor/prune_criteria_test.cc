@@ -14,6 +14,7 @@
 #include "compressor/prune_network.h"
 #include "compressor/redundancy.h"
 #include "compressor/reference_ops.h"
+#include "compressor/testing/masked.h"
 #include "compressor/testing/net_builder.h"
 #include "compressor/testing/random_nets.h"
 #include "compressor/testing/reference_activation_source.h"
@@ -93,6 +94,86 @@ TEST(PruneCriteria, TaylorTakesTheChannelThatNobodyListensTo) {
       TwoLayers({1, 1, 2, -3, 3, 1}, {1, 0.001f, 2, -1, 0, 1, 2, 0, -1});
   EXPECT_EQ(FirstToGo(graph, PruneCriterion::kTaylor), 1);
   EXPECT_NE(FirstToGo(graph, PruneCriterion::kL1), 1);
+}
+
+// The derivative of the loss for the best class by each channel's gate, by
+// hand, in double.
+TEST(PruneCriteria, TaylorIsTheDerivativeOfTheLoss) {
+  constexpr int kChannels = 5;
+  constexpr int kSamples = 40;
+  NetBuilder net(11);
+  const ValueId hidden = net.Gemm(net.Input({kDynamic, 6}), 6, kChannels, true);
+  net.Relu();
+  const Graph graph = net.Build({net.Gemm(hidden, kChannels, 3, true)});
+  const ChannelGroups groups = *FindChannelGroups(graph);
+  const Tensor x = TestRandom(12).NormalTensor({kSamples, 6}, 1);
+  ReferenceActivationSource source({x}, 17);
+  const auto scores = ScoreByTaylor(graph, groups, source, kSamples);
+  ASSERT_TRUE(scores.ok()) << scores.status();
+  const auto constant = [&graph](int node, int at) {
+    return graph.value(graph.nodes()[node].inputs[at])
+        .constant->values<float>();
+  };
+  std::vector<double> expected(kChannels);
+  for (int n = 0; n < kSamples; ++n) {
+    std::vector<double> a(kChannels);
+    for (int c = 0; c < kChannels; ++c) {
+      double sum = constant(0, 2)[c];
+      for (int i = 0; i < 6; ++i) {
+        sum += double{constant(0, 1)[c * 6 + i]} * x.values<float>()[n * 6 + i];
+      }
+      a[c] = std::max(sum, 0.0);
+    }
+    std::vector<double> p(3);
+    double total = 0;
+    for (int o = 0; o < 3; ++o) {
+      double logit = constant(1, 2)[o];
+      for (int c = 0; c < kChannels; ++c) {
+        logit += double{constant(1, 1)[o * kChannels + c]} * a[c];
+      }
+      p[o] = std::exp(logit);
+      total += p[o];
+    }
+    const int best =
+        static_cast<int>(std::max_element(p.begin(), p.end()) - p.begin());
+    for (int c = 0; c < kChannels; ++c) {
+      double slope = 0;
+      for (int o = 0; o < 3; ++o) {
+        slope += (p[o] / total - (o == best ? 1 : 0)) *
+                 constant(1, 1)[o * kChannels + c] * a[c];
+      }
+      expected[c] += std::abs(slope) / kSamples;
+    }
+  }
+  for (int c = 0; c < kChannels; ++c) {
+    // The difference quotient's step is 1 %.
+    EXPECT_NEAR((*scores)[groups.layers[0].out_symbols[c]], expected[c],
+                0.02 * expected[c] + 1e-4);
+  }
+}
+
+// Sums of distances, number by number.
+TEST(PruneCriteria, GeometricMedianScoresAreSumsOfDistances) {
+  NetBuilder net(13);
+  const ValueId a = net.Conv(net.Input({kDynamic, 3, 4, 4}), 3, 7, 3);
+  const Graph graph = net.Build({net.Conv(a, 7, 2, 1)});
+  const ChannelGroups groups = *FindChannelGroups(graph);
+  const std::vector<double> scores =
+      ScoreByWeights(graph, groups, PruneCriterion::kGeometricMedian);
+  const Tensor weights = *graph.value(graph.nodes()[0].inputs[1]).constant;
+  for (int c = 0; c < 7; ++c) {
+    double sum = 0;
+    for (int other = 0; other < 7; ++other) {
+      double squares = 0;
+      for (int i = 0; i < 27; ++i) {
+        const double d = double{weights.values<float>()[c * 27 + i]} -
+                         weights.values<float>()[other * 27 + i];
+        squares += d * d;
+      }
+      sum += std::sqrt(squares);
+    }
+    EXPECT_NEAR(scores[groups.layers[0].out_symbols[c]], sum, 1e-6 * sum);
+  }
 }
 
 TEST(PruneCriteria, TaylorNeedsClasses) {
@@ -259,6 +340,20 @@ PruneOptions OptionsOf(const std::string& criterion) {
   return options;
 }
 
+// Also gives every layer the scales that a batch norm behind it might have had.
+PruneOptions OptionsFor(const std::string& criterion, const Graph& graph,
+                        const ChannelGroups& groups) {
+  PruneOptions options = OptionsOf(criterion);
+  TestRandom random(21);
+  for (const LayerChannels& layer : groups.layers) {
+    std::vector<float>& gammas = options.gammas[graph.nodes()[layer.node].name];
+    for (size_t i = 0; i < layer.out_symbols.size(); ++i) {
+      gammas.push_back(random.Normal(1));
+    }
+  }
+  return options;
+}
+
 std::vector<double> HalfOfAll(const ChannelGroups& groups) {
   std::vector<double> ratios;
   for (const ChannelGroup& group : groups.groups) {
@@ -272,13 +367,15 @@ TEST_P(EveryCriterion, PrunesRandomNetsAlikeEachTime) {
     const Graph graph = RandomNet(seed);
     const ChannelGroups groups = *FindChannelGroups(graph);
     ReferenceActivationSource source = Samples(seed, {8, 3, 8, 8});
-    const auto once = PruneNetwork(graph, groups, HalfOfAll(groups), {}, source,
-                                   OptionsOf(GetParam()), nullptr);
+    const auto once =
+        PruneNetwork(graph, groups, HalfOfAll(groups), {}, source,
+                     OptionsFor(GetParam(), graph, groups), nullptr);
     ASSERT_TRUE(once.ok()) << once.status();
     PruneCache cache;
     for (int round = 0; round < 2; ++round) {
-      const auto again = PruneNetwork(graph, groups, HalfOfAll(groups), {},
-                                      source, OptionsOf(GetParam()), &cache);
+      const auto again =
+          PruneNetwork(graph, groups, HalfOfAll(groups), {}, source,
+                       OptionsFor(GetParam(), graph, groups), &cache);
       ASSERT_TRUE(again.ok());
       EXPECT_TRUE(AreEqual(once->graph, again->graph));
     }
@@ -298,8 +395,9 @@ TEST_P(EveryCriterion, WorksOnOneSampleAndOnZeros) {
   for (const Graph& graph : {RandomNet(2), zeros}) {
     const ChannelGroups groups = *FindChannelGroups(graph);
     ReferenceActivationSource source = Samples(1, {1, 3, 8, 8});
-    const auto pruned = PruneNetwork(graph, groups, HalfOfAll(groups), {},
-                                     source, OptionsOf(GetParam()), nullptr);
+    const auto pruned =
+        PruneNetwork(graph, groups, HalfOfAll(groups), {}, source,
+                     OptionsFor(GetParam(), graph, groups), nullptr);
     ASSERT_TRUE(pruned.ok()) << pruned.status();
     const Tensor out =
         Evaluate(pruned->graph, TestRandom(1).NormalTensor({2, 3, 8, 8}, 1));
@@ -315,8 +413,9 @@ TEST_P(EveryCriterion, LeavesAChannelWhereAllWouldGo) {
   for (double& ratio : ratios) {
     if (ratio != 1) ratio = 1e-9;
   }
-  const auto pruned = PruneNetwork(graph, groups, ratios, {}, source,
-                                   OptionsOf(GetParam()), nullptr);
+  const auto pruned =
+      PruneNetwork(graph, groups, ratios, {}, source,
+                   OptionsFor(GetParam(), graph, groups), nullptr);
   ASSERT_TRUE(pruned.ok()) << pruned.status();
   for (const LayerChannels& layer : groups.layers) {
     const ValueId weights = pruned->graph.nodes()[layer.node].inputs[1];
@@ -330,16 +429,40 @@ TEST_P(EveryCriterion, NoSamplesAreAnError) {
   const ChannelGroups groups = *FindChannelGroups(graph);
   ReferenceActivationSource source(
       {Tensor::Of<float>({0, 3, 8, 8}, std::vector<float>{})}, 17);
-  const auto pruned = PruneNetwork(graph, groups, HalfOfAll(groups), {}, source,
-                                   OptionsOf(GetParam()), nullptr);
+  const auto pruned =
+      PruneNetwork(graph, groups, HalfOfAll(groups), {}, source,
+                   OptionsFor(GetParam(), graph, groups), nullptr);
   EXPECT_EQ(pruned.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(pruned.status().ToString(), HasSubstr("calibration samples"));
 }
 
-// All but "gamma", which needs batch norms.
+// Removing channels computes what the whole network does with their weights
+// set to zero, whoever chose them.
+TEST_P(EveryCriterion, PrunedIsWhatTheMaskedNetworkComputes) {
+  int lost = 0;
+  for (int seed = 0; seed < 12; ++seed) {
+    const Graph graph = RandomNet(seed);
+    const ChannelGroups groups = *FindChannelGroups(graph);
+    ReferenceActivationSource source = Samples(seed, {8, 3, 8, 8});
+    PruneOptions options = OptionsFor(GetParam(), graph, groups);
+    options.rebuild = RebuildMethod::kNone;
+    PruneCache cache;
+    const auto pruned = PruneNetwork(graph, groups, HalfOfAll(groups), {},
+                                     source, options, &cache);
+    ASSERT_TRUE(pruned.ok()) << pruned.status();
+    ASSERT_TRUE(cache.symbol_scores.has_value());
+    const std::vector<bool> is_kept =
+        ChooseKeptSymbols(groups, *cache.symbol_scores, HalfOfAll(groups));
+    lost += static_cast<int>(std::count(is_kept.begin(), is_kept.end(), false));
+    const Tensor input = TestRandom(seed).NormalTensor({2, 3, 8, 8}, 1);
+    ExpectNear(Evaluate(pruned->graph, input),
+               Evaluate(Masked(graph, groups, is_kept), input), 1e-5);
+  }
+  EXPECT_GT(lost, 100);
+}
+
 INSTANTIATE_TEST_SUITE_P(Criteria, EveryCriterion,
-                         ::testing::Values("l1", "l2", "fpgm", "activation",
-                                           "taylor", "redundancy"));
+                         ::testing::ValuesIn(PruneCriterionNames()));
 
 TEST(Recentre, BringsTheMeanOfEachOutputBack) {
   const Graph graph = TwoLayers({1, 1, 2, -1, 3, 1}, kEqualReaders);

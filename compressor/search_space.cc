@@ -185,6 +185,7 @@ absl::StatusOr<v1::SearchSpace> MakeSearchSpace(const Graph& graph,
     }
     for (const int group : from) layer->add_input_groups(group);
   }
+  LATHE_RETURN_IF_ERROR(ApplyRules(options.rules, &space));
   return space;
 }
 

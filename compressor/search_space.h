@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "compressor/graph.h"
+#include "compressor/layer_rules.h"
 #include "proto/types.pb.h"
 
 namespace lathe {
@@ -35,6 +36,8 @@ struct SpaceOptions {
   double least_keep_ratio = 0.25;
   // Most keep ratios offered for one group.
   int most_keep_ratios = 8;
+  // Layers that are left alone.
+  LayerRules rules;
 };
 
 // The search space of a canonical graph: one Layer per Conv, Gemm, MatMul, LSTM
@@ -45,7 +48,7 @@ struct SpaceOptions {
 // that is not understood, keep all of them.
 //
 // Errors:
-//   InvalidArgument - shapes do not fit.
+//   InvalidArgument - shapes do not fit; a rule fits no layer.
 //   FailedPrecondition - no layer can be compressed.
 absl::StatusOr<v1::SearchSpace> MakeSearchSpace(const Graph& graph,
                                                 const SpaceOptions& options);

@@ -37,9 +37,11 @@ absl::StatusOr<Sparsity> ParseSparsity(absl::string_view text);
 std::vector<bool> ZeroMask(absl::Span<const float> weights, int64_t per_output,
                            const Sparsity& sparsity);
 
-// At most `count` values, ascending, such that `weights` lie close to them (k-
-// means of one dimension from evenly spread starts; Han et al., "Deep
-// Compression", 2016). The same for equal arguments.
+// At most `count` values, ascending, such that `weights` lie close to them: k-
+// means (Han et al., "Deep Compression", 2016), which in one dimension has a
+// best answer that dynamic programming finds (Wu, "Optimal Quantization by
+// Matrix Searching", 1991). Of more than 4096 weights the cuts are the best
+// between 4096 parts, moved on by Lloyd's rounds. The same for equal arguments.
 //
 // REQUIRES: count > 0; weights are finite.
 std::vector<float> MakeCodebook(std::vector<float> weights, int count);

@@ -44,6 +44,17 @@ using Clock = std::chrono::steady_clock;
 // ResNet-20 take 100 MB.
 constexpr int64_t kMostRemembered = int64_t{192} << 20;
 
+// Where a job does not say whether single choices are measured: from so many
+// trials on they are, on so many samples, in this share of what all trials will
+// take, and within these seconds and bytes. A table of ResNet-20 takes 28
+// seconds of a core, less than the single changes that agents then need not
+// try.
+constexpr int64_t kLeastSensitivityTrials = 100;
+constexpr int64_t kSensitivitySamples = 128;
+constexpr double kSensitivityShare = 0.03;
+constexpr double kMostSensitivitySeconds = 300;
+constexpr int64_t kMostSensitivityBytes = int64_t{256} << 20;
+
 double SecondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
@@ -84,7 +95,10 @@ class OneDnnEvaluator : public Evaluator {
         compress_(compress),
         batch_(std::max(1, spec.batch())),
         profile_(ProbeHardware(std::max(1, spec.threads()))),
-        sensitivity_samples_(spec.sensitivity_samples()),
+        trials_(spec.trials()),
+        sensitivity_samples_(spec.has_sensitivity_samples()
+                                 ? std::optional(spec.sensitivity_samples())
+                                 : std::nullopt),
         source_(&data_->calibration.inputs, data_->calibration.samples,
                 graph_.parts().opset),
         remembering_(graph_, source_, kMostRemembered) {}
@@ -113,6 +127,8 @@ class OneDnnEvaluator : public Evaluator {
   void SetConfirmation(const Answers& answers,
                        v1::Measurement* measurement) const;
   absl::Status SetLatency(const Graph& graph, v1::Measurement* measurement);
+  // `trial_seconds` is what a trial takes.
+  absl::Status SetSensitivity(double trial_seconds, v1::BaselineReport* report);
   void SetLayers(const Graph& graph, const v1::CompressionPlan& plan,
                  v1::Measurement* measurement) const;
 
@@ -123,7 +139,9 @@ class OneDnnEvaluator : public Evaluator {
   const CompressOptions compress_;
   const int64_t batch_;
   const v1::HardwareProfile profile_;
-  const int64_t sensitivity_samples_;
+  const int64_t trials_;
+  // None: the job does not say.
+  const std::optional<int64_t> sensitivity_samples_;
   CalibrationSource source_;
   // Every plan is compressed beside the original.
   RememberingSource remembering_;
@@ -284,13 +302,44 @@ absl::StatusOr<Evaluation> OneDnnEvaluator::Measure(
   return evaluation;
 }
 
+absl::Status OneDnnEvaluator::SetSensitivity(double trial_seconds,
+                                             v1::BaselineReport* report) {
+  const bool is_asked_for = sensitivity_samples_.has_value();
+  if (is_asked_for ? *sensitivity_samples_ == 0
+                   : trials_ < kLeastSensitivityTrials) {
+    return absl::OkStatus();
+  }
+  SensitivityOptions options;
+  options.samples = sensitivity_samples_.value_or(kSensitivitySamples);
+  options.compress = compress_;
+  if (!is_asked_for) {
+    const double most_seconds =
+        std::min(kMostSensitivitySeconds, kSensitivityShare * trial_seconds *
+                                              static_cast<double>(trials_));
+    options.most_bytes = kMostSensitivityBytes;
+    options.is_time_over = [start = Clock::now(), most_seconds] {
+      return SecondsSince(start) > most_seconds;
+    };
+  }
+  auto sensitivity =
+      MeasureSensitivity(graph_, space_, *data_, *stats_, source_, options);
+  if (!sensitivity.ok()) {
+    // A search goes on without a table that nobody asked for.
+    return is_asked_for ? ModelFault(sensitivity.status()) : absl::OkStatus();
+  }
+  *report->mutable_sensitivity() = *std::move(sensitivity);
+  return absl::OkStatus();
+}
+
 absl::StatusOr<BaselineEvaluation> OneDnnEvaluator::EvaluateBaseline() {
   const Clock::time_point start = Clock::now();
   SetThreads(profile_.threads());
   LATHE_RETURN_IF_ERROR(PrepareBaseline());
   LATHE_RETURN_IF_ERROR(PrepareStats());
   BaselineEvaluation baseline;
+  const Clock::time_point measuring = Clock::now();
   auto evaluation = Measure(graph_, BaselinePlan(space_));
+  const double trial_seconds = SecondsSince(measuring);
   if (!evaluation.ok()) return ModelFault(evaluation.status());
   baseline.evaluation = *std::move(evaluation);
   v1::Measurement& measurement = baseline.evaluation.measurement;
@@ -309,15 +358,7 @@ absl::StatusOr<BaselineEvaluation> OneDnnEvaluator::EvaluateBaseline() {
   *baseline.report.mutable_latency_table() = *std::move(latency_table);
   *baseline.report.mutable_latency_table()->mutable_profile() = profile_;
   *baseline.report.mutable_space() = space_;
-  if (sensitivity_samples_ > 0) {
-    SensitivityOptions options;
-    options.samples = sensitivity_samples_;
-    options.compress = compress_;
-    auto sensitivity =
-        MeasureSensitivity(graph_, space_, *data_, *stats_, source_, options);
-    if (!sensitivity.ok()) return ModelFault(sensitivity.status());
-    *baseline.report.mutable_sensitivity() = *std::move(sensitivity);
-  }
+  LATHE_RETURN_IF_ERROR(SetSensitivity(trial_seconds, &baseline.report));
   baseline.activation_stats = SerializeActivationStats(*stats_);
   baseline.report.set_activation_stats_digest(
       Sha256Hex(baseline.activation_stats));

@@ -249,6 +249,32 @@ TEST(OneDnnEvaluator, BlamesModelAndDataForWhatIsTheirFault) {
   }
 }
 
+// One number of one calibration sample.
+TEST(OneDnnEvaluator, BlamesTheDataForANanInCalibration) {
+  const Graph graph = *Canonicalize(SmallNetwork());
+  const auto data = *OpenJobData(graph, {{"data", SmallDataset(kSamples)}},
+                                 SmallSpec().dataset());
+  Dataset dataset = SmallDataset(kSamples);
+  Array& x = dataset.inputs["x"];
+  std::vector<float> values;
+  for (const char byte : x.bytes) {
+    values.push_back(static_cast<float>(static_cast<unsigned char>(byte)));
+  }
+  values[data->calibration.samples[0] * x.SampleElements() + 5] =
+      std::numeric_limits<float>::quiet_NaN();
+  x.type = Array::Type::kFloat32;
+  x.bytes.assign(reinterpret_cast<const char*>(values.data()),
+                 values.size() * sizeof(float));
+  const auto evaluator = OpenOneDnnEvaluator(SmallModel(), {{"data", dataset}},
+                                             SmallSpec(), "", QuickOptions());
+  ASSERT_TRUE(evaluator.ok()) << evaluator.status();
+  const absl::Status status = (*evaluator)->EvaluateBaseline().status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr("input0 is not finite (infinite or NaN) on the "
+                        "calibration samples; check the preprocessing"));
+}
+
 TEST(OneDnnEvaluator, BlamesTheModelForOutputsThatAreNotFinite) {
   NetBuilder net(1);
   const ValueId input = net.Input({kDynamic, 3, 8, 8});
@@ -329,17 +355,32 @@ TEST(OneDnnEvaluator, TheSettingsOfTheJobReachThePlan) {
               HasSubstr("prune_criterion: "));
 }
 
-TEST(OneDnnEvaluator, SensitivityComesWithTheBaselineWhereAskedFor) {
-  v1::JobSpec spec = SmallSpec();
-  spec.set_sensitivity_samples(32);
+v1::BaselineReport ReportOf(const v1::JobSpec& spec) {
   auto evaluator =
       OpenOneDnnEvaluator(SmallModel(), {{"data", SmallDataset(kSamples)}},
                           spec, "", QuickOptions());
-  ASSERT_TRUE(evaluator.ok()) << evaluator.status();
-  const v1::BaselineReport report = (*evaluator)->EvaluateBaseline()->report;
+  EXPECT_TRUE(evaluator.ok()) << evaluator.status();
+  return (*evaluator)->EvaluateBaseline()->report;
+}
+
+TEST(OneDnnEvaluator, SensitivityComesWithTheBaselineWhereAskedFor) {
+  v1::JobSpec spec = SmallSpec();
+  spec.set_sensitivity_samples(32);
+  const v1::BaselineReport report = ReportOf(spec);
   EXPECT_EQ(report.sensitivity().samples(), 32);
   EXPECT_GT(report.sensitivity().entries_size(), report.space().layers_size());
-  EXPECT_FALSE(MustOpen()->EvaluateBaseline()->report.has_sensitivity());
+}
+
+TEST(OneDnnEvaluator, SensitivityComesByItselfWithManyTrialsOnly) {
+  v1::JobSpec spec = SmallSpec();
+  spec.set_trials(99);
+  EXPECT_FALSE(ReportOf(spec).has_sensitivity());
+  spec.set_trials(100'000);
+  const v1::BaselineReport report = ReportOf(spec);
+  EXPECT_GT(report.sensitivity().entries_size(), report.space().layers_size());
+  EXPECT_EQ(report.sensitivity().choices_not_reached(), 0);
+  spec.set_sensitivity_samples(0);
+  EXPECT_FALSE(ReportOf(spec).has_sensitivity());
 }
 
 }  // namespace

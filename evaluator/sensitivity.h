@@ -3,6 +3,7 @@
 #define LATHE_EVALUATOR_SENSITIVITY_H_
 
 #include <cstdint>
+#include <functional>
 
 #include "absl/status/statusor.h"
 #include "compressor/activation_source.h"
@@ -16,16 +17,25 @@ namespace lathe {
 
 struct SensitivityOptions {
   // Of the search split, spread over it; fewer where activations of the
-  // original would take more than 1 GiB.
+  // original would take more than `most_bytes`.
   int64_t samples = 512;
+  int64_t most_bytes = int64_t{1} << 30;
   CompressOptions compress;
+  // Asked before each choice; once it says true, nothing more is measured.
+  // Empty: there is time for all.
+  std::function<bool()> is_time_over;
 };
 
 // One entry for each layer and each of its precisions, and for each group and
 // each of its keep ratios, but for the first ones, in the order of the space.
 // The original's activations are computed once; for a choice only what comes
-// behind the change runs, with the kernels that the choice would get. A choice
-// that cannot be carried out has no entry.
+// behind the change runs, with the kernels that the choice would get; all of it
+// where a grid belongs to a call (INT8_DYNAMIC), sample by sample as accuracy
+// is measured. A choice that cannot be carried out has no entry.
+//
+// Measured in an order in which every layer has had one choice before any has a
+// second one, those in the middle of its list first, so that a table whose time
+// was over says something of every layer.
 //
 // `space` is MakeSearchSpace(graph, ...), `stats` are the graph's.
 // Errors: those of the source and of Executor::Compile for the original.

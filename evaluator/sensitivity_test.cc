@@ -1,5 +1,6 @@
 #include "evaluator/sensitivity.h"
 
+#include <algorithm>
 #include <memory>
 #include <set>
 #include <string>
@@ -116,9 +117,75 @@ TEST_P(SensitivityOf, WhatChangesEveryLayerIsLeftOut) {
   EXPECT_EQ(before->SerializeAsString(), after->SerializeAsString());
 }
 
+TEST_P(SensitivityOf, ATableWhoseTimeIsOverHasAllLayersFirst) {
+  options_.samples = 8;
+  const auto whole =
+      MeasureSensitivity(graph_, space_, *data_, stats_, source_, options_);
+  std::set<int> groups;
+  for (const v1::Layer& layer : space_.layers()) {
+    if (layer.keep_ratios_size() > 1) groups.insert(layer.group());
+  }
+  const int first_turn = space_.layers_size() + static_cast<int>(groups.size());
+  int asked = 0;
+  options_.is_time_over = [&] { return asked++ == first_turn; };
+  const auto cut =
+      MeasureSensitivity(graph_, space_, *data_, stats_, source_, options_);
+  ASSERT_TRUE(whole.ok() && cut.ok());
+  EXPECT_EQ(whole->choices_not_reached(), 0);
+  EXPECT_EQ(cut->entries_size(), first_turn);
+  EXPECT_EQ(cut->choices_not_reached(), whole->entries_size() - first_turn);
+  std::set<int> layers;
+  for (const v1::Sensitivity::Entry& entry : cut->entries()) {
+    if (entry.choice().keep_ratio() == 1) layers.insert(entry.layer());
+    // What was reached is what the whole table says.
+    EXPECT_TRUE(std::any_of(whole->entries().begin(), whole->entries().end(),
+                            [&entry](const v1::Sensitivity::Entry& other) {
+                              return other.SerializeAsString() ==
+                                     entry.SerializeAsString();
+                            }));
+  }
+  EXPECT_EQ(layers.size(), static_cast<size_t>(space_.layers_size()));
+}
+
 INSTANTIATE_TEST_SUITE_P(Outputs, SensitivityOf,
                          ::testing::Values(SmallOutput::kLogits,
                                            SmallOutput::kSoftmax));
+
+// Grids of calls are those of single samples, however many run at once.
+TEST(SensitivityOfDynamicGrids, IsThatOfSamplesByThemselves) {
+  const Graph graph = *Canonicalize(SmallNetwork());
+  SpaceOptions space_options;
+  space_options.dynamic = DynamicLayers::kLinear;
+  space_options.weight_bits = {8, 3};
+  const v1::SearchSpace space = *MakeSearchSpace(graph, space_options);
+  const auto data =
+      *OpenJobData(graph, {{"data", SmallDataset(200)}}, SmallSpec().dataset());
+  CalibrationSource source(&data->calibration.inputs, data->calibration.samples,
+                           17);
+  const ActivationStats stats =
+      *CollectActivationStats(graph, source, source.SampleCount());
+  SensitivityOptions options;
+  options.samples = static_cast<int64_t>(data->search.samples.size());
+  const auto sensitivity =
+      MeasureSensitivity(graph, space, *data, stats, source, options);
+  ASSERT_TRUE(sensitivity.ok()) << sensitivity.status();
+  std::vector<int64_t> samples = data->search.samples;
+  samples.resize(sensitivity->samples());
+  const Answers reference = *Answer(graph, data->search.inputs, samples);
+  int dynamic = 0;
+  for (const v1::Sensitivity::Entry& entry : sensitivity->entries()) {
+    if (entry.choice().precision() != v1::INT8_DYNAMIC) continue;
+    ++dynamic;
+    v1::CompressionPlan plan = BaselinePlan(space);
+    *plan.mutable_layers(entry.layer()) = entry.choice();
+    const Answers answers =
+        *Answer(*Compress(graph, space, plan, stats, source),
+                data->search.inputs, samples);
+    EXPECT_EQ(entry.kl_divergence(),
+              Score(answers, reference, {}).kl_divergence);
+  }
+  EXPECT_EQ(dynamic, 2);
+}
 
 }  // namespace
 }  // namespace lathe

@@ -9,6 +9,7 @@
 #include "absl/memory/memory.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "compressor/dynamic_grid.h"
 #include "compressor/shape_inference.h"
 #include "evaluator/executor.h"
 #include "evaluator/node_runner.h"
@@ -191,7 +192,9 @@ absl::StatusOr<Answers> SuffixRunner::AnswerOf(const Graph& changed) const {
   const std::optional<int> last = changed.outputs().empty()
                                       ? std::nullopt
                                       : changed.Producer(changed.outputs()[0]);
-  if (is_changed && last && (*is_changed)[*last]) {
+  const bool is_suffix = is_changed && last && (*is_changed)[*last];
+  // A grid of a call would be that of a whole batch here.
+  if (is_suffix && !HasDynamicGrids(changed)) {
     absl::StatusOr<Answers> answers = RunSuffix(changed, *is_changed);
     if (answers.ok()) return answers;
   }

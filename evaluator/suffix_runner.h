@@ -31,8 +31,8 @@ class SuffixRunner {
   absl::Span<const int64_t> samples() const { return samples_; }
 
   // What `changed` answers. It has the original's nodes and activations, with
-  // the same indices, as graphs made by Compress do; else, and where its end
-  // cannot run by itself, all of it runs.
+  // the same indices, as graphs made by Compress do; else, where its end cannot
+  // run by itself, and where grids belong to calls, all of it runs.
   //
   // Errors: those of Answer.
   absl::StatusOr<Answers> AnswerOf(const Graph& changed) const;

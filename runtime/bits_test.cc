@@ -11,6 +11,7 @@
 #include "compressor/canonical.h"
 #include "compressor/compress.h"
 #include "compressor/onnx.h"
+#include "compressor/packed_model.h"
 #include "compressor/search_space.h"
 #include "compressor/testing/reference_activation_source.h"
 #include "compressor/testing/sample_models.h"
@@ -88,6 +89,33 @@ void Fill(const Graph& graph, const std::vector<Tensor>& inputs,
   }
 }
 
+// Runs the file by the C interface: the bits that `measured` left.
+void ExpectRuntimeAnswers(const std::string& file,
+                          const std::vector<Tensor>& inputs, int64_t batch,
+                          int threads, const Executor& measured) {
+  lathe_model* model = nullptr;
+  ASSERT_EQ(lathe_model_load_bytes(file.data(), file.size(), &model), LATHE_OK)
+      << lathe_last_error();
+  lathe_session* session = nullptr;
+  ASSERT_EQ(lathe_session_create(model, batch, threads, &session), LATHE_OK)
+      << lathe_last_error();
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    std::memcpy(lathe_session_input(session, static_cast<int>(i)),
+                inputs[i].bytes().data(), inputs[i].bytes().size());
+  }
+  ASSERT_EQ(lathe_session_run(session), LATHE_OK) << lathe_last_error();
+  for (int i = 0; i < lathe_model_output_count(model); ++i) {
+    lathe_tensor_info info;
+    lathe_session_output_info(session, i, &info);
+    EXPECT_EQ(std::memcmp(lathe_session_output(session, i), measured.output(i),
+                          info.bytes),
+              0)
+        << "output " << i;
+  }
+  lathe_session_free(session);
+  lathe_model_free(model);
+}
+
 // Runs `graph`, as a trial does, and its export, as users do.
 void ExpectSameBits(const Graph& graph, const std::string& artifact,
                     int64_t batch, int threads) {
@@ -105,28 +133,12 @@ void ExpectSameBits(const Graph& graph, const std::string& artifact,
   ASSERT_TRUE(again.ok()) << again.status();
   EXPECT_EQ(Kernels(**again), Kernels(**measured));
 
-  lathe_model* model = nullptr;
-  ASSERT_EQ(lathe_model_load_bytes(artifact.data(), artifact.size(), &model),
-            LATHE_OK)
-      << lathe_last_error();
-  lathe_session* session = nullptr;
-  ASSERT_EQ(lathe_session_create(model, batch, threads, &session), LATHE_OK)
-      << lathe_last_error();
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    std::memcpy(lathe_session_input(session, static_cast<int>(i)),
-                inputs[i].bytes().data(), inputs[i].bytes().size());
-  }
-  ASSERT_EQ(lathe_session_run(session), LATHE_OK) << lathe_last_error();
-  for (int i = 0; i < lathe_model_output_count(model); ++i) {
-    lathe_tensor_info info;
-    lathe_session_output_info(session, i, &info);
-    EXPECT_EQ(std::memcmp(lathe_session_output(session, i),
-                          (*measured)->output(i), info.bytes),
-              0)
-        << "output " << i;
-  }
-  lathe_session_free(session);
-  lathe_model_free(model);
+  ExpectRuntimeAnswers(artifact, inputs, batch, threads, **measured);
+  // The packed form of the same file.
+  const auto packed = PackModel(artifact);
+  ASSERT_TRUE(packed.ok()) << packed.status();
+  EXPECT_LT(packed->size(), artifact.size());
+  ExpectRuntimeAnswers(*packed, inputs, batch, threads, **measured);
 }
 
 void ExpectPlanSurvives(const Graph& graph, const v1::CompressionPlan& plan,

@@ -14,7 +14,7 @@ namespace {
 // Limits chosen so that no honest job meets them and no hostile one costs
 // much.
 constexpr int64_t kMostSensitivitySamples = 1'000'000;
-constexpr int64_t kMostSettingsBytes = 1024;
+constexpr int64_t kMostSettingsBytes = 16 * 1024;
 constexpr int64_t kMostTrials = 1'000'000;
 constexpr int kMostThreads = 256;
 constexpr int kMostBatch = 4096;

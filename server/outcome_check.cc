@@ -105,6 +105,11 @@ absl::Status CheckSensitivity(const v1::Sensitivity& sensitivity, int layers) {
   const int64_t samples = sensitivity.samples();
   LATHE_RETURN_IF_ERROR(CheckCounts("sensitivity.baseline_correct",
                                     sensitivity.baseline_correct(), samples));
+  if (sensitivity.choices_not_reached() < 0) {
+    return Invalid(absl::StrCat(
+        "sensitivity.choices_not_reached = ", sensitivity.choices_not_reached(),
+        ", below 0"));
+  }
   for (const v1::Sensitivity::Entry& entry : sensitivity.entries()) {
     if (entry.layer() < 0 || entry.layer() >= layers) {
       return Invalid(absl::StrCat("sensitivity: layer ", entry.layer(),

@@ -86,6 +86,10 @@ TEST(OutcomeCheck, RefusesWhatCannotBeTrue) {
         o.mutable_baseline()->mutable_sensitivity()->set_baseline_correct(1);
       },
       [](auto& o) {
+        o.mutable_baseline()->mutable_sensitivity()->set_choices_not_reached(
+            -1);
+      },
+      [](auto& o) {
         o.mutable_baseline()->mutable_sensitivity()->add_entries()->set_layer(
             99);
       },

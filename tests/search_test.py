@@ -91,6 +91,51 @@ class SearchTest(unittest.TestCase):
                                  "--scale", lathe.GLYPH_SCALE)
         self.assertAlmostEqual(checked["value"], point["accuracy"], delta=0.03)
 
+    def test_the_packed_form_is_smaller_and_answers_alike(self):
+        with lathe.Service(self.folder) as service:
+            job = self.found["job"]
+            point = min(self.found["frontier"], key=lambda p: p["latency_ratio"])
+            files = {}
+            for form in ("qdq", "lathe"):
+                files[form] = self.folder / f"model.{form}"
+                service.lathe_json("export", job, "--trial", point["trial"], "--format", form,
+                                   "--to", files[form])
+        self.assertEqual(files["lathe"].stat().st_size, point["entropy_bytes"])
+        self.assertLess(files["lathe"].stat().st_size, files["qdq"].stat().st_size / 2)
+        answers = [lathe.run_json("lathe-worker", "eval", file, "--data", self.data, "--scale",
+                                  lathe.GLYPH_SCALE) for file in files.values()]
+        self.assertEqual(*answers)
+
+    def test_equal_plans_give_equal_models_whatever_the_number_of_workers(self):
+        """By two searches: what is no time is equal, and so is the file."""
+        found, models = [], []
+        for workers in (1, 3):
+            folder = self.folder / f"workers{workers}"
+            folder.mkdir()
+            job = lathe.run_json(
+                "lathe", "search", "--model", lathe.SAMPLE_MODEL, "--data", self.data,
+                "--scale", lathe.GLYPH_SCALE, "--agent", "random", "--seed", 5, "--trials", 8,
+                "--search", 200, "--report", 50, "--workers", workers, "--state",
+                folder / "state", "--out", folder / "out")["job"]
+            with lathe.Service(folder) as service:
+                trials = service.lathe_lines("trials", job)
+                frontier = service.lathe_json("frontier", job)["frontier"]
+                for point in frontier:
+                    service.lathe_json("export", job, "--trial", point["trial"], "--to",
+                                       folder / f"{point['trial']}.onnx")
+            found.append({json.dumps(t["plan"]): t for t in trials if t["trial"] > 0})
+            models.append({json.dumps(p["plan"]): (folder / f"{p['trial']}.onnx").read_bytes()
+                           for p in frontier if p["trial"] > 0})
+        plans = found[0].keys() & found[1].keys()
+        self.assertGreaterEqual(len(plans), 4)
+        for plan in plans:
+            for field in ("accuracy", "report_accuracy", "size_bytes", "packed_bytes",
+                          "entropy_bytes", "macs"):
+                self.assertEqual(found[0][plan][field], found[1][plan][field])
+        for plan in models[0].keys() & models[1].keys():
+            # Not assertEqual, which would print the files.
+            self.assertTrue(models[0][plan] == models[1][plan], plan)
+
     def test_best_answers_within_the_bound_or_says_what_is_nearest(self):
         with lathe.Service(self.folder) as service:
             job = self.found["job"]
@@ -140,6 +185,9 @@ class SearchTest(unittest.TestCase):
         ours = np.load(output).reshape(len(images), -1).argmax(1)
         # Rounding ties of a grid may fall differently: a few in a thousand.
         self.assertGreaterEqual((ours == theirs).mean(), 0.995)
+        labels = np.load(self.data)["y"]
+        self.assertGreaterEqual(len(labels), 1000)
+        self.assertLessEqual(abs((ours == labels).mean() - (theirs == labels).mean()), 0.003)
 
 
 if __name__ == "__main__":

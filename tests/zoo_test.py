@@ -102,6 +102,30 @@ class ZooTest(unittest.TestCase):
                 _, path = self.write(name)
                 self.assertEqual(self.integer_layers(path), layers)
 
+    def test_packed_exports_are_smaller_and_answer_alike(self):
+        """Of every third network, as packing does not look at operators."""
+        for name in list(network_zoo.ZOO)[::3]:
+            with self.subTest(network=name):
+                model, path = self.write(name)
+                data = self.write_data(model, name)
+                arrays = random_inputs(model, 2)
+                outputs = []
+                for form in ("qdq", "lathe"):
+                    file = self.folder / f"{name}.{form}"
+                    point = lathe.run_json(
+                        "lathe-worker", "trial", path, "--data", data, "--repairs", "none",
+                        "--search", 10, "--report", 10, "--plan", "uniform:int8:6:1",
+                        "--export", file, "--format", form)
+                    folder = self.folder / f"{name}_{form}"
+                    folder.mkdir()
+                    outputs.append(run_lathe(file, arrays, folder))
+                    field = "size_bytes" if form == "qdq" else "entropy_bytes"
+                    self.assertEqual(file.stat().st_size, point[field])
+                self.assertLess(point["entropy_bytes"], point["size_bytes"])
+                self.assertEqual(outputs[0].keys(), outputs[1].keys())
+                for output, array in outputs[0].items():
+                    np.testing.assert_array_equal(array, outputs[1][output])
+
     def test_an_export_comes_back_as_it_was(self):
         for name in ["resnext", "mobilenet_v3", "gpt", "yolo"]:
             with self.subTest(network=name):

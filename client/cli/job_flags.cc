@@ -113,9 +113,12 @@ void AddJobFlags(CLI::App& command, JobFlags& flags) {
   command.add_option("--name", flags.display_name, "the job's, for people")
       ->group(group);
   command
-      .add_option("--sensitivity-samples", flags.sensitivity_samples,
-                  "samples on which trial 0 measures what each choice costs by "
-                  "itself; 0: it does not")
+      .add_option_function<int64_t>(
+          "--sensitivity-samples",
+          [&flags](int64_t samples) { flags.sensitivity_samples = samples; },
+          "samples on which trial 0 measures what each choice costs by itself; "
+          "0: it does not. Not given: from 100 trials on, 128 samples in at "
+          "most 3 % of the evaluations' time")
       ->check(CLI::Range(int64_t{0}, kMostTrials))
       ->group(group);
   AddCompressionFlags(command, flags.compression);
@@ -142,7 +145,9 @@ absl::StatusOr<v1::JobSpec> MakeSpec(const JobFlags& flags) {
   LATHE_RETURN_IF_ERROR(
       Annotate(SetDrop(flags.max_drop, budget), "--max-drop"));
   if (budget.ByteSizeLong() > 0) *spec.mutable_budget() = budget;
-  spec.set_sensitivity_samples(flags.sensitivity_samples);
+  if (flags.sensitivity_samples) {
+    spec.set_sensitivity_samples(*flags.sensitivity_samples);
+  }
   if (flags.compression.ByteSizeLong() > 0) {
     *spec.mutable_compression() = flags.compression;
   }

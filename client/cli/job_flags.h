@@ -3,6 +3,7 @@
 #define LATHE_CLIENT_CLI_JOB_FLAGS_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,7 +33,7 @@ struct JobFlags {
   std::string display_name;
   std::vector<std::string> warm_start_jobs;
   v1::CompressionSettings compression;
-  int64_t sensitivity_samples = 0;
+  std::optional<int64_t> sensitivity_samples;
 };
 
 // Adds --model, the data flags and the rest; `flags` must outlive the parse.

@@ -36,7 +36,7 @@ v1::JobSpec SpecOfPlan(const v1::Job& job, const v1::CompressionPlan& plan) {
   spec.set_trials(2);
   spec.clear_budget();
   spec.clear_warm_start_jobs();
-  spec.clear_sensitivity_samples();
+  spec.set_sensitivity_samples(0);
   spec.clear_first_plans();
   *spec.add_first_plans() = plan;
   *spec.mutable_target_profile() = job.profile();

@@ -187,6 +187,24 @@ std::string UsText(const std::optional<double>& us) {
   return us ? absl::StrFormat("%.1f us", *us) : "";
 }
 
+std::string LossesText(const v1::Sensitivity& sensitivity) {
+  if (sensitivity.samples() == 0) {
+    return "Losses of single layers were not measured; --sensitivity-samples "
+           "measures them once a job.";
+  }
+  std::string text =
+      absl::StrCat("Losses are those of ", sensitivity.samples(),
+                   " search samples when the layer alone is changed.");
+  if (sensitivity.choices_not_reached() > 0) {
+    absl::StrAppend(
+        &text, " The time for them was over before ",
+        sensitivity.choices_not_reached(), " of ",
+        sensitivity.choices_not_reached() + sensitivity.entries_size(),
+        " choices; --sensitivity-samples measures all.");
+  }
+  return text;
+}
+
 // What trial 0 measured of each layer alone, and what that says of the choice.
 std::string ReasonsSection(const ReportInput& input) {
   const v1::BaselineReport& baseline = input.job.baseline();
@@ -208,17 +226,12 @@ std::string ReasonsSection(const ReportInput& input) {
          reason.divergence ? absl::StrFormat("%.3g", *reason.divergence) : "",
          reason.why});
   }
-  const int64_t samples = baseline.sensitivity().samples();
   return Section(
       "Why each layer is as it is",
       absl::StrCat(
           "Times are of single layers with all their channels, measured with "
           "the original. ",
-          samples > 0
-              ? absl::StrCat("Losses are those of ", samples,
-                             " search samples when the layer alone is changed.")
-              : "Losses of single layers were not measured; "
-                "--sensitivity-samples measures them once a job."),
+          LossesText(baseline.sensitivity())),
       table.Render());
 }
 

@@ -101,6 +101,13 @@ TEST(Report, TellsTheReasonForEachLayer) {
                               "50 % of it is reorder"));
   EXPECT_THAT(page, HasSubstr("--sensitivity-samples"));
   EXPECT_THAT(page, Not(HasSubstr("<script>alert")));
+  baseline.mutable_sensitivity()->set_samples(128);
+  baseline.mutable_sensitivity()->add_entries();
+  baseline.mutable_sensitivity()->set_choices_not_reached(2);
+  EXPECT_THAT(RenderReport(input, ""),
+              HasSubstr("those of 128 search samples when the layer alone is "
+                        "changed. The time for them was over before 2 of 3 "
+                        "choices"));
   // A plan of other layers has no reasons here.
   input.choice.trial.mutable_proposal()->mutable_plan()->add_layers();
   input.choice.trial.mutable_proposal()->mutable_plan()->add_layers();

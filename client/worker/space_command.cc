@@ -9,8 +9,10 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "base/status.h"
+#include "client/compression_flags.h"
 #include "client/plan_json.h"
 #include "client/worker/command.h"
+#include "compressor/compression_settings.h"
 #include "compressor/search_space.h"
 #include "evaluator/executor.h"
 #include "proto/names.h"
@@ -22,6 +24,7 @@ struct SpaceFlags {
   std::string model;
   std::vector<std::string> sizes;
   std::string output = "text";
+  v1::CompressionSettings compression;
 };
 
 std::string PrecisionsText(const v1::Layer& layer) {
@@ -52,8 +55,8 @@ std::string SpaceText(const v1::SearchSpace& space) {
 absl::Status RunSpace(const SpaceFlags& flags) {
   LATHE_ASSIGN_OR_RETURN(const Graph graph,
                          OpenGraph(flags.model, ShapesOfFlags(flags.sizes)));
-  SpaceOptions options;
-  options.has_bf16 = HasNativeBf16();
+  LATHE_ASSIGN_OR_RETURN(const SpaceOptions options,
+                         MakeSpaceOptions(flags.compression, HasNativeBf16()));
   const auto space = MakeSearchSpace(graph, options);
   if (!space.ok()) return ModelFailed(space.status(), flags.model);
   if (flags.output == "json") {
@@ -73,6 +76,7 @@ void AddSpace(CLI::App& app, ChosenCommand& chosen) {
   AddModelArgument(*command, flags->model);
   AddSizesFlag(*command, flags->sizes);
   AddOutputFlag(*command, flags->output);
+  AddCompressionFlags(*command, flags->compression);
   command->callback(
       [flags, &chosen] { chosen.run = [flags] { return RunSpace(*flags); }; });
 }

@@ -19,6 +19,15 @@ dscnn=("$data/kws/dscnn_tiny.onnx"
   --data "$data/kws/mfcc_f32_tiny_test_x.npy,$data/kws/tiny_test_y.npy"
   --calibration "$data/kws/mfcc_f32_tiny_calib_x.npy,$data/kws/tiny_calib_y.npy"
   --search 498 --confirmation 1 --report 1)
+mnist_cnn=("$data/mnist/mnist_cnn.onnx"
+  --data "$data/mnist/t10k-images-idx3-ubyte.gz"
+  --calibration "$data/mnist/train-images-idx3-ubyte.gz"
+  --search "$samples" --report 100)
+squeezenet=("$data/imagenet/squeezenet1_1.onnx"
+  --data "$data/imagenet/test_x.npy,$data/imagenet/test_y.npy"
+  --calibration "$data/imagenet/calib_x.npy,$data/imagenet/calib_y.npy"
+  --mean 104,117,123 --channel-order bgr
+  --search 158 --confirmation 1 --report 1)
 lstm=("$data/kws/lstm_arm_s.onnx"
   --data "$data/kws/mfcc49_arm_test_x.npy,$data/kws/arm_test_y.npy"
   --calibration "$data/kws/mfcc49_arm_calib_x.npy,$data/kws/arm_calib_y.npy"

@@ -25,8 +25,8 @@ def search(flags, agent, seed):
     with tempfile.TemporaryDirectory() as folder:
         command = [flags.lathe, "search", "--agent", name, "--seed", str(seed), "--trials",
                    str(flags.trials), "--workers", "1", "--out", folder, "-o", "json"]
-        if extra == "sensitivity":
-            command += ["--sensitivity-samples", SENSITIVITY_SAMPLES]
+        command += ["--sensitivity-samples",
+                    SENSITIVITY_SAMPLES if extra == "sensitivity" else "0"]
         start = time.monotonic()
         subprocess.run(command + flags.rest, stdout=subprocess.DEVNULL, check=True)
         with open(os.path.join(folder, "frontier.json")) as file:
