@@ -103,11 +103,19 @@ void WalkStrided(absl::Span<const int64_t> shape,
                  const std::array<std::vector<int64_t>, N>& strides,
                  Visit visit) {
   const int64_t count = ElementCount(shape);
+  const size_t rows = shape.empty() ? 0 : shape.size() - 1;
+  const int64_t columns = shape.empty() ? 1 : shape.back();
   std::array<int64_t, N> offsets{};
-  std::vector<int64_t> index(shape.size(), 0);
-  for (int64_t element = 0; element < count; ++element) {
-    visit(element, offsets);
-    for (size_t d = shape.size(); d-- > 0;) {
+  std::array<int64_t, N> steps{};
+  for (size_t i = 0; i < N && !shape.empty(); ++i) steps[i] = strides[i][rows];
+  std::vector<int64_t> index(rows, 0);
+  for (int64_t element = 0; element < count;) {
+    std::array<int64_t, N> at = offsets;
+    for (int64_t column = 0; column < columns; ++column, ++element) {
+      visit(element, at);
+      for (size_t i = 0; i < N; ++i) at[i] += steps[i];
+    }
+    for (size_t d = rows; d-- > 0;) {
       if (++index[d] < shape[d]) {
         for (size_t i = 0; i < N; ++i) offsets[i] += strides[i][d];
         break;

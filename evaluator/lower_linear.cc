@@ -56,6 +56,34 @@ void FillConvShapes(const Shape& weights, int64_t groups,
   weighted->element_stride = 1;
 }
 
+// ONNX has [in, out / groups, kernel...].
+void FillTransposedWeights(const Shape& weights, int64_t groups,
+                           WeightedNode* weighted) {
+  std::vector<int64_t> strides = RowMajorStrides(weights);
+  Shape shape = weights;
+  std::swap(shape[0], shape[1]);
+  std::swap(strides[0], strides[1]);
+  if (groups > 1) {
+    shape[1] /= groups;
+    shape.insert(shape.begin(), groups);
+    strides.insert(strides.begin(), shape[2] * strides[1]);
+  }
+  weighted->weights_shape = shape;
+  weighted->weights_strides = strides;
+}
+
+// What oneDNN calls the padding at the ends; negative where there are numbers
+// behind what the last input place is spread over.
+std::vector<int64_t> WhatIsCutOff(const Window& window) {
+  std::vector<int64_t> ends;
+  for (size_t d = 0; d < window.in.size(); ++d) {
+    const int64_t reach = (window.kernel[d] - 1) * window.dilations[d] + 1;
+    ends.push_back((window.in[d] - 1) * window.strides[d] + reach -
+                   window.pads_begin[d] - window.out[d]);
+  }
+  return ends;
+}
+
 // [M, K] x [K, N], or [N, K] when transposed, as an inner product.
 void FillLinearShapes(const Shape& weights, bool is_transposed, int64_t rows,
                       WeightedNode* weighted) {
@@ -221,6 +249,43 @@ absl::StatusOr<bool> LowerConv(LoweringContext& context, const Node& node) {
                              DescType(weights) == DataType::kInt8;
     return is_measured ? QuickestConvolution(spec, attributes)
                        : MakeConvolution(spec, attributes);
+  };
+  LATHE_RETURN_IF_ERROR(LowerWeighted(context, node, weighted));
+  return true;
+}
+
+absl::StatusOr<bool> LowerConvTranspose(LoweringContext& context,
+                                        const Node& node) {
+  const Tensor* weights = FloatConstant(context, InputOr(node, 1));
+  const ValueId bias = InputOr(node, 2);
+  if (weights == nullptr ||
+      (bias != kNoValue && FloatConstant(context, bias) == nullptr)) {
+    return false;
+  }
+  WeightedNode weighted;
+  weighted.kind = "conv_transpose";
+  weighted.source = node.inputs[0];
+  weighted.source_shape = context.shape(node.inputs[0]);
+  weighted.destination_shape = context.shape(node.outputs[0]);
+  weighted.weights = weights;
+  weighted.channels = weighted.destination_shape[1];
+  FillTransposedWeights(weights->shape(), node.IntOr("group", 1), &weighted);
+  if (bias != kNoValue) {
+    const auto values = FloatConstant(context, bias)->values<float>();
+    weighted.bias.assign(values.begin(), values.end());
+  }
+  LATHE_ASSIGN_OR_RETURN(
+      const Window window,
+      ResolveTransposedWindow(
+          node, absl::MakeConstSpan(weighted.source_shape).subspan(2),
+          absl::MakeConstSpan(weights->shape()).subspan(2)));
+  weighted.make = [&](const MemoryDesc& source, const MemoryDesc& weights,
+                      const MemoryDesc& destination, bool has_bias,
+                      const Attributes& attributes) {
+    return MakeDeconvolution(
+        {source, weights, destination, has_bias, window.strides,
+         window.dilations, window.pads_begin, WhatIsCutOff(window)},
+        attributes);
   };
   LATHE_RETURN_IF_ERROR(LowerWeighted(context, node, weighted));
   return true;

@@ -1,4 +1,4 @@
-// Reshape and its kin, Transpose, Slice, Pad and Concat.
+// Reshape and its kin, Slice, Split, Pad and Concat.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -13,10 +13,6 @@
 
 namespace lathe {
 namespace {
-
-int64_t Bytes(const Encoding& encoding) {
-  return static_cast<int64_t>(ElementBytes(encoding.type));
-}
 
 bool IsSingleReaderPad(const LoweringContext& context, ValueId value,
                        const Encoding& encoding) {
@@ -99,7 +95,7 @@ absl::Status LowerOnePart(LoweringContext& context, ValueId input,
     return context.AddReorder(source, {whole.encoding, region, whole.location});
   }
   LATHE_ASSIGN_OR_RETURN(const Copy source, FetchDescribed(context, input));
-  const int64_t bytes = Bytes(encoding);
+  const int64_t bytes = BytesOf(encoding);
   const std::optional<Layout> from = DescribeLayout(source.desc);
   const auto place = ContiguousPlace(*from, *layout, axis, start);
   if (place && context.TryPlaceInside(source, whole, *place * bytes)) {
@@ -114,6 +110,51 @@ absl::Status LowerOnePart(LoweringContext& context, ValueId input,
                     copier.Run(operands[0], operands[1]);
                     return absl::OkStatus();
                   });
+  return absl::OkStatus();
+}
+
+// Where a slice begins, in elements, if its elements lie in `whole` as they lie
+// in `part`.
+std::optional<int64_t> PlaceOfSlice(const Layout& part, const Layout& whole,
+                                    const SliceSpec& slice) {
+  if (whole.channel_block > 1 && part.dims[1] % whole.channel_block != 0) {
+    return std::nullopt;  // What is read behind the channels has to be zeros.
+  }
+  int64_t place = 0;
+  for (size_t d = 0; d < part.dims.size(); ++d) {
+    if (slice.steps[d] != 1 && part.dims[d] > 1) return std::nullopt;
+    const auto along =
+        ContiguousPlace(part, whole, static_cast<int64_t>(d), slice.starts[d]);
+    if (!along) return std::nullopt;
+    place += *along;
+  }
+  return place;
+}
+
+// `output` becomes that slice of `input`: the same memory if it can.
+absl::Status LowerBox(LoweringContext& context, ValueId input, ValueId output,
+                      const SliceSpec& slice) {
+  LATHE_ASSIGN_OR_RETURN(const Copy source, FetchDescribed(context, input));
+  const Shape& shape = context.shape(output);
+  const MemoryDesc desc = DescLike(source.desc, shape, source.encoding.type);
+  const Layout whole = *DescribeLayout(source.desc);
+  const Layout part = *DescribeLayout(desc);
+  const int64_t bytes = BytesOf(source.encoding);
+  if (const auto place = PlaceOfSlice(part, whole, slice)) {
+    Copy view{source.encoding, desc, source.location};
+    view.location.offset += *place * bytes;
+    context.DefineAlias(output, view);
+    return absl::OkStatus();
+  }
+  const Copy destination = context.NewCopy(source.encoding, desc);
+  const RegionCopier copier({whole, part, shape, slice.starts, slice.steps,
+                             std::vector<int64_t>(shape.size(), 0), bytes});
+  context.AddLoop("slice", "copy", {Reads(source), Writes(destination)},
+                  [copier](absl::Span<char* const> operands) {
+                    copier.Run(operands[0], operands[1]);
+                    return absl::OkStatus();
+                  });
+  context.Define(output, destination);
   return absl::OkStatus();
 }
 
@@ -154,48 +195,6 @@ absl::StatusOr<MemoryDesc> ConcatDesc(LoweringContext& context,
   return DescLike(stored.desc, shape, type);
 }
 
-// The value as it lies if that is some order of dimensions, else row-major.
-absl::StatusOr<Copy> FetchUnblocked(LoweringContext& context, ValueId value) {
-  LATHE_ASSIGN_OR_RETURN(const Copy stored, context.Stored(value));
-  const std::optional<Layout> layout = DescribeLayout(stored.desc);
-  if (layout && layout->channel_block == 1) return stored;
-  return context.Fetch(value, stored.encoding,
-                       PlainDesc(context.shape(value), stored.encoding.type));
-}
-
-// Whether all readers take any order of dimensions.
-bool IsReadInAnyOrder(const LoweringContext& context, ValueId value) {
-  const Graph& graph = context.graph();
-  if (graph.IsOutput(value)) return false;
-  const auto& readers = graph.Consumers(value);
-  return std::all_of(readers.begin(), readers.end(), [&](int reader) {
-    const Node& node = graph.nodes()[reader];
-    const bool is_product = node.op_type == "MatMul" && node.inputs.size() == 2;
-    return node.domain.empty() && (is_product || node.op_type == "Transpose" ||
-                                   node.op_type == "Gather");
-  });
-}
-
-// `value` is what `view` shows of other values' memory: no copy where the
-// readers take it like that.
-absl::StatusOr<bool> DefineView(LoweringContext& context, ValueId value,
-                                Copy view) {
-  const MemoryDesc plain = PlainDesc(context.shape(value), view.encoding.type);
-  if (IsRowMajor(view.desc)) {
-    view.desc = plain;
-    context.Define(value, view);
-    return true;
-  }
-  if (IsReadInAnyOrder(context, value)) {
-    context.Define(value, view);
-    return true;
-  }
-  const Copy destination = context.NewCopy(view.encoding, plain);
-  LATHE_RETURN_IF_ERROR(context.AddReorder(view, destination));
-  context.Define(value, destination);
-  return true;
-}
-
 }  // namespace
 
 absl::StatusOr<bool> LowerReshape(LoweringContext& context, const Node& node) {
@@ -224,48 +223,6 @@ absl::StatusOr<bool> LowerReshape(LoweringContext& context, const Node& node) {
   return true;
 }
 
-absl::StatusOr<bool> LowerTranspose(LoweringContext& context,
-                                    const Node& node) {
-  const ValueId input = node.inputs[0];
-  const ValueId output = node.outputs[0];
-  const int64_t rank = static_cast<int64_t>(context.shape(input).size());
-  if (context.type(input) != DataType::kFloat32 || rank == 0) return false;
-  std::vector<int64_t> reversed(rank);
-  for (int64_t d = 0; d < rank; ++d) reversed[d] = rank - 1 - d;
-  const std::vector<int64_t> order = node.IntsOr("perm", reversed);
-  LATHE_ASSIGN_OR_RETURN(Copy view, FetchUnblocked(context, input));
-  const Layout layout = *DescribeLayout(view.desc);
-  std::vector<int64_t> strides(rank);
-  for (int64_t d = 0; d < rank; ++d) strides[d] = layout.strides[order[d]];
-  view.desc = StridedDesc(context.shape(output), strides, view.encoding.type);
-  return DefineView(context, output, view);
-}
-
-absl::StatusOr<bool> LowerGather(LoweringContext& context, const Node& node) {
-  const ValueId input = node.inputs[0];
-  const ValueId output = node.outputs[0];
-  const Tensor* indices = context.constant(node.inputs[1]);
-  const int64_t rank = static_cast<int64_t>(context.shape(input).size());
-  if (indices == nullptr || indices->type() != DataType::kInt64 ||
-      !indices->shape().empty() || rank < 2 || !node.post_ops.empty() ||
-      context.type(input) != DataType::kFloat32) {
-    return false;
-  }
-  const int64_t axis = (node.IntOr("axis", 0) + rank) % rank;
-  const int64_t extent = context.shape(input)[axis];
-  const int64_t given = indices->values<int64_t>()[0];
-  const int64_t index = given < 0 ? given + extent : given;
-  // The reference has the words for it.
-  if (index < 0 || index >= extent) return false;
-  LATHE_ASSIGN_OR_RETURN(Copy view, FetchUnblocked(context, input));
-  Layout layout = *DescribeLayout(view.desc);
-  view.location.offset += index * layout.strides[axis] * Bytes(view.encoding);
-  layout.strides.erase(layout.strides.begin() + axis);
-  view.desc =
-      StridedDesc(context.shape(output), layout.strides, view.encoding.type);
-  return DefineView(context, output, view);
-}
-
 absl::StatusOr<bool> LowerSlice(LoweringContext& context, const Node& node) {
   const ValueId input = node.inputs[0];
   const ValueId output = node.outputs[0];
@@ -277,20 +234,21 @@ absl::StatusOr<bool> LowerSlice(LoweringContext& context, const Node& node) {
     context.Defer(output);
     return true;
   }
-  LATHE_ASSIGN_OR_RETURN(const Copy source, FetchDescribed(context, input));
-  const Shape& shape = context.shape(output);
-  const Copy destination = context.NewCopy(
-      source.encoding, DescLike(source.desc, shape, source.encoding.type));
-  const RegionCopier copier(
-      {*DescribeLayout(source.desc), *DescribeLayout(destination.desc), shape,
-       slice->starts, slice->steps, std::vector<int64_t>(shape.size(), 0),
-       Bytes(source.encoding)});
-  context.AddLoop("slice", "copy", {Reads(source), Writes(destination)},
-                  [copier](absl::Span<char* const> operands) {
-                    copier.Run(operands[0], operands[1]);
-                    return absl::OkStatus();
-                  });
-  context.Define(output, destination);
+  LATHE_RETURN_IF_ERROR(LowerBox(context, input, output, *slice));
+  return true;
+}
+
+absl::StatusOr<bool> LowerSplit(LoweringContext& context, const Node& node) {
+  const ValueId input = node.inputs[0];
+  const int64_t rank = static_cast<int64_t>(context.shape(input).size());
+  if (context.type(input) != DataType::kFloat32 || rank == 0) return false;
+  const int64_t axis = (node.IntOr("axis", 0) + rank) % rank;
+  SliceSpec piece{std::vector<int64_t>(rank, 0), std::vector<int64_t>(rank, 1)};
+  for (ValueId output : node.outputs) {
+    if (output == kNoValue) return false;
+    LATHE_RETURN_IF_ERROR(LowerBox(context, input, output, piece));
+    piece.starts[axis] += context.shape(output)[axis];
+  }
   return true;
 }
 
@@ -312,7 +270,7 @@ absl::StatusOr<bool> LowerPad(LoweringContext& context, const Node& node) {
   const RegionCopier copier(
       {*DescribeLayout(source.desc), *DescribeLayout(destination.desc),
        context.shape(node.inputs[0]), sliced.slice.starts, sliced.slice.steps,
-       pad->begin, Bytes(source.encoding)});
+       pad->begin, BytesOf(source.encoding)});
   const std::string pattern = PadBytes(source.encoding, pad->value);
   const int64_t bytes = DescBytes(destination.desc);
   context.AddLoop("pad", "copy", {Reads(source), Writes(destination)},

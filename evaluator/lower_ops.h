@@ -15,6 +15,9 @@ using LowerFunction = absl::StatusOr<bool> (*)(LoweringContext& context,
 
 // With constant weights: LowerWeighted.
 absl::StatusOr<bool> LowerConv(LoweringContext& context, const Node& node);
+// In float32.
+absl::StatusOr<bool> LowerConvTranspose(LoweringContext& context,
+                                        const Node& node);
 absl::StatusOr<bool> LowerGemm(LoweringContext& context, const Node& node);
 // Constant second factor: LowerWeighted; else oneDNN's matmul.
 // `node` may have what NodeGroup::node may have.
@@ -26,9 +29,25 @@ absl::StatusOr<bool> LowerRecurrent(LoweringContext& context, const Node& node);
 
 // MaxPool, GlobalMaxPool, AveragePool, GlobalAveragePool.
 absl::StatusOr<bool> LowerPool(LoweringContext& context, const Node& node);
+// A node that makes one number of each plane, whatever its name.
+absl::StatusOr<bool> LowerGlobalPool(LoweringContext& context, const Node& node,
+                                     bool is_average);
+
+// ReduceSum, ReduceMean, ... over neighbouring axes.
+absl::StatusOr<bool> LowerReduce(LoweringContext& context, const Node& node);
+// LayerNormalization, RMSNormalization.
+absl::StatusOr<bool> LowerRowNormalization(LoweringContext& context,
+                                           const Node& node);
+// InstanceNormalization, GroupNormalization.
+absl::StatusOr<bool> LowerGroupNormalization(LoweringContext& context,
+                                             const Node& node);
+absl::StatusOr<bool> LowerLrn(LoweringContext& context, const Node& node);
+// Resize, Upsample.
+absl::StatusOr<bool> LowerResize(LoweringContext& context, const Node& node);
 
 // Relu, Sigmoid, ...
 absl::StatusOr<bool> LowerUnary(LoweringContext& context, const Node& node);
+absl::StatusOr<bool> LowerPRelu(LoweringContext& context, const Node& node);
 // Add, Sub, Mul, Div, Max, Min of two values.
 absl::StatusOr<bool> LowerBinary(LoweringContext& context, const Node& node);
 // Softmax, LogSoftmax.
@@ -42,9 +61,15 @@ absl::StatusOr<bool> LowerReshape(LoweringContext& context, const Node& node);
 absl::StatusOr<bool> LowerTranspose(LoweringContext& context, const Node& node);
 // Data move in the encoding and the order of dimensions that they lie in.
 absl::StatusOr<bool> LowerConcat(LoweringContext& context, const Node& node);
-// Of one element along an axis.
 absl::StatusOr<bool> LowerGather(LoweringContext& context, const Node& node);
 absl::StatusOr<bool> LowerSlice(LoweringContext& context, const Node& node);
+absl::StatusOr<bool> LowerSplit(LoweringContext& context, const Node& node);
+absl::StatusOr<bool> LowerSpaceToDepth(LoweringContext& context,
+                                       const Node& node);
+absl::StatusOr<bool> LowerDepthToSpace(LoweringContext& context,
+                                       const Node& node);
+absl::StatusOr<bool> LowerExpand(LoweringContext& context, const Node& node);
+absl::StatusOr<bool> LowerTile(LoweringContext& context, const Node& node);
 absl::StatusOr<bool> LowerPad(LoweringContext& context, const Node& node);
 
 // Any operator, by EvaluateNode on float32.

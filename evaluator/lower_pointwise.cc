@@ -1,4 +1,4 @@
-// Activations, arithmetic of two values, softmax, layer normalisation.
+// Activations and arithmetic of two values.
 #include <algorithm>
 #include <limits>
 #include <map>
@@ -11,7 +11,6 @@
 #include "base/status.h"
 #include "evaluator/epilogue.h"
 #include "evaluator/lower_ops.h"
-#include "evaluator/vector_loops.h"
 #include "unsupported/Eigen/SpecialFunctions"
 
 namespace lathe {
@@ -276,6 +275,35 @@ absl::StatusOr<bool> LowerUnary(LoweringContext& context, const Node& node) {
   return true;
 }
 
+absl::StatusOr<bool> LowerPRelu(LoweringContext& context, const Node& node) {
+  const Shape& shape = context.shape(node.inputs[0]);
+  const Shape& slope = context.shape(node.inputs[1]);
+  if (!IsFloat(context, node) || !node.post_ops.empty() || shape.size() > 5 ||
+      slope.size() > shape.size()) {
+    return false;
+  }
+  Shape aligned = slope;
+  aligned.insert(aligned.begin(), shape.size() - slope.size(), 1);
+  LATHE_ASSIGN_OR_RETURN(const Copy stored, context.Stored(node.inputs[0]));
+  LATHE_ASSIGN_OR_RETURN(const MemoryDesc desc,
+                         WithType(stored.desc, DataType::kFloat32));
+  const MemoryDesc slopes = PlainDesc(aligned, DataType::kFloat32);
+  LATHE_ASSIGN_OR_RETURN(const Kernel kernel, MakePRelu(desc, slopes));
+  if (IsReferenceImplementation(kernel.implementation)) return false;
+  LATHE_ASSIGN_OR_RETURN(const Copy source,
+                         context.Fetch(node.inputs[0], FloatEncoding(), desc));
+  LATHE_ASSIGN_OR_RETURN(const Copy factors,
+                         context.FetchPlain(node.inputs[1]));
+  const Copy destination = context.NewCopy(FloatEncoding(), desc);
+  LATHE_RETURN_IF_ERROR(
+      context.AddKernel("prelu", kernel,
+                        {Reads(DNNL_ARG_SRC, source, desc),
+                         Reads(DNNL_ARG_WEIGHTS, factors, slopes),
+                         Writes(DNNL_ARG_DST, destination, desc)}));
+  context.Define(node.outputs[0], destination);
+  return true;
+}
+
 absl::StatusOr<bool> LowerBinary(LoweringContext& context, const Node& node) {
   const auto algorithm = BinaryAlgorithm(node.op_type);
   if (!algorithm || node.OperatorInputs() != 2 || !IsFloat(context, node)) {
@@ -288,100 +316,6 @@ absl::StatusOr<bool> LowerBinary(LoweringContext& context, const Node& node) {
   const auto operands = OrderOperands(context, node);
   if (!operands) return false;
   return BinaryLowering(context, node, *algorithm, *operands).Run();
-}
-
-namespace {
-
-// Over the last axis: two to four times as fast as oneDNN's kernel.
-absl::StatusOr<bool> AddSoftmaxLoop(LoweringContext& context, const Node& node,
-                                    const MemoryDesc& desc) {
-  const Shape& shape = context.shape(node.inputs[0]);
-  const int64_t size = shape.back();
-  const int64_t rows = ElementCount(shape) / size;
-  LATHE_ASSIGN_OR_RETURN(const Copy source, context.FetchPlain(node.inputs[0]));
-  const Copy destination = context.NewCopy(FloatEncoding(), desc);
-  context.AddLoop(
-      "softmax", VectorLoopIsa(), {Reads(source), Writes(destination)},
-      [rows, size](absl::Span<char* const> operands) {
-        SoftmaxRows(reinterpret_cast<const float*>(operands[0]), rows, size,
-                    reinterpret_cast<float*>(operands[1]));
-        return absl::OkStatus();
-      });
-  context.Define(node.outputs[0], destination);
-  return true;
-}
-
-}  // namespace
-
-absl::StatusOr<bool> LowerSoftmax(LoweringContext& context, const Node& node) {
-  const Shape& shape = context.shape(node.inputs[0]);
-  const int64_t rank = static_cast<int64_t>(shape.size());
-  if (!IsFloat(context, node) || rank == 0 || !node.post_ops.empty()) {
-    return false;
-  }
-  // Before opset 13 all dimensions from `axis` on are one.
-  const bool is_flat = context.graph().parts().opset < 13;
-  int64_t axis = node.IntOr("axis", is_flat ? 1 : -1);
-  if (axis < 0) axis += rank;
-  if (axis >= rank || (is_flat && axis != rank - 1)) return false;
-  const MemoryDesc desc = PlainDesc(shape, DataType::kFloat32);
-  if (axis == rank - 1 && node.op_type == "Softmax") {
-    return AddSoftmaxLoop(context, node, desc);
-  }
-  LATHE_ASSIGN_OR_RETURN(
-      const Kernel kernel,
-      MakeSoftmax(desc, static_cast<int>(axis), node.op_type == "LogSoftmax"));
-  LATHE_ASSIGN_OR_RETURN(const Copy source, context.FetchPlain(node.inputs[0]));
-  const Copy destination = context.NewCopy(FloatEncoding(), desc);
-  LATHE_RETURN_IF_ERROR(
-      context.AddKernel("softmax", kernel,
-                        {Reads(DNNL_ARG_SRC, source, desc),
-                         Writes(DNNL_ARG_DST, destination, desc)}));
-  context.Define(node.outputs[0], destination);
-  return true;
-}
-
-absl::StatusOr<bool> LowerLayerNormalization(LoweringContext& context,
-                                             const Node& node) {
-  const Shape& shape = context.shape(node.inputs[0]);
-  const int64_t rank = static_cast<int64_t>(shape.size());
-  const int64_t axis = node.IntOr("axis", -1);
-  const bool is_plain = rank >= 2 && rank <= 5 &&
-                        (axis == -1 || axis == rank - 1) &&
-                        node.outputs.size() == 1 && node.post_ops.empty();
-  if (!is_plain || !IsFloat(context, node)) return false;
-  // One number a column; others broadcast otherwise.
-  const auto is_row = [&shape](const Tensor* tensor) {
-    return tensor != nullptr && tensor->size() == shape.back() &&
-           (tensor->size() == 1 || tensor->shape().back() == shape.back());
-  };
-  const Tensor* scale = context.constant(node.inputs[1]);
-  if (!is_row(scale)) return false;
-  const std::vector<float> zeros(shape.back(), 0);
-  const float* shift = zeros.data();
-  if (node.inputs.size() > 2 && node.inputs[2] != kNoValue) {
-    const Tensor* tensor = context.constant(node.inputs[2]);
-    if (!is_row(tensor)) return false;
-    shift = tensor->values<float>().data();
-  }
-  const MemoryDesc desc = PlainDesc(shape, DataType::kFloat32);
-  const MemoryDesc row = PlainDesc({shape.back()}, DataType::kFloat32);
-  LATHE_ASSIGN_OR_RETURN(
-      const Kernel kernel,
-      MakeLayerNormalization(desc, node.FloatOr("epsilon", 1e-5f)));
-  LATHE_ASSIGN_OR_RETURN(const Copy source, context.FetchPlain(node.inputs[0]));
-  const Copy destination = context.NewCopy(FloatEncoding(), desc);
-  const Location scales =
-      context.NewConstant(scale->bytes().data(), scale->bytes().size());
-  const Location shifts =
-      context.NewConstant(shift, shape.back() * sizeof(float));
-  LATHE_RETURN_IF_ERROR(context.AddKernel(
-      "layer_normalization", kernel,
-      {Reads(DNNL_ARG_SRC, source, desc), Reads(DNNL_ARG_SCALE, scales, row),
-       Reads(DNNL_ARG_SHIFT, shifts, row),
-       Writes(DNNL_ARG_DST, destination, desc)}));
-  context.Define(node.outputs[0], destination);
-  return true;
 }
 
 }  // namespace lathe

@@ -36,33 +36,60 @@ bool WindowsEndInsidePadding(const Window& window) {
   return true;
 }
 
-absl::Status LowerAverageOfLevels(LoweringContext& context, const Node& node,
-                                  const Window& window, bool counts_padding,
-                                  const Encoding& encoding) {
-  const Shape& in = context.shape(node.inputs[0]);
+// A pool of a node, whose own shape of the output may lack sizes of 1.
+struct Pool {
+  Window window;
+  bool is_average = false;
+  bool counts_padding = false;
+  Shape out;
+};
+
+// `copy` is of shape `pool.out`.
+absl::Status DefinePooled(LoweringContext& context, const Node& node,
+                          const Pool& pool, Copy copy) {
   const ValueId output = node.outputs[0];
-  LATHE_ASSIGN_OR_RETURN(const Copy source,
-                         context.Fetch(node.inputs[0], encoding,
-                                       ChannelsLastDesc(in, encoding.type)));
-  Encoding wanted = context.WantedEncoding(output);
-  if (!wanted.IsLevels()) wanted = FloatEncoding();
-  const Copy destination = context.NewCopy(
-      wanted, ChannelsLastDesc(context.shape(output), wanted.type));
-  context.AddLoop("pool", "reference", {Reads(source), Writes(destination)},
-                  AverageLevelsLoop(in[0], in[1], window, counts_padding,
-                                    encoding, wanted));
-  context.Define(output, destination);
+  const Shape& shape = context.shape(output);
+  if (shape != pool.out) {
+    if (!IsRowMajor(copy.desc)) {
+      const Copy plain = context.NewCopy(
+          copy.encoding, PlainDesc(pool.out, copy.encoding.type));
+      LATHE_RETURN_IF_ERROR(context.AddReorder(copy, plain));
+      copy = plain;
+    }
+    copy.desc = PlainDesc(shape, copy.encoding.type);
+  }
+  context.Define(output, copy);
   return absl::OkStatus();
 }
 
+absl::Status LowerAverageOfLevels(LoweringContext& context, const Node& node,
+                                  const Pool& pool, const Encoding& encoding) {
+  const Shape& in = context.shape(node.inputs[0]);
+  LATHE_ASSIGN_OR_RETURN(const Copy source,
+                         context.Fetch(node.inputs[0], encoding,
+                                       ChannelsLastDesc(in, encoding.type)));
+  Encoding wanted = context.WantedEncoding(node.outputs[0]);
+  if (!wanted.IsLevels()) wanted = FloatEncoding();
+  const Copy destination =
+      context.NewCopy(wanted, ChannelsLastDesc(pool.out, wanted.type));
+  context.AddLoop("pool", "reference", {Reads(source), Writes(destination)},
+                  AverageLevelsLoop(in[0], in[1], pool.window,
+                                    pool.counts_padding, encoding, wanted));
+  return DefinePooled(context, node, pool, destination);
+}
+
 absl::Status LowerPrimitive(LoweringContext& context, const Node& node,
-                            const Window& window, dnnl::algorithm algorithm,
-                            const Copy& stored) {
-  const ValueId output = node.outputs[0];
+                            const Pool& pool, const Copy& stored) {
+  const Window& window = pool.window;
   PoolingSpec spec;
-  spec.algorithm = algorithm;
+  spec.algorithm = dnnl::algorithm::pooling_max;
+  if (pool.is_average) {
+    spec.algorithm = pool.counts_padding
+                         ? dnnl::algorithm::pooling_avg_include_padding
+                         : dnnl::algorithm::pooling_avg_exclude_padding;
+  }
   spec.source = stored.desc;
-  spec.destination = AnyDesc(context.shape(output), stored.encoding.type);
+  spec.destination = AnyDesc(pool.out, stored.encoding.type);
   spec.kernel = window.kernel;
   spec.strides = window.strides;
   spec.dilations = window.dilations;
@@ -78,45 +105,64 @@ absl::Status LowerPrimitive(LoweringContext& context, const Node& node,
       "pool", kernel,
       {Reads(DNNL_ARG_SRC, stored, kernel.source),
        Writes(DNNL_ARG_DST, destination, kernel.destination)}));
-  context.Define(output, destination);
-  return absl::OkStatus();
+  return DefinePooled(context, node, pool, destination);
+}
+
+absl::StatusOr<bool> LowerAnyPool(LoweringContext& context, const Node& node,
+                                  const Pool& pool) {
+  LATHE_ASSIGN_OR_RETURN(const Copy stored, context.Stored(node.inputs[0]));
+  if (pool.is_average && stored.encoding.IsLevels()) {
+    LATHE_RETURN_IF_ERROR(
+        LowerAverageOfLevels(context, node, pool, stored.encoding));
+    return true;
+  }
+  if (pool.is_average && pool.counts_padding &&
+      !WindowsEndInsidePadding(pool.window)) {
+    return false;
+  }
+  LATHE_RETURN_IF_ERROR(LowerPrimitive(context, node, pool, stored));
+  return true;
+}
+
+// What windows over each plane make of `in`.
+Shape PooledShape(const Shape& in, const Window& window) {
+  Shape out = {in[0], in[1]};
+  out.insert(out.end(), window.out.begin(), window.out.end());
+  return out;
+}
+
+bool IsPoolable(const LoweringContext& context, const Node& node) {
+  const size_t rank = context.shape(node.inputs[0]).size();
+  return context.type(node.inputs[0]) == DataType::kFloat32 &&
+         node.post_ops.empty() && rank >= 3 && rank <= 5;
 }
 
 }  // namespace
 
 absl::StatusOr<bool> LowerPool(LoweringContext& context, const Node& node) {
+  if (node.op_type == "GlobalAveragePool" || node.op_type == "GlobalMaxPool") {
+    return LowerGlobalPool(context, node, node.op_type == "GlobalAveragePool");
+  }
+  if (!IsPoolable(context, node)) return false;
   const Shape& in = context.shape(node.inputs[0]);
-  const bool is_average =
-      node.op_type == "AveragePool" || node.op_type == "GlobalAveragePool";
-  const bool is_global =
-      node.op_type == "GlobalAveragePool" || node.op_type == "GlobalMaxPool";
-  const bool is_float = context.type(node.inputs[0]) == DataType::kFloat32;
-  if (!is_float || !node.post_ops.empty() || in.size() < 3 || in.size() > 5) {
-    return false;
-  }
-  const auto spatial = absl::MakeConstSpan(in).subspan(2);
-  Window window = GlobalWindow(spatial);
-  if (!is_global) {
-    LATHE_ASSIGN_OR_RETURN(window, ResolveWindow(node, spatial, {}));
-  }
-  const bool counts_padding = node.IntOr("count_include_pad", 0) != 0;
-  LATHE_ASSIGN_OR_RETURN(const Copy stored, context.Stored(node.inputs[0]));
-  if (is_average && stored.encoding.IsLevels()) {
-    LATHE_RETURN_IF_ERROR(LowerAverageOfLevels(
-        context, node, window, counts_padding, stored.encoding));
-    return true;
-  }
-  if (is_average && counts_padding && !WindowsEndInsidePadding(window)) {
-    return false;
-  }
-  dnnl::algorithm algorithm = dnnl::algorithm::pooling_max;
-  if (is_average) {
-    algorithm = counts_padding ? dnnl::algorithm::pooling_avg_include_padding
-                               : dnnl::algorithm::pooling_avg_exclude_padding;
-  }
-  LATHE_RETURN_IF_ERROR(
-      LowerPrimitive(context, node, window, algorithm, stored));
-  return true;
+  Pool pool;
+  LATHE_ASSIGN_OR_RETURN(
+      pool.window, ResolveWindow(node, absl::MakeConstSpan(in).subspan(2), {}));
+  pool.is_average = node.op_type == "AveragePool";
+  pool.counts_padding = node.IntOr("count_include_pad", 0) != 0;
+  pool.out = PooledShape(in, pool.window);
+  return LowerAnyPool(context, node, pool);
+}
+
+absl::StatusOr<bool> LowerGlobalPool(LoweringContext& context, const Node& node,
+                                     bool is_average) {
+  if (!IsPoolable(context, node)) return false;
+  const Shape& in = context.shape(node.inputs[0]);
+  Pool pool;
+  pool.window = GlobalWindow(absl::MakeConstSpan(in).subspan(2));
+  pool.is_average = is_average;
+  pool.out = PooledShape(in, pool.window);
+  return LowerAnyPool(context, node, pool);
 }
 
 }  // namespace lathe

@@ -22,21 +22,27 @@ LowerFunction FindLowering(const Node& node) {
       {"Clip", LowerUnary},
       {"Concat", LowerConcat},
       {"Conv", LowerConv},
+      {"ConvTranspose", LowerConvTranspose},
+      {"DepthToSpace", LowerDepthToSpace},
       {"Div", LowerBinary},
       {"Dropout", LowerReshape},
       {"Elu", LowerUnary},
       {"Erf", LowerUnary},
       {"Exp", LowerUnary},
+      {"Expand", LowerExpand},
       {"Flatten", LowerReshape},
-      {"Gelu", LowerUnary},
       {"GRU", LowerRecurrent},
       {"Gather", LowerGather},
+      {"Gelu", LowerUnary},
       {"Gemm", LowerGemm},
       {"GlobalAveragePool", LowerPool},
       {"GlobalMaxPool", LowerPool},
+      {"GroupNormalization", LowerGroupNormalization},
       {"HardSigmoid", LowerUnary},
       {"HardSwish", LowerUnary},
       {"Identity", LowerReshape},
+      {"InstanceNormalization", LowerGroupNormalization},
+      {"LRN", LowerLrn},
       {"LSTM", LowerRecurrent},
       {"LayerNormalization", LowerLayerNormalization},
       {"LeakyRelu", LowerUnary},
@@ -47,18 +53,33 @@ LowerFunction FindLowering(const Node& node) {
       {"Min", LowerBinary},
       {"Mul", LowerBinary},
       {"Neg", LowerUnary},
+      {"PRelu", LowerPRelu},
       {"Pad", LowerPad},
+      {"RMSNormalization", LowerRowNormalization},
+      {"ReduceL1", LowerReduce},
+      {"ReduceL2", LowerReduce},
+      {"ReduceLogSum", LowerReduce},
+      {"ReduceMax", LowerReduce},
+      {"ReduceMean", LowerReduce},
+      {"ReduceMin", LowerReduce},
+      {"ReduceSum", LowerReduce},
+      {"ReduceSumSquare", LowerReduce},
       {"Relu", LowerUnary},
       {"Reshape", LowerReshape},
+      {"Resize", LowerResize},
       {"Sigmoid", LowerUnary},
       {"Slice", LowerSlice},
       {"Softmax", LowerSoftmax},
+      {"SpaceToDepth", LowerSpaceToDepth},
+      {"Split", LowerSplit},
       {"Sqrt", LowerUnary},
       {"Squeeze", LowerReshape},
       {"Sub", LowerBinary},
       {"Tanh", LowerUnary},
+      {"Tile", LowerTile},
       {"Transpose", LowerTranspose},
       {"Unsqueeze", LowerReshape},
+      {"Upsample", LowerResize},
   };
   if (!node.domain.empty() && node.domain != "ai.onnx") return nullptr;
   const auto found = functions->find(node.op_type);
@@ -72,14 +93,15 @@ bool IsWorthlessAtRunTime(const LoweringContext& context, const Node& node) {
       });
 }
 
-// oneDNN wants elements, and kernels write outputs[0] alone; but for recurrent
-// ones.
+// oneDNN wants elements, and kernels write outputs[0] alone; but for those of
+// recurrent layers and Split.
 bool IsForKernels(const LoweringContext& context, const Node& node) {
   const auto is_empty = [&](ValueId value) {
     return value != kNoValue && ElementCount(context.shape(value)) == 0;
   };
-  const bool is_recurrent = node.op_type == "LSTM" || node.op_type == "GRU";
-  return (is_recurrent ||
+  const bool writes_more = node.op_type == "LSTM" || node.op_type == "GRU" ||
+                           node.op_type == "Split";
+  return (writes_more ||
           (node.outputs.size() == 1 && node.outputs[0] != kNoValue)) &&
          std::none_of(node.inputs.begin(), node.inputs.end(), is_empty) &&
          std::none_of(node.outputs.begin(), node.outputs.end(), is_empty);

@@ -13,9 +13,16 @@ namespace {
 // Operators whose output lies as their input does.
 bool KeepsEncoding(const Node& node) {
   static const auto* ops = new std::set<std::string>{
-      "Concat",  "Flatten", "GlobalMaxPool", "Identity",  "MaxPool",  "Pad",
-      "Reshape", "Slice",   "Squeeze",       "Transpose", "Unsqueeze"};
-  return node.domain.empty() && ops->count(node.op_type) > 0;
+      "Concat",  "DepthToSpace", "Flatten",  "GlobalMaxPool", "Identity",
+      "MaxPool", "Pad",          "Reshape",  "Slice",         "SpaceToDepth",
+      "Squeeze", "Transpose",    "Unsqueeze"};
+  if (!node.domain.empty()) return false;
+  if (node.op_type == "Resize" || node.op_type == "Upsample") {
+    return node.StringOr("mode", "nearest") == "nearest" &&
+           node.StringOr("coordinate_transformation_mode", "") !=
+               "tf_crop_and_resize";
+  }
+  return ops->count(node.op_type) > 0;
 }
 
 // Operators with bfloat16 kernels.

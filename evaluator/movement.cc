@@ -7,28 +7,6 @@
 namespace lathe {
 namespace {
 
-// The integers of input `index`, or of attribute `name` where the opset has it
-// there; none when they are not known at compile time.
-std::optional<std::vector<int64_t>> Integers(const LoweringContext& context,
-                                             const Node& node, size_t index,
-                                             const std::string& name,
-                                             std::vector<int64_t> fallback) {
-  const bool is_input =
-      index < node.inputs.size() && node.inputs[index] != kNoValue;
-  if (!is_input) return node.IntsOr(name, std::move(fallback));
-  const Tensor* tensor = context.constant(node.inputs[index]);
-  if (tensor == nullptr) return std::nullopt;
-  if (tensor->type() == DataType::kInt64) {
-    const auto values = tensor->values<int64_t>();
-    return std::vector<int64_t>(values.begin(), values.end());
-  }
-  if (tensor->type() == DataType::kInt32) {
-    const auto values = tensor->values<int32_t>();
-    return std::vector<int64_t>(values.begin(), values.end());
-  }
-  return std::nullopt;
-}
-
 std::vector<int64_t> Iota(size_t count) {
   std::vector<int64_t> axes(count);
   for (size_t i = 0; i < count; ++i) axes[i] = static_cast<int64_t>(i);
@@ -57,6 +35,25 @@ std::optional<float> PadValue(const LoweringContext& context,
 
 }  // namespace
 
+std::optional<std::vector<int64_t>> ConstantIntegers(
+    const LoweringContext& context, const Node& node, size_t index,
+    const std::string& name, std::vector<int64_t> fallback) {
+  const bool is_input =
+      index < node.inputs.size() && node.inputs[index] != kNoValue;
+  if (!is_input) return node.IntsOr(name, std::move(fallback));
+  const Tensor* tensor = context.constant(node.inputs[index]);
+  if (tensor == nullptr) return std::nullopt;
+  if (tensor->type() == DataType::kInt64) {
+    const auto values = tensor->values<int64_t>();
+    return std::vector<int64_t>(values.begin(), values.end());
+  }
+  if (tensor->type() == DataType::kInt32) {
+    const auto values = tensor->values<int32_t>();
+    return std::vector<int64_t>(values.begin(), values.end());
+  }
+  return std::nullopt;
+}
+
 std::optional<SliceSpec> ParseSlice(const LoweringContext& context,
                                     const Node& node) {
   const Shape& shape = context.shape(node.inputs[0]);
@@ -64,11 +61,12 @@ std::optional<SliceSpec> ParseSlice(const LoweringContext& context,
   if (context.type(node.inputs[0]) != DataType::kFloat32 || rank == 0) {
     return std::nullopt;
   }
-  const auto starts = Integers(context, node, 1, "starts", {});
+  const auto starts = ConstantIntegers(context, node, 1, "starts", {});
   if (!starts) return std::nullopt;
-  const auto axes = Integers(context, node, 3, "axes", Iota(starts->size()));
-  const auto steps = Integers(context, node, 4, "steps",
-                              std::vector<int64_t>(starts->size(), 1));
+  const auto axes =
+      ConstantIntegers(context, node, 3, "axes", Iota(starts->size()));
+  const auto steps = ConstantIntegers(context, node, 4, "steps",
+                                      std::vector<int64_t>(starts->size(), 1));
   if (!axes || !steps) return std::nullopt;
   SliceSpec slice{std::vector<int64_t>(rank, 0), std::vector<int64_t>(rank, 1)};
   for (size_t i = 0; i < starts->size(); ++i) {
@@ -88,8 +86,8 @@ std::optional<PadSpec> ParsePad(const LoweringContext& context,
       !node.post_ops.empty() || ElementCount(context.shape(input)) == 0) {
     return std::nullopt;
   }
-  const auto pads = Integers(context, node, 1, "pads", {});
-  const auto axes = Integers(context, node, 3, "axes", Iota(rank));
+  const auto pads = ConstantIntegers(context, node, 1, "pads", {});
+  const auto axes = ConstantIntegers(context, node, 3, "axes", Iota(rank));
   const auto value = PadValue(context, node);
   if (!pads || !axes || !value || pads->size() != 2 * axes->size()) {
     return std::nullopt;

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "absl/types/span.h"
@@ -13,6 +14,12 @@
 #include "evaluator/onednn_adapter.h"
 
 namespace lathe {
+
+// The integers of input `index`, or of attribute `name` where the opset has it
+// there; none when they are not known at compile time.
+std::optional<std::vector<int64_t>> ConstantIntegers(
+    const LoweringContext& context, const Node& node, size_t index,
+    const std::string& name, std::vector<int64_t> fallback);
 
 // By dimension. REQUIRES of users: the extent is the output's shape.
 struct SliceSpec {

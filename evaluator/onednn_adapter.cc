@@ -136,6 +136,19 @@ absl::StatusOr<std::vector<Kernel>> MakeConvolutions(
   return kernels;
 }
 
+absl::StatusOr<Kernel> MakeDeconvolution(const ConvolutionSpec& spec,
+                                         const Attributes& attributes) {
+  Kernel kernel;
+  LATHE_RETURN_IF_ERROR(GuardOneDnn("transposed convolution", [&] {
+    const auto attr = ToAttr(attributes, 1, &kernel);
+    Finish<dnnl::deconvolution_forward>(
+        onednn::DeconvolutionDesc(
+            spec, BiasDesc(spec.has_bias, spec.destination), attr),
+        &kernel);
+  }));
+  return kernel;
+}
+
 absl::StatusOr<Kernel> MakeInnerProduct(const InnerProductSpec& spec,
                                         const Attributes& attributes) {
   Kernel kernel;
@@ -185,6 +198,25 @@ absl::StatusOr<Kernel> MakeEltwise(const FusedOp& op, const MemoryDesc& desc) {
   LATHE_RETURN_IF_ERROR(GuardOneDnn("eltwise", [&] {
     Finish<dnnl::eltwise_forward>(
         onednn::EltwiseDesc(op, desc, UserScratchpad()), &kernel);
+  }));
+  return kernel;
+}
+
+absl::StatusOr<Kernel> MakePRelu(const MemoryDesc& desc,
+                                 const MemoryDesc& slopes) {
+  Kernel kernel;
+  LATHE_RETURN_IF_ERROR(GuardOneDnn("prelu", [&] {
+    Finish<dnnl::prelu_forward>(
+        onednn::PReluDesc(desc, slopes, UserScratchpad()), &kernel);
+  }));
+  return kernel;
+}
+
+absl::StatusOr<Kernel> MakeResponseNormalization(const ResponseNormSpec& spec) {
+  Kernel kernel;
+  LATHE_RETURN_IF_ERROR(GuardOneDnn("response normalization", [&] {
+    Finish<dnnl::lrn_forward>(onednn::ResponseNormDesc(spec, UserScratchpad()),
+                              &kernel);
   }));
   return kernel;
 }

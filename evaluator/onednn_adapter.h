@@ -95,6 +95,11 @@ absl::StatusOr<Kernel> MakeConvolution(const ConvolutionSpec& spec,
 absl::StatusOr<std::vector<Kernel>> MakeConvolutions(
     const ConvolutionSpec& spec, const Attributes& attributes);
 
+// The transpose of a convolution, in float32: `source` is spread over
+// `destination`. Weights are [groups,] out, in, kernel..., as for convolutions.
+absl::StatusOr<Kernel> MakeDeconvolution(const ConvolutionSpec& spec,
+                                         const Attributes& attributes);
+
 struct InnerProductSpec {
   MemoryDesc source;
   MemoryDesc weights;
@@ -126,6 +131,19 @@ struct PoolingSpec {
 absl::StatusOr<Kernel> MakePooling(const PoolingSpec& spec);
 
 absl::StatusOr<Kernel> MakeEltwise(const FusedOp& op, const MemoryDesc& desc);
+// x < 0 ? slope * x : x; `slopes` (DNNL_ARG_WEIGHTS) are broadcast.
+absl::StatusOr<Kernel> MakePRelu(const MemoryDesc& desc,
+                                 const MemoryDesc& slopes);
+// x / (bias + alpha / size * sum of squares of `size` channels around)^beta.
+// REQUIRES: `size` is odd.
+struct ResponseNormSpec {
+  MemoryDesc desc;
+  int64_t size = 5;
+  float alpha = 1e-4f;
+  float beta = 0.75f;
+  float bias = 1;
+};
+absl::StatusOr<Kernel> MakeResponseNormalization(const ResponseNormSpec& spec);
 absl::StatusOr<Kernel> MakeSoftmax(const MemoryDesc& desc, int axis,
                                    bool is_log);
 // Over the last dimension, with scale (DNNL_ARG_SCALE) and shift

@@ -135,6 +135,43 @@ void VisitConvolutions(const ConvolutionSpec& spec, const MemoryDesc& bias,
   }
 }
 
+inline dnnl::deconvolution_forward::primitive_desc DeconvolutionDesc(
+    const ConvolutionSpec& spec, const MemoryDesc& bias,
+    const dnnl::primitive_attr& attr) {
+  return {CpuEngine(),
+          prop_kind::forward_inference,
+          algorithm::deconvolution_direct,
+          spec.source,
+          spec.weights,
+          bias,
+          spec.destination,
+          ToDims(spec.strides),
+          ZerosBetween(spec.dilations),
+          ToDims(spec.pads_begin),
+          ToDims(spec.pads_end),
+          attr};
+}
+
+inline dnnl::prelu_forward::primitive_desc PReluDesc(
+    const MemoryDesc& desc, const MemoryDesc& slopes,
+    const dnnl::primitive_attr& attr) {
+  return {CpuEngine(), prop_kind::forward_inference, desc, slopes, desc, attr};
+}
+
+inline dnnl::lrn_forward::primitive_desc ResponseNormDesc(
+    const ResponseNormSpec& spec, const dnnl::primitive_attr& attr) {
+  return {CpuEngine(),
+          prop_kind::forward_inference,
+          algorithm::lrn_across_channels,
+          spec.desc,
+          spec.desc,
+          spec.size,
+          spec.alpha,
+          spec.beta,
+          spec.bias,
+          attr};
+}
+
 inline dnnl::inner_product_forward::primitive_desc InnerProductDesc(
     const InnerProductSpec& spec, const MemoryDesc& bias,
     const dnnl::primitive_attr& attr) {
@@ -309,6 +346,31 @@ void VisitConvolutions(const ConvolutionSpec& spec, const MemoryDesc& bias,
                                                         CpuEngine());
   while (visit(description) && description.next_impl()) {
   }
+}
+
+inline dnnl::deconvolution_forward::primitive_desc DeconvolutionDesc(
+    const ConvolutionSpec& spec, const MemoryDesc& bias,
+    const dnnl::primitive_attr& attr) {
+  return {{prop_kind::forward_inference, algorithm::deconvolution_direct,
+           spec.source, spec.weights, bias, spec.destination,
+           ToDims(spec.strides), ZerosBetween(spec.dilations),
+           ToDims(spec.pads_begin), ToDims(spec.pads_end)},
+          attr,
+          CpuEngine()};
+}
+
+inline dnnl::prelu_forward::primitive_desc PReluDesc(
+    const MemoryDesc& desc, const MemoryDesc& slopes,
+    const dnnl::primitive_attr& attr) {
+  return {{prop_kind::forward_inference, desc, slopes}, attr, CpuEngine()};
+}
+
+inline dnnl::lrn_forward::primitive_desc ResponseNormDesc(
+    const ResponseNormSpec& spec, const dnnl::primitive_attr& attr) {
+  return {{prop_kind::forward_inference, algorithm::lrn_across_channels,
+           spec.desc, spec.size, spec.alpha, spec.beta, spec.bias},
+          attr,
+          CpuEngine()};
 }
 
 inline dnnl::inner_product_forward::primitive_desc InnerProductDesc(

@@ -29,6 +29,11 @@ inline bool operator==(const Encoding& a, const Encoding& b) {
   return a.type == b.type && a.scale == b.scale && a.zero_point == b.zero_point;
 }
 
+// Of one element.
+inline int64_t BytesOf(const Encoding& encoding) {
+  return static_cast<int64_t>(ElementBytes(encoding.type));
+}
+
 inline Encoding EncodingOf(const ActivationGrid& grid) {
   return {grid.is_signed ? DataType::kInt8 : DataType::kUint8, grid.scale,
           grid.zero_point};

@@ -66,6 +66,52 @@ namespace {
   }
 }
 
+// Softmax of the columns of [count, inner], at most kWidth of them at a time;
+// `stride` floats lie between two rows.
+[[gnu::always_inline]] inline void SoftmaxStrip(const float* in, int64_t count,
+                                                int64_t stride, int64_t width,
+                                                float* out) {
+  Floats most = Floats{} - std::numeric_limits<float>::infinity();
+  Floats sums = {};
+  Floats x;
+  const auto load = [&](const float* from) {
+    if (width == kWidth) {
+      Load(from, x);
+    } else {
+      LoadSome(from, width, 0, x);
+    }
+  };
+  const auto store = [&](float* to) {
+    std::memcpy(to, &x, width * sizeof(float));
+  };
+  for (int64_t k = 0; k < count; ++k) {
+    load(in + k * stride);
+    most = x > most ? x : most;
+  }
+  for (int64_t k = 0; k < count; ++k) {
+    load(in + k * stride);
+    x -= most;
+    ExpOfNegative(x);
+    sums += x;
+    store(out + k * stride);
+  }
+  const Floats factor = 1.0f / sums;
+  for (int64_t k = 0; k < count; ++k) {
+    load(out + k * stride);
+    x *= factor;
+    store(out + k * stride);
+  }
+}
+
+[[gnu::always_inline]] inline void SoftmaxColumnsBody(const float* in,
+                                                      int64_t count,
+                                                      int64_t inner,
+                                                      float* out) {
+  for (int64_t i = 0; i < inner; i += kWidth) {
+    SoftmaxStrip(in + i, count, inner, std::min(kWidth, inner - i), out + i);
+  }
+}
+
 // Pixels whose channels are put side by side at a time: they stay in the
 // nearest cache.
 constexpr int64_t kTile = 64;
@@ -220,6 +266,22 @@ void SoftmaxPlain(const float* in, int64_t rows, int64_t size, float* out) {
 }
 
 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma"))) void
+SoftmaxColumnsAvx512(const float* in, int64_t count, int64_t inner,
+                     float* out) {
+  SoftmaxColumnsBody(in, count, inner, out);
+}
+__attribute__((target("avx2,fma"))) void SoftmaxColumnsAvx2(const float* in,
+                                                            int64_t count,
+                                                            int64_t inner,
+                                                            float* out) {
+  SoftmaxColumnsBody(in, count, inner, out);
+}
+void SoftmaxColumnsPlain(const float* in, int64_t count, int64_t inner,
+                         float* out) {
+  SoftmaxColumnsBody(in, count, inner, out);
+}
+
+__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma"))) void
 LevelsAvx512(const float* in, int64_t batch, int64_t channels, int64_t pixels,
              const ByteGrid& grid, char* out) {
   LevelsBody(in, batch, channels, pixels, grid, out);
@@ -288,6 +350,17 @@ void SoftmaxRows(const float* in, int64_t rows, int64_t size, float* out) {
   for (int64_t first = 0; first < rows; first += 16) {
     softmax(in + first * size, std::min<int64_t>(16, rows - first), size,
             out + first * size);
+  }
+}
+
+void SoftmaxColumns(const float* in, int64_t outer, int64_t count,
+                    int64_t inner, float* out) {
+  static const auto softmax = OfWidestIsa(
+      SoftmaxColumnsAvx512, SoftmaxColumnsAvx2, SoftmaxColumnsPlain);
+  const int64_t size = count * inner;
+#pragma omp parallel for if (outer * size >= kLeastForThreads)
+  for (int64_t o = 0; o < outer; ++o) {
+    softmax(in + o * size, count, inner, out + o * size);
   }
 }
 

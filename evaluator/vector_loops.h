@@ -13,6 +13,10 @@ namespace lathe {
 // -infinity becomes NaN. `out` may be `in`.
 void SoftmaxRows(const float* in, int64_t rows, int64_t size, float* out);
 
+// The same along the middle axis of [outer, count, inner].
+void SoftmaxColumns(const float* in, int64_t outer, int64_t count,
+                    int64_t inner, float* out);
+
 // The grid that numbers are rounded to: level = round(number / scale) +
 // zero_point, halves to even, in [least, least + 255]; NaN becomes zero_point.
 struct ByteGrid {

@@ -114,6 +114,16 @@ ValueId GraphBuilder::Add(NodeSpec spec) {
   return parts_.nodes.back().outputs[0];
 }
 
+std::vector<ValueId> GraphBuilder::AddMany(NodeSpec spec, int outputs) {
+  Add(std::move(spec));
+  const size_t node = parts_.nodes.size() - 1;
+  for (int i = 1; i < outputs; ++i) {
+    const ValueId value = NewValue({});
+    parts_.nodes[node].outputs.push_back(value);
+  }
+  return parts_.nodes[node].outputs;
+}
+
 Graph GraphBuilder::Build(std::vector<ValueId> outputs, int64_t opset) {
   parts_.outputs = std::move(outputs);
   parts_.opset = opset;

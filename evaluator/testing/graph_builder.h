@@ -32,6 +32,8 @@ class GraphBuilder {
   ValueId Weights(const Shape& shape, float deviation);
   ValueId Integers(const std::vector<int64_t>& values);
   ValueId Add(NodeSpec spec);
+  // With several outputs.
+  std::vector<ValueId> AddMany(NodeSpec spec, int outputs);
   Graph Build(std::vector<ValueId> outputs, int64_t opset = 17);
 
   std::mt19937& random() { return random_; }

@@ -14,8 +14,10 @@ function open(ort, binding, model, batch) {
   for (const input of session.inputMetadata) {
     const shape = input.shape.map((size) => (size < 0 ? batch : size));
     const count = shape.reduce((a, b) => a * b, 1);
-    feeds[input.name] = new ort.Tensor(
-        'float32', Float32Array.from({length: count}, Math.random), shape);
+    feeds[input.name] = input.type === 7 ?
+        new ort.Tensor('int64', new BigInt64Array(count), shape) :
+        new ort.Tensor(
+            'float32', Float32Array.from({length: count}, Math.random), shape);
   }
   const fetches = {};
   for (const output of session.outputMetadata) fetches[output.name] = null;

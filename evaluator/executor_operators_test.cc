@@ -1,0 +1,372 @@
+// Operators with kernels or loops of their own, alone and between layers,
+// against the reference operators.
+#include <map>
+#include <string>
+#include <vector>
+
+#include "evaluator/executor.h"
+#include "evaluator/testing/compare.h"
+#include "evaluator/testing/graph_builder.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace lathe {
+namespace {
+
+using Ints = std::vector<int64_t>;
+using Attributes = std::map<std::string, Attribute>;
+
+// The implementations of the steps for nodes of this operator; not of copies to
+// the graph's outputs.
+std::vector<std::string> Implementations(const Graph& graph,
+                                         const std::string& op_type) {
+  ExecutorOptions options;
+  options.batch = graph.value(graph.inputs()[0]).shape[0];
+  const auto executor = Executor::Compile(graph, options);
+  std::vector<std::string> names;
+  if (!executor.ok()) {
+    ADD_FAILURE() << executor.status();
+    return names;
+  }
+  for (const StepInfo& step : (*executor)->steps()) {
+    if (step.node < 0 || step.is_reorder || step.kind == "copy") continue;
+    if (graph.nodes()[step.node].op_type != op_type) continue;
+    names.push_back(step.implementation);
+  }
+  return names;
+}
+
+// Right, and not by way of EvaluateNode.
+void ExpectQuick(const Graph& graph, const std::string& op_type,
+                 std::mt19937& random) {
+  ExpectSameInFloat(graph, RandomInputs(graph, random));
+  EXPECT_THAT(Implementations(graph, op_type),
+              testing::Not(testing::Contains(testing::StartsWith("ref"))));
+}
+
+// Channels in layouts of their own: blocks, parts of blocks, few.
+constexpr int64_t kChannels[] = {16, 24, 3};
+
+TEST(ExecutorOperators, ResizeIsRightInEveryModeBetweenLayers) {
+  int seed = 0;
+  for (const char* mode : {"nearest", "linear", "cubic"}) {
+    for (const char* coordinates :
+         {"half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel",
+          "half_pixel_symmetric"}) {
+      const int64_t channels = kChannels[++seed % 3];
+      SCOPED_TRACE(testing::Message() << mode << " " << coordinates);
+      ExpectSame(
+          [&](GraphBuilder& b, v1::Precision precision) {
+            const ValueId x =
+                AddConv(b, b.Input({2, 8, 6, 5}), 8, channels, precision);
+            NodeSpec resize{
+                "Resize",
+                {x, kNoValue, kNoValue,
+                 b.Integers({2, channels, b.Between(2, 13), b.Between(2, 13)})},
+                {{"mode", std::string(mode)},
+                 {"coordinate_transformation_mode", std::string(coordinates)}}};
+            return b.Build({AddConv(b, b.Add(resize), channels, 8, precision)});
+          },
+          seed);
+    }
+  }
+}
+
+TEST(ExecutorOperators, ResizeHasNoPlainLoopInOneToThreeDimensions) {
+  for (const Shape& shape :
+       {Shape{2, 3, 9}, Shape{1, 16, 5, 7}, Shape{1, 4, 3, 4, 5}}) {
+    for (const char* mode : {"nearest", "linear"}) {
+      GraphBuilder b(static_cast<int>(shape.size()));
+      Ints sizes = shape;
+      for (size_t d = 2; d < sizes.size(); ++d) sizes[d] *= 2;
+      const ValueId y =
+          b.Add({"Resize",
+                 {b.Input(shape), kNoValue, kNoValue, b.Integers(sizes)},
+                 {{"mode", std::string(mode)}}});
+      ExpectQuick(b.Build({y}), "Resize", b.random());
+    }
+  }
+}
+
+TEST(ExecutorOperators, NearestResizeBetweenInt8LayersMovesBytes) {
+  GraphBuilder b(1);
+  const ValueId x = AddConv(b, b.Input({1, 16, 6, 6}), 16, 16, v1::INT8);
+  const ValueId y =
+      b.Add({"Resize",
+             {x, kNoValue, kNoValue, b.Integers({1, 16, 12, 12})},
+             {{"mode", std::string("nearest")},
+              {"coordinate_transformation_mode", std::string("asymmetric")},
+              {"nearest_mode", std::string("floor")}}});
+  const Graph graph = b.Build({AddConv(b, y, 16, 8, v1::INT8)});
+  const auto inputs = RandomInputs(graph, b.random());
+  const auto executor = Executor::Compile(WithGrids(graph, inputs, {}), {});
+  ASSERT_TRUE(executor.ok()) << executor.status();
+  std::vector<std::string> kinds;
+  for (const StepInfo& step : (*executor)->steps()) kinds.push_back(step.kind);
+  EXPECT_THAT(kinds, testing::ElementsAre("reorder", "conv", "resize", "conv",
+                                          "reorder"));
+}
+
+TEST(ExecutorOperators, TransposedConvolutionsOfEveryKindAreQuickAndRight) {
+  struct Case {
+    Shape in;
+    Shape weights;
+    Attributes attributes;
+  };
+  const Case cases[] = {
+      {{2, 8, 5, 7}, {8, 6, 2, 2}, {{"strides", Ints{2, 2}}}},
+      {{1, 16, 6, 6},
+       {16, 16, 3, 3},
+       {{"strides", Ints{2, 2}},
+        {"pads", Ints{1, 1, 1, 1}},
+        {"output_padding", Ints{1, 1}}}},
+      {{1, 8, 4, 5},
+       {8, 3, 3, 2},
+       {{"group", int64_t{2}}, {"pads", Ints{0, 1, 2, 0}}}},
+      {{1, 8, 6}, {8, 1, 4}, {{"group", int64_t{8}}, {"strides", Ints{3}}}},
+      {{1, 4, 3, 4, 5}, {4, 5, 2, 3, 2}, {{"strides", Ints{2, 1, 2}}}},
+      {{1, 4, 5, 5},
+       {4, 4, 3, 3},
+       {{"dilations", Ints{2, 1}},
+        {"auto_pad", std::string("SAME_UPPER")},
+        {"strides", Ints{2, 2}}}},
+      {{1, 4, 5, 5},
+       {4, 4, 3, 3},
+       {{"strides", Ints{3, 2}}, {"output_shape", Ints{14, 10}}}}};
+  for (const Case& c : cases) {
+    SCOPED_TRACE(ShapeToString(c.weights));
+    GraphBuilder b(3);
+    const auto group = c.attributes.find("group");
+    const int64_t out =
+        c.weights[1] *
+        (group == c.attributes.end() ? 1 : std::get<int64_t>(group->second));
+    const ValueId y =
+        b.Add({"ConvTranspose",
+               {b.Input(c.in), b.Weights(c.weights, .3f), b.Weights({out}, 1)},
+               c.attributes});
+    ExpectQuick(b.Build({y}), "ConvTranspose", b.random());
+  }
+}
+
+TEST(ExecutorOperators, TransposedConvolutionStandsBetweenInt8Layers) {
+  ExpectSame(
+      [](GraphBuilder& b, v1::Precision precision) {
+        const ValueId x = AddConv(b, b.Input({1, 8, 6, 6}), 8, 16, precision);
+        const ValueId y = b.Add({"ConvTranspose",
+                                 {x, b.Weights({16, 12, 2, 2}, .2f)},
+                                 {{"strides", Ints{2, 2}}}});
+        return b.Build({AddConv(b, y, 12, 8, precision)});
+      },
+      1);
+}
+
+TEST(ExecutorOperators, SplitPiecesAreReadAndOverwritten) {
+  for (int64_t batch : {1, 2}) {
+    for (int64_t piece : {16, 8, 5}) {
+      ExpectSame(
+          [&](GraphBuilder& b, v1::Precision precision) {
+            const ValueId x = AddConv(b, b.Input({batch, 8, 6, 5}), 8,
+                                      16 + piece + 16, precision);
+            const std::vector<ValueId> parts =
+                b.AddMany({"Split",
+                           {x, b.Integers({16, piece, 16})},
+                           {{"axis", int64_t{1}}}},
+                          3);
+            // A sum in place must not touch its neighbours.
+            NodeSpec sum{"Conv",
+                         {parts[1], b.Weights({16, piece, 1, 1}, .2f), kNoValue,
+                          parts[0]},
+                         {},
+                         {AddPostOp(3)},
+                         precision};
+            const ValueId y = b.Add(sum);
+            const ValueId z = AddConv(b, parts[2], 16, 16, precision);
+            return b.Build({b.Add({"Add", {y, z}}), b.Add({"Relu", {x}}),
+                            b.Add({"Relu", {parts[0]}})});
+          },
+          static_cast<int>(piece));
+    }
+  }
+}
+
+TEST(ExecutorOperators, SplitOfAnyAxisIsQuick) {
+  for (int64_t axis : {0, 1, 2, -1}) {
+    GraphBuilder b(static_cast<int>(axis) + 2);
+    const ValueId x = b.Input({4, 6, 8, 10});
+    const Shape shape = {4, 6, 8, 10};
+    const int64_t size = shape[axis < 0 ? axis + 4 : axis];
+    const auto parts = b.AddMany({"Split",
+                                  {x, b.Integers({size / 2 - 1, size / 2 + 1})},
+                                  {{"axis", axis}}},
+                                 2);
+    ExpectQuick(b.Build(parts), "Split", b.random());
+  }
+}
+
+TEST(ExecutorOperators, GatherTakesListsOfPlaces) {
+  for (int64_t axis : {0, 1, 2, -1}) {
+    GraphBuilder b(4);
+    const ValueId y = b.Add({"Gather",
+                             {b.Input({4, 5, 6, 7}), b.Integers({3, -1, 0, 3})},
+                             {{"axis", axis}}});
+    ExpectQuick(b.Build({y}), "Gather", b.random());
+  }
+}
+
+TEST(ExecutorOperators, SpaceAndDepthFoldInEveryLayout) {
+  for (const char* op : {"DepthToSpace", "SpaceToDepth"}) {
+    for (const char* mode : {"DCR", "CRD"}) {
+      SCOPED_TRACE(testing::Message() << op << " " << mode);
+      ExpectSame(
+          [&](GraphBuilder& b, v1::Precision precision) {
+            const ValueId x =
+                AddConv(b, b.Input({2, 8, 6, 4}), 8, 16, precision);
+            Attributes attributes = {{"blocksize", int64_t{2}}};
+            const bool is_depth = std::string(op) == "DepthToSpace";
+            if (is_depth) attributes["mode"] = std::string(mode);
+            const ValueId y = b.Add({op, {x}, attributes});
+            return b.Build({AddConv(b, y, is_depth ? 4 : 64, 8, precision)});
+          },
+          2);
+    }
+  }
+}
+
+TEST(ExecutorOperators, ExpandAndTileRepeat) {
+  GraphBuilder b(5);
+  const ValueId x = b.Input({3, 1, 5});
+  const ValueId y = b.Add({"Expand", {x, b.Integers({2, 3, 4, 5})}});
+  const ValueId z = b.Add({"Tile", {x, b.Integers({2, 3, 2})}});
+  const ValueId same = b.Add({"Expand", {x, b.Integers({1, 1, 1})}});
+  const Graph graph = b.Build({y, z, same});
+  ExpectQuick(graph, "Expand", b.random());
+  EXPECT_THAT(Implementations(graph, "Tile"), testing::ElementsAre("copy"));
+}
+
+TEST(ExecutorOperators, ReductionsOfNeighbouringAxesAreQuick) {
+  int seed = 0;
+  for (const char* op : {"ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin",
+                         "ReduceL1", "ReduceL2", "ReduceSumSquare"}) {
+    for (const Ints& axes :
+         {Ints{2, 3}, Ints{1}, Ints{-1}, Ints{0, 1}, Ints{1, 2}, Ints{}}) {
+      SCOPED_TRACE(testing::Message() << op << " " << ShapeToString(axes));
+      GraphBuilder b(++seed);
+      const ValueId x = b.Input({3, 17, 5, 33});
+      Attributes attributes = {{"keepdims", int64_t{seed % 2}}};
+      NodeSpec node{op, {x}, attributes};
+      const bool takes_input = std::string(op) == "ReduceSum";
+      if (takes_input && !axes.empty()) node.inputs.push_back(b.Integers(axes));
+      if (!takes_input && !axes.empty()) node.attributes["axes"] = axes;
+      ExpectQuick(b.Build({b.Add(node)}), op, b.random());
+    }
+  }
+}
+
+TEST(ExecutorOperators, ReductionsOfPlanesBehindLayersArePools) {
+  for (const char* op : {"ReduceMean", "ReduceMax"}) {
+    for (int64_t keeps : {0, 1}) {
+      ExpectSame(
+          [&](GraphBuilder& b, v1::Precision precision) {
+            const ValueId x =
+                AddConv(b, b.Input({2, 8, 6, 5}), 8, 24, precision);
+            const ValueId y =
+                b.Add({op, {x}, {{"axes", Ints{2, 3}}, {"keepdims", keeps}}});
+            const ValueId flat = b.Add({"Flatten", {y}});
+            NodeSpec gemm{"Gemm", {flat, b.Weights({24, 10}, .2f)}};
+            gemm.precision = precision;
+            return b.Build({b.Add(gemm), y});
+          },
+          static_cast<int>(keeps));
+    }
+  }
+}
+
+TEST(ExecutorOperators, ReductionOfManyNumbersIsExactEnough) {
+  GraphBuilder b(6);
+  const ValueId x = b.Input({1, 1 << 20});
+  const Graph graph =
+      b.Build({b.Add({"ReduceMean", {x}, {{"axes", Ints{1}}}})});
+  const std::vector<float> tenths(1 << 20, 0.1f);
+  const auto outputs =
+      Execute(graph, {Tensor::Of<float>({1, 1 << 20}, tenths)});
+  EXPECT_NEAR(outputs[0].values<float>()[0], 0.1f, 1e-7);
+}
+
+TEST(ExecutorOperators, NormalisationsAreQuick) {
+  GraphBuilder b(7);
+  const ValueId x = b.Input({2, 12, 5, 7});
+  const auto vector = [&](int64_t size) { return b.Weights({size}, 1); };
+  const ValueId instance =
+      b.Add({"InstanceNormalization", {x, vector(12), vector(12)}});
+  ExpectQuick(b.Build({instance}), "InstanceNormalization", b.random());
+  for (int64_t opset : {18, 21}) {
+    GraphBuilder g(8);
+    const int64_t numbers = opset == 21 ? 12 : 3;
+    const ValueId y = g.Add({"GroupNormalization",
+                             {g.Input({2, 12, 5, 7}), g.Weights({numbers}, 1),
+                              g.Weights({numbers}, 1)},
+                             {{"num_groups", int64_t{3}}}});
+    ExpectQuick(g.Build({y}, opset), "GroupNormalization", g.random());
+  }
+  for (int64_t axis : {-1, 1, 2}) {
+    const Shape tail = axis == -1  ? Shape{7}
+                       : axis == 2 ? Shape{5, 7}
+                                   : Shape{12, 5, 7};
+    GraphBuilder g(9);
+    const ValueId in = g.Input({2, 12, 5, 7});
+    const ValueId layer = g.Add({"LayerNormalization",
+                                 {in, g.Weights(tail, 1), g.Weights(tail, 1)},
+                                 {{"axis", axis}, {"epsilon", 1e-3f}}});
+    ExpectQuick(g.Build({layer}), "LayerNormalization", g.random());
+    const ValueId rms =
+        g.Add({"RMSNormalization", {in, g.Weights(tail, 1)}, {{"axis", axis}}});
+    ExpectQuick(g.Build({rms}, 23), "RMSNormalization", g.random());
+  }
+}
+
+TEST(ExecutorOperators, SoftmaxOfAnyAxisIsQuick) {
+  for (int64_t opset : {11, 17}) {
+    for (int64_t axis : {0, 1, 2, -1}) {
+      for (const char* op : {"Softmax", "LogSoftmax"}) {
+        GraphBuilder b(12);
+        const ValueId y =
+            b.Add({op, {b.Input({3, 21, 5, 37})}, {{"axis", axis}}});
+        const Graph graph = b.Build({y}, opset);
+        ExpectSameInFloat(graph, RandomInputs(graph, b.random()));
+        if (std::string(op) == "Softmax") {
+          ExpectQuick(graph, op, b.random());
+        }
+      }
+    }
+  }
+}
+
+TEST(ExecutorOperators, PReluByChannelKeepsTheLayout) {
+  for (int64_t channels : kChannels) {
+    ExpectSame(
+        [&](GraphBuilder& b, v1::Precision precision) {
+          const ValueId x =
+              AddConv(b, b.Input({1, 8, 6, 5}), 8, channels, precision);
+          const ValueId y =
+              b.Add({"PRelu", {x, b.Weights({channels, 1, 1}, 1)}});
+          return b.Build({AddConv(b, y, channels, 8, precision)});
+        },
+        static_cast<int>(channels));
+  }
+}
+
+TEST(ExecutorOperators, ResponseNormalisationIsRight) {
+  for (int64_t size : {1, 4, 5}) {
+    for (int64_t channels : kChannels) {
+      GraphBuilder b(11);
+      const ValueId x = b.Input({2, channels, 4, 5});
+      const ValueId y =
+          b.Add({"LRN", {x}, {{"size", size}, {"alpha", .3f}, {"bias", 2.f}}});
+      const Graph graph = b.Build({y});
+      ExpectSameInFloat(graph, RandomInputs(graph, b.random()));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace lathe

@@ -1,0 +1,155 @@
+// Resize and Upsample of the spatial axes, in the layout that a value lies in.
+#include <algorithm>
+#include <optional>
+#include <vector>
+
+#include "base/status.h"
+#include "compressor/resizing.h"
+#include "evaluator/lower_ops.h"
+#include "evaluator/movement.h"
+#include "evaluator/resample.h"
+#include "evaluator/vector_loops.h"
+
+namespace lathe {
+namespace {
+
+// Places of an axis, before and after, whose taps are worked out beforehand.
+constexpr int64_t kMostPlaces = int64_t{1} << 16;
+
+// None where the axis shows something outside of the input.
+std::optional<AxisResampling> ResamplingOf(const Resizing& resizing,
+                                           size_t axis, int64_t in) {
+  AxisResampling resampling;
+  resampling.in = in;
+  resampling.out = resizing.out()[axis];
+  std::vector<std::vector<ResizeTap>> places(resampling.out);
+  for (int64_t p = 0; p < resampling.out; ++p) {
+    places[p] = resizing.Keeps(axis) ? std::vector<ResizeTap>{{p, 1}}
+                                     : resizing.TapsAt(axis, p);
+    if (places[p].empty()) return std::nullopt;
+    resampling.taps =
+        std::max(resampling.taps, static_cast<int64_t>(places[p].size()));
+  }
+  // Where a place has fewer taps, its last one is halved and stands twice: a
+  // tap of no weight would make an infinity NaN.
+  resampling.indices.assign(resampling.taps * resampling.out, 0);
+  resampling.weights.assign(resampling.taps * resampling.out, 0);
+  for (int64_t p = 0; p < resampling.out; ++p) {
+    for (int64_t t = 0; t < resampling.taps; ++t) {
+      const int64_t at = t * resampling.out + p;
+      const int64_t before = at - resampling.out;
+      if (t < static_cast<int64_t>(places[p].size())) {
+        resampling.indices[at] = static_cast<int32_t>(places[p][t].index);
+        resampling.weights[at] = static_cast<float>(places[p][t].weight);
+        continue;
+      }
+      resampling.indices[at] = resampling.indices[before];
+      resampling.weights[before] /= 2;
+      resampling.weights[at] = resampling.weights[before];
+    }
+  }
+  return resampling;
+}
+
+bool IsNearest(const Resampling& resampling) {
+  return std::all_of(resampling.axes.begin(), resampling.axes.end(),
+                     [](const AxisResampling& axis) {
+                       return axis.taps == 1 &&
+                              std::all_of(axis.weights.begin(),
+                                          axis.weights.end(),
+                                          [](float w) { return w == 1; });
+                     });
+}
+
+// None where the node does other than resample the spatial axes.
+std::optional<Resampling> SpatialResampling(const Resizing& resizing,
+                                            const Shape& in) {
+  Resampling resampling;
+  for (size_t d = 0; d < in.size(); ++d) {
+    if (std::max(in[d], resizing.out()[d]) > kMostPlaces) return std::nullopt;
+    if (d < 2) {
+      if (!resizing.Keeps(d)) return std::nullopt;
+      continue;
+    }
+    const auto axis = ResamplingOf(resizing, d, in[d]);
+    if (!axis) return std::nullopt;
+    resampling.axes[3 - in.size() + d] = *axis;
+  }
+  return resampling;
+}
+
+// What lies before and behind the spatial axes in memory that is laid out as
+// `desc` is: row-major, channels last, or in blocks of channels.
+void SetOuterAndInner(const MemoryDesc& desc, const Shape& shape,
+                      Resampling* resampling) {
+  const Layout layout = *DescribeLayout(desc);
+  resampling->inner = layout.channel_block;
+  if (layout.channel_block == 1 && !IsRowMajor(desc)) {
+    resampling->inner = shape[1];
+  }
+  const int64_t inner = resampling->inner;
+  resampling->outer = shape[0] * ((shape[1] + inner - 1) / inner);
+}
+
+// Whether a copy of such a layout, made anew for another size, lies alike.
+bool IsDenseImage(const Copy& copy, const Shape& shape) {
+  return DescribeLayout(copy.desc) &&
+         IsSameLayout(copy.desc,
+                      DescLike(copy.desc, shape, copy.encoding.type));
+}
+
+}  // namespace
+
+absl::StatusOr<bool> LowerResize(LoweringContext& context, const Node& node) {
+  const ValueId input = node.inputs[0];
+  const ValueId output = node.outputs[0];
+  const Shape& in = context.shape(input);
+  if (context.type(input) != DataType::kFloat32 || in.size() < 3 ||
+      in.size() > 5 || !node.post_ops.empty()) {
+    return false;
+  }
+  std::vector<const Tensor*> constants;
+  for (ValueId value : node.inputs) {
+    constants.push_back(context.constant(value));
+  }
+  LATHE_ASSIGN_OR_RETURN(
+      const Resizing resizing,
+      Resizing::Resolve(node, context.graph().parts().opset, in, constants));
+  std::optional<Resampling> resampling = SpatialResampling(resizing, in);
+  if (!resampling) return false;
+  const bool is_nearest = IsNearest(*resampling);
+  LATHE_ASSIGN_OR_RETURN(Copy source, context.Stored(input));
+  if (!IsDenseImage(source, in)) {
+    LATHE_ASSIGN_OR_RETURN(source,
+                           context.Fetch(input, source.encoding,
+                                         PlainDesc(in, source.encoding.type)));
+  }
+  if (!is_nearest) {
+    LATHE_ASSIGN_OR_RETURN(const MemoryDesc desc,
+                           WithType(source.desc, DataType::kFloat32));
+    LATHE_ASSIGN_OR_RETURN(source, context.Fetch(input, FloatEncoding(), desc));
+  }
+  SetOuterAndInner(source.desc, in, &*resampling);
+  const Copy destination = context.NewCopy(
+      source.encoding,
+      DescLike(source.desc, context.shape(output), source.encoding.type));
+  const auto bytes = static_cast<int64_t>(ElementBytes(source.encoding.type));
+  context.AddLoop("resize", is_nearest ? "copy" : VectorLoopIsa(),
+                  {Reads(source), Writes(destination)},
+                  [resampling = *resampling, is_nearest,
+                   bytes](absl::Span<char* const> operands) {
+                    if (is_nearest) {
+                      MoveNearest(resampling, bytes, operands[0], operands[1]);
+                    } else {
+                      ResampleNumbers(
+                          resampling,
+                          reinterpret_cast<const float*>(operands[0]),
+                          reinterpret_cast<float*>(operands[1]));
+                    }
+                    return absl::OkStatus();
+                  });
+  context.Define(output, destination);
+  return true;
+}
+
+}  // namespace lathe
