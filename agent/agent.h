@@ -54,6 +54,11 @@ class Agent {
   // by a user.
   virtual void Learn(const v1::Trial& trial) = 0;
 
+  // Takes in that a trial was given up, QUARANTINED or FAILED, without a
+  // result: its plan is waited for no more and not proposed again, and nothing
+  // else is concluded from it.
+  virtual void Dismiss(const v1::Trial& trial) = 0;
+
   // The reward this agent gives the trial, with its components and the moving
   // baseline as it stands; called just before Learn.
   virtual v1::Reward Evaluate(const v1::Trial& trial) const = 0;

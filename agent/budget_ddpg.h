@@ -36,6 +36,9 @@ class BudgetDdpg {
   // updates follow as the episode has steps. Ignores plans of others.
   void Reward(const Choices& executed, double reward, Random* random);
 
+  // An executed plan gets no reward. Ignores plans of others.
+  void Drop(const Choices& executed) { open_.erase(executed); }
+
   // Transitions to learn from, the oldest first.
   const std::deque<Transition>& memory() const { return memory_; }
   EpisodeBudget budget() const;

@@ -70,6 +70,8 @@ class CladoAgent : public Agent {
     quadratic_.reset();
   }
 
+  void Dismiss(const v1::Trial& trial) override { core_->Dismiss(trial); }
+
   v1::Reward Evaluate(const v1::Trial& trial) const override {
     return core_->Evaluate(trial);
   }

@@ -69,6 +69,12 @@ class DdpgAgent : public Agent {
     }
   }
 
+  void Dismiss(const v1::Trial& trial) override {
+    const std::optional<Choices> choices = core_->Dismiss(trial);
+    if (!choices) return;
+    for (const auto& search : searches_) search->Drop(*choices);
+  }
+
   v1::Reward Evaluate(const v1::Trial& trial) const override {
     return core_->Evaluate(trial);
   }

@@ -59,6 +59,8 @@ class GreedyAgent : public Agent {
     path_is_stale_ = true;
   }
 
+  void Dismiss(const v1::Trial& trial) override { core_->Dismiss(trial); }
+
   v1::Reward Evaluate(const v1::Trial& trial) const override {
     return core_->Evaluate(trial);
   }

@@ -48,6 +48,8 @@ class LocalSearchAgent : public Agent {
     if (choices) archive_.Add(lathe::Evaluate(*core_, trial, *choices));
   }
 
+  void Dismiss(const v1::Trial& trial) override { core_->Dismiss(trial); }
+
   v1::Reward Evaluate(const v1::Trial& trial) const override {
     return core_->Evaluate(trial);
   }

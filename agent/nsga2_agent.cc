@@ -88,6 +88,8 @@ class Nsga2Agent : public Agent {
     if (choices) Join(lathe::Evaluate(*core_, trial, *choices));
   }
 
+  void Dismiss(const v1::Trial& trial) override { core_->Dismiss(trial); }
+
   v1::Reward Evaluate(const v1::Trial& trial) const override {
     return core_->Evaluate(trial);
   }

@@ -117,6 +117,11 @@ class RlAgent : public Agent {
     if (parts_.has_policy && parts_.has_relabelling) teacher_.Imitate(&random_);
   }
 
+  void Dismiss(const v1::Trial& trial) override {
+    const std::optional<Choices> choices = core_->Dismiss(trial);
+    if (choices.has_value()) pending_.erase(*choices);
+  }
+
   v1::Reward Evaluate(const v1::Trial& trial) const override {
     return core_->Evaluate(trial);
   }

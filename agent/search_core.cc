@@ -204,6 +204,12 @@ std::optional<Choices> SearchCore::Learn(const v1::Trial& trial) {
   return choices;
 }
 
+std::optional<Choices> SearchCore::Dismiss(const v1::Trial& trial) {
+  std::optional<Choices> choices = space_.FromPlan(trial.proposal().plan());
+  if (choices.has_value()) known_.insert(*choices);
+  return choices;
+}
+
 v1::Reward SearchCore::Evaluate(const v1::Trial& trial) const {
   v1::Reward reward = objective_.Evaluate(trial);
   reward.set_moving_baseline(moving_baseline());

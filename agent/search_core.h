@@ -66,6 +66,9 @@ class SearchCore {
   // Takes a trial into account: known plans, cost model, moving baseline.
   // Returns its plan as choices; nothing for a plan that is not of the space.
   std::optional<Choices> Learn(const v1::Trial& trial);
+  // Takes note of a trial that was given up: its plan is known. Returns that as
+  // Learn does.
+  std::optional<Choices> Dismiss(const v1::Trial& trial);
   v1::Reward Evaluate(const v1::Trial& trial) const;
   double moving_baseline() const { return moving_baseline_.value_or(0); }
 

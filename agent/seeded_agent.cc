@@ -30,6 +30,8 @@ class SeededAgent : public Agent {
 
   void Learn(const v1::Trial& trial) override { inner_->Learn(trial); }
 
+  void Dismiss(const v1::Trial& trial) override { inner_->Dismiss(trial); }
+
   v1::Reward Evaluate(const v1::Trial& trial) const override {
     return inner_->Evaluate(trial);
   }

@@ -65,6 +65,8 @@ class SolverAgent : public Agent {
     is_stale_ = true;
   }
 
+  void Dismiss(const v1::Trial& trial) override { core_->Dismiss(trial); }
+
   v1::Reward Evaluate(const v1::Trial& trial) const override {
     return core_->Evaluate(trial);
   }

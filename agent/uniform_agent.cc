@@ -61,6 +61,8 @@ class UniformAgent : public Agent {
 
   void Learn(const v1::Trial& trial) override { core_->Learn(trial); }
 
+  void Dismiss(const v1::Trial& trial) override { core_->Dismiss(trial); }
+
   v1::Reward Evaluate(const v1::Trial& trial) const override {
     return core_->Evaluate(trial);
   }

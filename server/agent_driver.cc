@@ -1,6 +1,7 @@
 #include "server/agent_driver.h"
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -88,11 +89,16 @@ absl::StatusOr<v1::Proposal> AgentDriver::Propose() {
   return proposal;
 }
 
-v1::Reward AgentDriver::Learn(const v1::Trial& trial) {
+std::optional<v1::Reward> AgentDriver::Learn(const v1::Trial& trial) {
   const v1::Trial seen = AsTheAgentSeesIt(trial);
+  ++learned_;
+  if (trial.state() != v1::TRIAL_MEASURED &&
+      trial.state() != v1::TRIAL_INFEASIBLE) {
+    agent_->Dismiss(seen);
+    return std::nullopt;
+  }
   v1::Reward reward = agent_->Evaluate(seen);
   agent_->Learn(seen);
-  ++learned_;
   return reward;
 }
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -51,10 +52,11 @@ class AgentDriver {
   // See Agent::Experience.
   std::string Experience() const { return agent_->Experience(); }
 
-  // The reward of an ended trial, which the agent then learns.
-  v1::Reward Learn(const v1::Trial& trial);
+  // Tells the agent of an ended trial. Returns its reward; none for one that
+  // was given up (QUARANTINED, FAILED), which the agent only dismisses.
+  std::optional<v1::Reward> Learn(const v1::Trial& trial);
 
-  // Results learned so far: the learn sequence of the last one.
+  // Trials it was told of so far: the learn sequence of the last one.
   int64_t learned() const { return learned_; }
 
  private:

@@ -34,6 +34,9 @@ class LoggingAgent : public Agent {
     ++learned_;
     last = trial;
   }
+  void Dismiss(const v1::Trial& trial) override {
+    log_.push_back(absl::StrCat("dismiss ", trial.number()));
+  }
   v1::Reward Evaluate(const v1::Trial&) const override {
     v1::Reward reward;
     reward.set_value(learned_);
@@ -96,6 +99,8 @@ Search RunSearch() {
   search.trials.push_back(Ended(4, users));
   learn(4);
   learn(1);
+  search.trials[3].set_state(v1::TRIAL_QUARANTINED);
+  learn(3);
   propose();
   return search;
 }
@@ -107,7 +112,8 @@ TEST(AgentDriver, ReplayMakesTheSameCallsInTheSameOrder) {
                      testing::SimulatedSpace());
   EXPECT_EQ(driver.Replay(search.trials), 0);
   EXPECT_EQ(log, search.log);
-  EXPECT_EQ(driver.learned(), 4);
+  EXPECT_EQ(driver.learned(), 5);
+  EXPECT_THAT(log, ::testing::Contains("dismiss 3"));
 }
 
 TEST(AgentDriver, ReplayCountsStoredPlansThatTheAgentWouldNotPropose) {

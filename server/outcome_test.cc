@@ -32,7 +32,9 @@ TEST_F(Outcomes, ATrialThatKeepsCrashingIsQuarantinedAndTheJobGoesOn) {
   EXPECT_EQ(done.state(), v1::DONE);
   EXPECT_EQ(done.counts().quarantined(), 1);
   EXPECT_EQ(done.counts().measured(), 3);
-  EXPECT_EQ(GetTrial(job, 1).learn_sequence(), 0);
+  // The agent waits for it no more, and learned nothing from it.
+  EXPECT_GT(GetTrial(job, 1).learn_sequence(), 0);
+  EXPECT_FALSE(GetTrial(job, 1).has_reward());
 }
 
 TEST_F(Outcomes, ABadModelFailsTheJobWithTheWorkersReason) {

@@ -86,11 +86,12 @@ constexpr Rule kRules[] = {
      "FROM trials WHERE learn_sequence IS NOT NULL GROUP BY job "
      "HAVING count(*) != max(learn_sequence) OR min(learn_sequence) != 1 "
      "OR count(DISTINCT learn_sequence) != count(*)"},
-    {"a learned trial ended measured or infeasible and has its reward",
+    {"a learned trial has ended, and has a reward if it has a result",
      "SELECT t.job, t.number, t.state FROM trials t "
      "LEFT JOIN rewards r ON r.trial = t.id WHERE "
-     "(t.learn_sequence IS NOT NULL) != (r.trial IS NOT NULL) "
-     "OR (t.learn_sequence IS NOT NULL AND t.state NOT IN (3, 4))"},
+     "(t.learn_sequence IS NOT NULL AND t.state IN (3, 4)) "
+     "!= (r.trial IS NOT NULL) "
+     "OR (t.learn_sequence IS NOT NULL AND t.state IN (1, 2))"},
     {"a frontier member is a measured trial",
      "SELECT f.job, f.number, ifnull(t.state, 0) FROM frontier f "
      "LEFT JOIN trials t ON t.job = f.job AND t.number = f.number "

@@ -52,8 +52,9 @@ absl::Status InsertOneLearned(Database& db, int64_t job,
   LATHE_RETURN_IF_ERROR(
       db.Run("UPDATE trials SET learn_sequence = ? WHERE id = ?",
              learned.learn_sequence, row.id));
+  if (!learned.reward.has_value()) return absl::OkStatus();
   return db.Run("INSERT OR REPLACE INTO rewards (trial, reward) VALUES (?, ?)",
-                row.id, Blob(learned.reward));
+                row.id, Blob(*learned.reward));
 }
 
 }  // namespace
@@ -65,7 +66,7 @@ absl::StatusOr<std::vector<v1::Trial>> ReadUnlearned(Database& db,
       absl::StrCat("SELECT ", kTrialColumns, kTrialResults,
                    " FROM trials t INDEXED BY trials_unlearned ", kTrialJoins,
                    " WHERE t.job = ? AND t.learn_sequence IS NULL "
-                   "AND t.state IN (3, 4) ORDER BY t.end_sequence"),
+                   "AND t.state IN (3, 4, 5, 6) ORDER BY t.end_sequence"),
       job);
   std::vector<v1::Trial> trials;
   while (rows.Next()) trials.push_back(TrialOf(rows));

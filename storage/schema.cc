@@ -142,7 +142,31 @@ CREATE TABLE blobs (
 CREATE INDEX blobs_by_digest ON blobs (digest);
 )sql";
 
-constexpr const char* kScripts[] = {kVersion1};
+// The agent is told of trials that were given up, too; draining outlives a
+// restart; jobs and uploads belong to somebody.
+constexpr char kVersion2[] = R"sql(
+DROP INDEX trials_unlearned;
+-- 3 to 6 are MEASURED, INFEASIBLE, FAILED, QUARANTINED.
+CREATE UNIQUE INDEX trials_unlearned ON trials (job, end_sequence)
+  WHERE learn_sequence IS NULL AND state IN (3, 4, 5, 6);
+
+ALTER TABLE workers ADD COLUMN is_draining INTEGER NOT NULL DEFAULT 0;
+
+-- The caller who made the job; empty where nobody is asked who they are.
+ALTER TABLE jobs ADD COLUMN creator TEXT NOT NULL DEFAULT '';
+-- 1 to 3 are PENDING, RUNNING and PAUSED.
+CREATE INDEX jobs_active ON jobs (creator) WHERE state IN (1, 2, 3);
+
+-- Who brought a blob first, and is charged for it.
+CREATE TABLE uploads (
+  digest TEXT PRIMARY KEY,
+  creator TEXT NOT NULL,
+  bytes INTEGER NOT NULL CHECK (bytes >= 0)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX uploads_by_creator ON uploads (creator, bytes);
+)sql";
+
+constexpr const char* kScripts[] = {kVersion1, kVersion2};
 
 absl::StatusOr<int64_t> Pragma(Database& db, absl::string_view name) {
   LATHE_ASSIGN_OR_RETURN(std::optional<int64_t> value,

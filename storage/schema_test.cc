@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "base/file.h"
 #include "gtest/gtest.h"
 #include "storage/testing/store_fixture.h"
@@ -87,10 +88,16 @@ TEST_F(Schema, AnotherProgramsDatabaseIsRefused) {
 }
 
 // A fixture of every released schema: a dump of a store of that version.
-TEST(ReleasedSchema, Version1OpensWithItsContents) {
+class ReleasedSchema : public testing::TestWithParam<int> {};
+
+INSTANTIATE_TEST_SUITE_P(All, ReleasedSchema, testing::Values(1, 2));
+
+TEST_P(ReleasedSchema, OpensWithItsContents) {
   const std::string folder = FreshFolder();
   const std::string dump =
-      ReadFile(LATHE_SOURCE_DIR "/storage/testing/schema_1.sql").value();
+      ReadFile(absl::StrCat(LATHE_SOURCE_DIR "/storage/testing/schema_",
+                            GetParam(), ".sql"))
+          .value();
   ASSERT_TRUE(Database::Open(folder + "/lathe.db", Database::Mode::kCreate)
                   .value()
                   ->RunScript(dump)

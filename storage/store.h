@@ -107,7 +107,8 @@ struct CompletionResult {
 struct Learned {
   std::string trial_name;
   int64_t learn_sequence = 0;
-  v1::Reward reward;
+  // None: the trial was given up.
+  std::optional<v1::Reward> reward;
 };
 
 // An agent's snapshot.
@@ -245,8 +246,8 @@ class Store {
                                    bool is_cordoned) = 0;
 
   // ---- Learning ----
-  // Ended trials (MEASURED or INFEASIBLE) of the job without a learn sequence,
-  // in the order in which they ended.
+  // Ended trials of the job without a learn sequence, in the order in which
+  // they ended.
   virtual absl::StatusOr<std::vector<v1::Trial>> Unlearned(
       absl::string_view job) = 0;
   // Records rewards and learn sequences, and, in the same transaction, the

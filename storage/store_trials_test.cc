@@ -127,15 +127,16 @@ TEST_F(StoreTrials, AreLearnedInTheOrderInWhichTheyEnded) {
                                     now_)
                   .ok());
   EXPECT_EQ(Numbers(store_->Unlearned(job).value()),
-            (std::vector<int64_t>{2, 0}));
+            (std::vector<int64_t>{2, 0, 1}));
 }
 
 Learned LearnedAs(const v1::Trial& trial, int64_t sequence, double reward) {
   Learned learned;
   learned.trial_name = trial.name();
   learned.learn_sequence = sequence;
-  learned.reward.set_value(reward);
-  (*learned.reward.mutable_components())["quality"] = reward;
+  v1::Reward& value = learned.reward.emplace();
+  value.set_value(reward);
+  (*value.mutable_components())["quality"] = reward;
   return learned;
 }
 
@@ -156,6 +157,31 @@ TEST_F(StoreTrials, LearningRecordsRewardsAndFrontierTogether) {
   EXPECT_EQ(store_->FrontierNumbers(job).value(), (std::vector<int64_t>{0, 1}));
   ASSERT_TRUE(store_->RecordLearned(job, {}, {1}).ok());
   EXPECT_EQ(store_->FrontierNumbers(job).value(), (std::vector<int64_t>{1}));
+}
+
+TEST_F(StoreTrials, ATrialThatWasGivenUpIsLearnedWithoutAReward) {
+  const std::string job = MakeJob(2);
+  const v1::Trial measured = MeasureNext();
+  const GrantedLease lease = Lease();
+  ASSERT_TRUE(store_
+                  ->CompleteAttempt(Ended(lease.fence, v1::TRIAL_QUARANTINED,
+                                          v1::CRASH, "boom"),
+                                    now_)
+                  .ok());
+  Learned dismissed;
+  dismissed.trial_name = lease.trial.name();
+  dismissed.learn_sequence = 2;
+  ASSERT_TRUE(
+      store_->RecordLearned(job, {LearnedAs(measured, 1, 1), dismissed}, {0})
+          .ok());
+  EXPECT_TRUE(store_->Unlearned(job).value().empty());
+  const v1::Trial read = store_->GetTrial(lease.trial.name()).value();
+  EXPECT_EQ(read.learn_sequence(), 2);
+  EXPECT_FALSE(read.has_reward());
+  const IntegrityReport report = store_->CheckIntegrity().value();
+  for (const std::string& problem : report.problems) {
+    EXPECT_EQ(problem.find("learned"), std::string::npos) << problem;
+  }
 }
 
 TEST_F(StoreTrials, LearningThatCannotBeStoresNothing) {

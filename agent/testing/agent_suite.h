@@ -248,6 +248,32 @@ TEST_P(AgentSuite, SurvivesWhenEveryPlanIsInfeasible) {
   }
 }
 
+TEST_P(AgentSuite, DoesNotProposeWhatItDismissed) {
+  const SyntheticNetwork network(Tiny());
+  const AgentContext context = network.Context(/*seed=*/17, /*trials=*/500);
+  std::unique_ptr<Agent> agent = Make(context);
+  v1::Trial users;
+  v1::CompressionPlan& plan = *users.mutable_proposal()->mutable_plan();
+  plan = BaselinePlan(context.space);
+  plan.mutable_layers(0)->set_precision(v1::INT8);
+  plan.mutable_layers(0)->set_weight_bits(8);
+  users.set_state(v1::TRIAL_QUARANTINED);
+  agent->Dismiss(users);
+  std::set<std::string> seen = {PlanDigest(plan)};
+  for (absl::StatusOr<v1::Proposal> proposal = agent->Propose(); proposal.ok();
+       proposal = agent->Propose()) {
+    ASSERT_TRUE(seen.insert(PlanDigest(proposal->plan())).second);
+    v1::Trial trial = network.Run(*proposal, 2);
+    if (seen.size() % 2 == 0) {
+      agent->Learn(trial);
+      continue;
+    }
+    trial.set_state(v1::TRIAL_QUARANTINED);
+    trial.clear_measurement();
+    agent->Dismiss(trial);
+  }
+}
+
 TEST_P(AgentSuite, LearnsFromAUsersPlanAndDoesNotProposeIt) {
   const SyntheticNetwork network(Tiny());
   const AgentContext context = network.Context(/*seed=*/11, 500);

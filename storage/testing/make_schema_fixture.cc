@@ -30,7 +30,7 @@ absl::Status Fill(Store& store) {
   Learned learned;
   learned.trial_name = trial.name();
   learned.learn_sequence = 1;
-  learned.reward.set_value(0.5);
+  learned.reward.emplace().set_value(0.5);
   store.RecordWorker("session", {}, now).value();
   for (const absl::Status& status : {store.RecordLearned(job, {learned}, {0}),
                                      store.SaveAgentState(job, 1, "state")}) {
