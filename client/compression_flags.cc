@@ -48,8 +48,8 @@ void AddCompressionFlags(CLI::App& command, v1::CompressionSettings& settings) {
           "of int8 ranges: mse (default), minmax, average, "
           "percentile[:SHARE], entropy, norm:EXPONENT, loss (LAPQ)");
   AddText(command, settings, "--repairs", &S::set_repairs<const std::string&>,
-          "for coarse weights: all (default), none, or refit, rounding, "
-          "analytic, bias, equalize, smooth joined by +");
+          "for coarse weights: all (default), none, or refit, half-refit, "
+          "rounding, analytic, bias, equalize, smooth joined by +");
   AddText(command, settings, "--weight-scales",
           &S::set_weight_scales<const std::string&>,
           "channel (default) or tensor");

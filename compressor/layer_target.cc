@@ -19,9 +19,10 @@ int LeadingAdditions(const Node& node) {
   return count;
 }
 
-// `node` with its first `count` post-ops only.
+// `node` in F32 with its first `count` post-ops only.
 Node WithPostOps(const Node& node, int count) {
   Node cut = node;
+  cut.precision = v1::F32;
   int inputs = node.OperatorInputs();
   cut.post_ops.resize(count);
   for (const PostOp& op : cut.post_ops) inputs = std::max(inputs, op.input + 1);

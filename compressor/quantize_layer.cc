@@ -174,10 +174,10 @@ class LayerQuantizer {
       }
     }
     Eigen::MatrixXd wanted = original;
-    if (options_.is_refit && !is_large_) {
+    if (options_.refit_share > 0 && !is_large_) {
       moments.cross -= moments.gram * original;
       const Eigen::MatrixXd change = SolveMoments(moments, options_.ridge);
-      if (change.allFinite()) wanted += change;
+      if (change.allFinite()) wanted += options_.refit_share * change;
     }
     LATHE_ASSIGN_OR_RETURN(const Eigen::MatrixXd rounded,
                            Round(problem, moments.gram, wanted));
@@ -352,7 +352,7 @@ WeightOptions NearestWeights() {
   WeightOptions options;
   options.rounding = WeightRounding::kNearest;
   options.bias = BiasCorrection::kNone;
-  options.is_refit = false;
+  options.refit_share = 0;
   return options;
 }
 

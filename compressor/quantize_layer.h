@@ -39,10 +39,11 @@ struct WeightOptions {
   WeightGrids grids = WeightGrids::kNarrow;
   WeightRounding rounding = WeightRounding::kSecondOrder;
   BiasCorrection bias = BiasCorrection::kEmpirical;
-  // Whether weights are moved, before they are rounded, to where they give the
-  // original's outputs from the quantised network's inputs, by ridge regression
-  // as after pruning (rebuild.h).
-  bool is_refit = true;
+  // How far weights are moved, before they are rounded, towards where they give
+  // the original's outputs from the quantised network's inputs, by ridge
+  // regression as after pruning (rebuild.h). 0: not at all; 1: all the way,
+  // which on coarse activations fits their rounding, too.
+  double refit_share = 1;
   // As a share of the Gram matrix's mean diagonal.
   double ridge = 1e-2;
   // Of all layers but LSTM and GRU, before anything else is done to them.
@@ -56,7 +57,7 @@ struct WeightOptions {
   // Whether samples are looked at.
   bool NeedsSamples() const {
     return rounding != WeightRounding::kNearest ||
-           bias != BiasCorrection::kNone || is_refit;
+           bias != BiasCorrection::kNone || refit_share > 0;
   }
 };
 

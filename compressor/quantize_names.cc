@@ -76,7 +76,9 @@ absl::Status SetRepairs(absl::string_view text, CompressOptions* options) {
     } else if (name == "smooth") {
       options->is_smoothed = true;
     } else if (name == "refit") {
-      options->weights.is_refit = true;
+      options->weights.refit_share = 1;
+    } else if (name == "half-refit") {
+      options->weights.refit_share = 0.5;
     } else if (name == "rounding") {
       options->weights.rounding = WeightRounding::kSecondOrder;
     } else if (name == "analytic") {
@@ -87,8 +89,7 @@ absl::Status SetRepairs(absl::string_view text, CompressOptions* options) {
       return absl::InvalidArgumentError(
           absl::StrCat("repairs = '", text,
                        "', not none, all, or equalize, smooth, refit, "
-                       "rounding, analytic and bias "
-                       "joined by +"));
+                       "half-refit, rounding, analytic and bias joined by +"));
     }
   }
   return absl::OkStatus();

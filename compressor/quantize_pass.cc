@@ -139,8 +139,11 @@ class QuantizePass {
     const Node& node = original_.nodes()[index];
     const std::vector<Tensor> inputs =
         original_live_.InputsOf(original_.parts(), node);
+    // Of the original only the precision is not its own.
+    Node plain = node;
+    plain.precision = v1::F32;
     LATHE_ASSIGN_OR_RETURN(const std::vector<Tensor> outputs,
-                           source_.Run(node, inputs));
+                           source_.Run(plain, inputs));
     const auto layer = layer_of_node_.find(index);
     const bool is_layer = layer != layer_of_node_.end();
     if (is_layer) {

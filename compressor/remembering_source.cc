@@ -72,7 +72,12 @@ bool RememberingSource::IsOriginal(const Node& node) const {
   const auto found = originals_.find(node.name);
   if (found == originals_.end()) return false;
   const Node& own = *found->second;
-  return own.op_type == node.op_type && own.domain == node.domain &&
+  // The one precision in which nodes compute something else.
+  const auto is_dynamic = [](const Node& n) {
+    return n.precision == v1::INT8_DYNAMIC;
+  };
+  return is_dynamic(own) == is_dynamic(node) && own.op_type == node.op_type &&
+         own.domain == node.domain &&
          own.outputs.size() == node.outputs.size() &&
          std::equal(
              own.post_ops.begin(), own.post_ops.end(), node.post_ops.begin(),

@@ -18,10 +18,11 @@
 namespace lathe {
 
 // Every plan is compressed beside a run of the original on the same samples;
-// this keeps that run. A node is known by its name, its operator, post-ops and
-// attributes, and by its inputs, which have to be constants of the original, or
-// tensors that this gave: the very same memory, not equal numbers. Gives what
-// `inner` gives, bit for bit. Not thread-safe.
+// this keeps that run. A node is known by its name, its operator, post-ops,
+// attributes and whether it is INT8_DYNAMIC, and by its inputs, which have to
+// be constants of the original, or tensors that this gave: the very same
+// memory, not equal numbers. Gives what `inner` gives, bit for bit. Not
+// thread-safe.
 class RememberingSource : public ActivationSource {
  public:
   // Remembers at most about `most_bytes`, first come first kept. `original` and

@@ -47,6 +47,37 @@ TEST(RememberingSource, CompressesToTheSameBitsInFewerRuns) {
   }
 }
 
+// A run of the original that pruning left is no run on rounded inputs.
+TEST(RememberingSource, APlanOfDynamicGridsIsTheSameAfterAPrunedOne) {
+  int dynamic = 0;
+  for (const uint64_t seed : kSmallNets) {
+    const Graph graph = RandomNet(seed);
+    SpaceOptions options;
+    options.dynamic = DynamicLayers::kLinear;
+    const v1::SearchSpace space = *MakeSearchSpace(graph, options);
+    TestRandom random(seed);
+    ReferenceActivationSource inner({random.NormalTensor({24, 3, 8, 8}, 1)},
+                                    17);
+    const ActivationStats stats = *CollectActivationStats(graph, inner, 24);
+    v1::CompressionPlan plan = BaselinePlan(space);
+    for (int i = 0; i < space.layers_size(); ++i) {
+      for (const v1::PrecisionOption& option : space.layers(i).precisions()) {
+        if (option.precision() != v1::INT8_DYNAMIC) continue;
+        plan.mutable_layers(i)->set_precision(v1::INT8_DYNAMIC);
+        plan.mutable_layers(i)->set_weight_bits(option.weight_bits());
+        ++dynamic;
+      }
+    }
+    RememberingSource remembering(graph, inner, int64_t{1} << 28);
+    const v1::CompressionPlan pruned = SomePlan(space, /*first=*/1);
+    ASSERT_TRUE(Compress(graph, space, pruned, stats, remembering).ok());
+    EXPECT_TRUE(AreEqual(*Compress(graph, space, plan, stats, remembering),
+                         *Compress(graph, space, plan, stats, inner)))
+        << "seed " << seed;
+  }
+  EXPECT_GT(dynamic, 0);
+}
+
 TEST(RememberingSource, KeepsNoMoreThanItMay) {
   const Graph graph = RandomNet(1);
   TestRandom random(1);
