@@ -87,6 +87,7 @@ class Parser {
     LATHE_RETURN_IF_ERROR(ReadInputs());
     LATHE_RETURN_IF_ERROR(ReadNodeOutputs());
     LATHE_ASSIGN_OR_RETURN(const std::vector<int> order, SortNodes());
+    FindReadNames();
     LATHE_RETURN_IF_ERROR(ReadNodes(order));
     LATHE_RETURN_IF_ERROR(ReadOutputs());
     return Graph::Create(std::move(parts_));
@@ -424,14 +425,31 @@ class Parser {
       while (!node.inputs.empty() && node.inputs.back() == kNoValue) {
         node.inputs.pop_back();
       }
-      // How many there are says into how many parts Split splits.
-      while (node.op_type != "Split" && !node.outputs.empty() &&
-             node.outputs.back() == kNoValue) {
-        node.outputs.pop_back();
-      }
+      DropUnreadOutputs(proto, node);
       parts_.nodes.push_back(std::move(node));
     }
     return absl::OkStatus();
+  }
+
+  // The last outputs if nobody reads them: exporters name all that there are.
+  void DropUnreadOutputs(const onnx::NodeProto& proto, Node& node) const {
+    // How many there are says into how many parts Split splits.
+    if (node.op_type == "Split") return;
+    while (node.outputs.size() > 1 &&
+           !read_names_.contains(
+               proto.output(static_cast<int>(node.outputs.size()) - 1))) {
+      node.outputs.pop_back();
+    }
+  }
+
+  void FindReadNames() {
+    for (const onnx::NodeProto& node : graph_.node()) {
+      read_names_.insert(node.input().begin(), node.input().end());
+    }
+    for (const onnx::ValueInfoProto& output : graph_.output()) {
+      read_names_.insert(output.name());
+    }
+    read_names_.erase("");
   }
 
   absl::Status ReadOutputs() {
@@ -463,6 +481,7 @@ class Parser {
   absl::flat_hash_map<std::string, ValueId> ids_;
   absl::flat_hash_map<ValueId, int> producer_;  // Index in the file.
   absl::flat_hash_set<std::string> node_names_;
+  absl::flat_hash_set<std::string> read_names_;
   absl::flat_hash_set<std::string> bf16_layers_;
   absl::flat_hash_set<std::string> dynamic_layers_;
 };

@@ -6,19 +6,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "evaluator/activations.h"
 
 namespace lathe {
 namespace {
 
 using dnnl::algorithm;
-
-FusedOp Eltwise(algorithm algorithm, float alpha = 0, float beta = 0) {
-  FusedOp op;
-  op.algorithm = algorithm;
-  op.alpha = alpha;
-  op.beta = beta;
-  return op;
-}
 
 bool IsEltwise(const FusedOp& op, algorithm algorithm) {
   return op.kind == FusedOp::Kind::kEltwise && op.algorithm == algorithm;
@@ -45,8 +38,8 @@ bool MoveThrough(FusedOp* op, const Affine& affine) {
   if (!IsEltwise(*op, algorithm::eltwise_relu)) return false;
   if (affine.offset == 0) return true;
   if (op->alpha != 0) return false;
-  *op = Eltwise(algorithm::eltwise_clip, affine.offset,
-                std::numeric_limits<float>::max());
+  *op = EltwiseOp(algorithm::eltwise_clip, affine.offset,
+                  std::numeric_limits<float>::max());
   return true;
 }
 
@@ -84,6 +77,7 @@ class EpilogueBuilder {
       }
       for (const FusedOp& fused : ActivationOps(op)) Append(fused);
     }
+    for (const FusedOp& fused : FusedActivation(node_)) Append(fused);
     if (encoding_.IsLevels()) {
       AppendAffine(
           {1 / encoding_.scale, static_cast<float>(encoding_.zero_point)});
@@ -221,39 +215,24 @@ absl::Status AddSumStep(LoweringContext& context, const Node& node,
                             Writes(DNNL_ARG_DST, copy, copy.desc)});
 }
 
+absl::Status AddActivationSteps(LoweringContext& context,
+                                const std::vector<FusedOp>& ops,
+                                const Copy& copy) {
+  for (const FusedOp& op : ops) {
+    LATHE_ASSIGN_OR_RETURN(const Kernel kernel, MakeEltwise(op, copy.desc));
+    LATHE_RETURN_IF_ERROR(
+        context.AddKernel("activation", kernel,
+                          {Reads(DNNL_ARG_SRC, copy, copy.desc),
+                           Writes(DNNL_ARG_DST, copy, copy.desc)}));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 bool IsFullAddend(const LoweringContext& context, const Node& node,
                   ValueId value) {
   return context.shape(value) == context.shape(node.outputs[0]);
-}
-
-FusedOp LinearOp(float factor, float offset) {
-  return Eltwise(algorithm::eltwise_linear, factor, offset);
-}
-
-std::vector<FusedOp> ActivationOps(const PostOp& op) {
-  switch (op.kind) {
-    case PostOp::Kind::kRelu:
-      return {Eltwise(algorithm::eltwise_relu)};
-    case PostOp::Kind::kLeakyRelu:
-      return {Eltwise(algorithm::eltwise_relu, op.alpha)};
-    case PostOp::Kind::kClip:
-      return {Eltwise(algorithm::eltwise_clip, op.alpha, op.beta)};
-    case PostOp::Kind::kSigmoid:
-      return {Eltwise(algorithm::eltwise_logistic)};
-    case PostOp::Kind::kTanh:
-      return {Eltwise(algorithm::eltwise_tanh)};
-    case PostOp::Kind::kHardSigmoid:
-      return {LinearOp(op.alpha, op.beta),
-              Eltwise(algorithm::eltwise_clip, 0, 1)};
-    case PostOp::Kind::kHardSwish:
-      return {Eltwise(algorithm::eltwise_hardswish)};
-    case PostOp::Kind::kAdd:
-      break;
-  }
-  assert(false);
-  return {};
 }
 
 absl::StatusOr<Epilogue> MakeEpilogue(LoweringContext& context,
@@ -268,21 +247,12 @@ absl::StatusOr<Epilogue> MakeEpilogue(LoweringContext& context,
 absl::Status AddPostOpSteps(LoweringContext& context, const Node& node,
                             const Copy& copy) {
   for (const PostOp& op : node.post_ops) {
-    if (op.kind == PostOp::Kind::kAdd) {
-      LATHE_RETURN_IF_ERROR(
-          AddSumStep(context, node, node.inputs[op.input], copy));
-      continue;
-    }
-    for (const FusedOp& fused : ActivationOps(op)) {
-      LATHE_ASSIGN_OR_RETURN(const Kernel kernel,
-                             MakeEltwise(fused, copy.desc));
-      LATHE_RETURN_IF_ERROR(
-          context.AddKernel("activation", kernel,
-                            {Reads(DNNL_ARG_SRC, copy, copy.desc),
-                             Writes(DNNL_ARG_DST, copy, copy.desc)}));
-    }
+    LATHE_RETURN_IF_ERROR(
+        op.kind == PostOp::Kind::kAdd
+            ? AddSumStep(context, node, node.inputs[op.input], copy)
+            : AddActivationSteps(context, ActivationOps(op), copy));
   }
-  return absl::OkStatus();
+  return AddActivationSteps(context, FusedActivation(node), copy);
 }
 
 }  // namespace lathe

@@ -55,15 +55,11 @@ absl::StatusOr<Epilogue> MakeEpilogue(LoweringContext& context,
 bool IsFullAddend(const LoweringContext& context, const Node& node,
                   ValueId value);
 
-// An activation as fused ops (HardSigmoid takes two). REQUIRES: op is no kAdd.
-std::vector<FusedOp> ActivationOps(const PostOp& op);
-
-// Adds the post-ops of `node` to the float32 numbers in `copy`, in place, as
-// steps of their own: what to do where MakeEpilogue cannot.
+// Adds the post-ops of `node`, and the activation fused into it, to the float32
+// numbers in `copy`, in place, as steps of their own: what to do where
+// MakeEpilogue cannot.
 absl::Status AddPostOpSteps(LoweringContext& context, const Node& node,
                             const Copy& copy);
-
-FusedOp LinearOp(float factor, float offset);
 
 }  // namespace lathe
 

@@ -1,6 +1,7 @@
 // Nodes that one kernel computes together, against the reference operators.
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <map>
 #include <string>
 #include <utility>
@@ -145,6 +146,55 @@ TEST(NodeGroups, AGeluIsOneStep) {
     EXPECT_EQ(std::count(kinds.begin(), kinds.end(), "gelu"),
               is_read_apart ? 0 : 1);
   }
+}
+
+TEST(NodeGroups, ActivationsOfOneOrMoreNodesAreFusedIntoLayers) {
+  const auto swish = [](GraphBuilder& b, ValueId x) {
+    return b.Add({"Mul", {b.Add({"Sigmoid", {x}}), x}});
+  };
+  const auto unary = [](const char* op) {
+    return [op](GraphBuilder& b, ValueId x) { return b.Add({op, {x}}); };
+  };
+  const std::vector<std::function<ValueId(GraphBuilder&, ValueId)>> all = {
+      swish,         unary("Gelu"), unary("Elu"),     unary("Selu"),
+      unary("Mish"), unary("Tanh"), unary("Softplus")};
+  int seed = 0;
+  for (const auto& activation : all) {
+    ExpectSame(
+        [&](GraphBuilder& b, v1::Precision precision) {
+          const ValueId x = b.Input({1, 8, 6, 5});
+          const ValueId side = AddConv(b, x, 8, 16, precision);
+          NodeSpec conv{
+              "Conv",
+              {x, b.Weights({16, 8, 1, 1}, .3f), b.Weights({16}, 1), side},
+              {},
+              {AddPostOp(3)},
+              precision};
+          const ValueId y = activation(b, b.Add(conv));
+          return b.Build({AddConv(b, y, 16, 8, precision), b.Add({"Neg", {y}})},
+                         20);
+        },
+        ++seed);
+    GraphBuilder b(seed);
+    NodeSpec product{"MatMul", {b.Input({1, 7, 8}), b.Weights({8, 12}, .3f)}};
+    const ValueId y =
+        activation(b, b.Add({"Add", {b.Add(product), b.Weights({12}, 1)}}));
+    const Graph graph = b.Build({y}, 20);
+    ExpectSameInFloat(graph, RandomInputs(graph, b.random()));
+    const auto executor = Executor::Compile(graph, {});
+    ASSERT_TRUE(executor.ok()) << executor.status();
+    EXPECT_EQ((*executor)->steps().size(), 1u);
+  }
+}
+
+TEST(NodeGroups, AnActivationWhoseArgumentIsReadElsewhereStaysApart) {
+  GraphBuilder b(1);
+  const ValueId x = AddConv(b, b.Input({1, 8, 6, 5}), 8, 16, v1::F32);
+  NodeSpec conv{"Conv", {x, b.Weights({16, 16, 1, 1}, .3f)}};
+  const ValueId y = b.Add(conv);
+  const ValueId swish = b.Add({"Mul", {y, b.Add({"Sigmoid", {y}})}});
+  const Graph graph = b.Build({b.Add({"Add", {swish, y}})});
+  ExpectSameInFloat(graph, RandomInputs(graph, b.random()));
 }
 
 }  // namespace

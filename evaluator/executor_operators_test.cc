@@ -368,5 +368,27 @@ TEST(ExecutorOperators, ResponseNormalisationIsRight) {
   }
 }
 
+TEST(ExecutorOperators, SmallPowersAreQuick) {
+  for (float power : {2.f, 3.f, -1.f, 0.5f}) {
+    GraphBuilder b(1);
+    const ValueId x = b.Add({"Exp", {b.Input({3, 37})}});
+    const ValueId y = b.Add({"Pow", {x, b.Number(power)}});
+    const Graph graph = b.Build({y});
+    ExpectSameInFloat(graph, RandomInputs(graph, b.random()));
+  }
+}
+
+TEST(ExecutorOperators, ValuesOfManyDimensionsAreRead) {
+  GraphBuilder b(1);
+  const ValueId x = AddConv(b, b.Input({1, 8, 4, 4}), 8, 16, v1::F32);
+  const Ints many = {1, 2, 2, 2, 2, 1, 2, 2, 1, 2, 2, 1, 1, 1};
+  const ValueId y = b.Add({"Reshape", {x, b.Integers(many)}});
+  const ValueId z =
+      b.Add({"ReduceMax", {b.Add({"Relu", {y}})}, {{"axes", Ints{1, 3, -2}}}});
+  const ValueId back = b.Add({"Reshape", {y, b.Integers({1, 16, 4, 4})}});
+  const Graph graph = b.Build({z, AddConv(b, back, 16, 8, v1::F32)});
+  ExpectSameInFloat(graph, RandomInputs(graph, b.random()));
+}
+
 }  // namespace
 }  // namespace lathe

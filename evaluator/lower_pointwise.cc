@@ -9,6 +9,7 @@
 #include "Eigen/Core"
 #include "absl/strings/ascii.h"
 #include "base/status.h"
+#include "evaluator/activations.h"
 #include "evaluator/epilogue.h"
 #include "evaluator/lower_ops.h"
 #include "unsupported/Eigen/SpecialFunctions"
@@ -17,50 +18,6 @@ namespace lathe {
 namespace {
 
 using dnnl::algorithm;
-
-FusedOp Eltwise(algorithm algorithm, float alpha = 0, float beta = 0) {
-  FusedOp op;
-  op.algorithm = algorithm;
-  op.alpha = alpha;
-  op.beta = beta;
-  return op;
-}
-
-PostOp Activation(PostOp::Kind kind, float alpha = 0, float beta = 0) {
-  return {kind, alpha, beta, -1};
-}
-
-// The fused ops that make up a unary operator; empty where there are none.
-std::vector<FusedOp> UnaryOps(const Node& node) {
-  using Kind = PostOp::Kind;
-  const std::string& op = node.op_type;
-  if (op == "Relu") return ActivationOps(Activation(Kind::kRelu));
-  if (op == "Sigmoid") return ActivationOps(Activation(Kind::kSigmoid));
-  if (op == "Tanh") return ActivationOps(Activation(Kind::kTanh));
-  if (op == "HardSwish") return ActivationOps(Activation(Kind::kHardSwish));
-  if (op == "LeakyRelu") {
-    return ActivationOps(
-        Activation(Kind::kLeakyRelu, node.FloatOr("alpha", 0.01f)));
-  }
-  if (op == "HardSigmoid") {
-    return ActivationOps(Activation(Kind::kHardSigmoid,
-                                    node.FloatOr("alpha", 0.2f),
-                                    node.FloatOr("beta", 0.5f)));
-  }
-  if (op == "Elu") {
-    return {Eltwise(algorithm::eltwise_elu, node.FloatOr("alpha", 1))};
-  }
-  if (op == "Exp") return {Eltwise(algorithm::eltwise_exp)};
-  if (op == "Abs") return {Eltwise(algorithm::eltwise_abs)};
-  if (op == "Sqrt") return {Eltwise(algorithm::eltwise_sqrt)};
-  if (op == "Neg") return {LinearOp(-1, 0)};
-  if (op == "Gelu") {
-    const bool is_tanh = node.StringOr("approximate", "none") == "tanh";
-    return {Eltwise(is_tanh ? algorithm::eltwise_gelu_tanh
-                            : algorithm::eltwise_gelu_erf)};
-  }
-  return {};
-}
 
 std::optional<algorithm> BinaryAlgorithm(const std::string& op) {
   static const auto* algorithms = new std::map<std::string, algorithm>{
@@ -225,31 +182,68 @@ std::optional<FusedOp> ClipOp(const LoweringContext& context,
     }
     bounds[i - 1] = bound->values<float>()[0];
   }
-  return Eltwise(algorithm::eltwise_clip, bounds[0], bounds[1]);
+  return EltwiseOp(algorithm::eltwise_clip, bounds[0], bounds[1]);
 }
 
-// oneDNN has no Erf; Eigen's is a rational function in SIMD.
-absl::StatusOr<bool> LowerErf(LoweringContext& context, const Node& node) {
+using Numbers = Eigen::Map<Eigen::ArrayXf>;
+
+// What oneDNN has not, or slowly: compute(x, y) sets y from input 0.
+template <typename Compute>
+absl::StatusOr<bool> AddEigenLoop(LoweringContext& context, const Node& node,
+                                  Compute compute) {
   LATHE_ASSIGN_OR_RETURN(const Copy source, context.FetchPlain(node.inputs[0]));
   const Copy destination = context.NewCopy(FloatEncoding(), source.desc);
   const int64_t count = ElementCount(context.shape(node.inputs[0]));
-  context.AddLoop("erf", "eigen", {Reads(source), Writes(destination)},
-                  [count](absl::Span<char* const> operands) {
-                    using Numbers = Eigen::Map<Eigen::ArrayXf>;
-                    Numbers x(reinterpret_cast<float*>(operands[0]), count);
+  context.AddLoop(absl::AsciiStrToLower(node.op_type), "eigen",
+                  {Reads(source), Writes(destination)},
+                  [count, compute](absl::Span<char* const> operands) {
+                    const Numbers x(reinterpret_cast<float*>(operands[0]),
+                                    count);
                     Numbers y(reinterpret_cast<float*>(operands[1]), count);
-                    y = x.erf();
+                    compute(x, y);
                     return absl::OkStatus();
                   });
   context.Define(node.outputs[0], destination);
   return true;
 }
 
+// A small constant exponent.
+absl::StatusOr<bool> LowerPow(LoweringContext& context, const Node& node) {
+  const Tensor* exponent = context.constant(node.inputs[1]);
+  if (exponent == nullptr || exponent->size() != 1 ||
+      context.shape(node.inputs[0]) != context.shape(node.outputs[0])) {
+    return false;
+  }
+  const float power = exponent->values<float>()[0];
+  if (power == 2) {
+    return AddEigenLoop(context, node,
+                        [](const Numbers& x, Numbers& y) { y = x.square(); });
+  }
+  if (power == 3) {
+    return AddEigenLoop(context, node,
+                        [](const Numbers& x, Numbers& y) { y = x.cube(); });
+  }
+  if (power == -1) {
+    return AddEigenLoop(context, node,
+                        [](const Numbers& x, Numbers& y) { y = x.inverse(); });
+  }
+  return false;
+}
+
 }  // namespace
 
 absl::StatusOr<bool> LowerUnary(LoweringContext& context, const Node& node) {
   if (!IsFloat(context, node) || !node.post_ops.empty()) return false;
-  if (node.op_type == "Erf") return LowerErf(context, node);
+  // A rational function in SIMD.
+  if (node.op_type == "Erf") {
+    return AddEigenLoop(context, node,
+                        [](const Numbers& x, Numbers& y) { y = x.erf(); });
+  }
+  if (node.op_type == "Reciprocal") {
+    return AddEigenLoop(context, node,
+                        [](const Numbers& x, Numbers& y) { y = x.inverse(); });
+  }
+  if (node.op_type == "Pow") return LowerPow(context, node);
   std::vector<FusedOp> ops = UnaryOps(node);
   if (node.op_type == "Clip") {
     const std::optional<FusedOp> clip = ClipOp(context, node);

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/status.h"
+#include "evaluator/activations.h"
 #include "evaluator/epilogue.h"
 #include "evaluator/executor.h"
 #include "evaluator/lower_dynamic.h"
@@ -54,8 +55,7 @@ class WeightedLowering {
   }
 
   absl::Status RunWithStepsForPostOps() {
-    Node bare = node_;
-    bare.post_ops.clear();
+    const Node bare = WithoutEpilogue(node_);
     WeightedLowering lowering(context_, bare, weighted_);
     LATHE_ASSIGN_OR_RETURN(const Attempt attempt, lowering.TryFloat32());
     LATHE_ASSIGN_OR_RETURN(const Copy copy, lowering.Emit(attempt));

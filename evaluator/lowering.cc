@@ -46,16 +46,20 @@ LowerFunction FindLowering(const Node& node) {
       {"LSTM", LowerRecurrent},
       {"LayerNormalization", LowerLayerNormalization},
       {"LeakyRelu", LowerUnary},
+      {"Log", LowerUnary},
       {"LogSoftmax", LowerSoftmax},
       {"MatMul", LowerMatMul},
       {"Max", LowerBinary},
       {"MaxPool", LowerPool},
       {"Min", LowerBinary},
+      {"Mish", LowerUnary},
       {"Mul", LowerBinary},
       {"Neg", LowerUnary},
       {"PRelu", LowerPRelu},
       {"Pad", LowerPad},
+      {"Pow", LowerUnary},
       {"RMSNormalization", LowerRowNormalization},
+      {"Reciprocal", LowerUnary},
       {"ReduceL1", LowerReduce},
       {"ReduceL2", LowerReduce},
       {"ReduceLogSum", LowerReduce},
@@ -67,14 +71,17 @@ LowerFunction FindLowering(const Node& node) {
       {"Relu", LowerUnary},
       {"Reshape", LowerReshape},
       {"Resize", LowerResize},
+      {"Selu", LowerUnary},
       {"Sigmoid", LowerUnary},
       {"Slice", LowerSlice},
       {"Softmax", LowerSoftmax},
+      {"Softplus", LowerUnary},
       {"SpaceToDepth", LowerSpaceToDepth},
       {"Split", LowerSplit},
       {"Sqrt", LowerUnary},
       {"Squeeze", LowerReshape},
       {"Sub", LowerBinary},
+      {"Swish", LowerUnary},
       {"Tanh", LowerUnary},
       {"Tile", LowerTile},
       {"Transpose", LowerTranspose},
@@ -93,18 +100,20 @@ bool IsWorthlessAtRunTime(const LoweringContext& context, const Node& node) {
       });
 }
 
-// oneDNN wants elements, and kernels write outputs[0] alone; but for those of
-// recurrent layers and Split.
+// oneDNN wants elements, in few dimensions, and kernels write outputs[0] alone;
+// but for those of recurrent layers and Split.
 bool IsForKernels(const LoweringContext& context, const Node& node) {
-  const auto is_empty = [&](ValueId value) {
-    return value != kNoValue && ElementCount(context.shape(value)) == 0;
+  const auto is_unfit = [&](ValueId value) {
+    return value != kNoValue &&
+           (ElementCount(context.shape(value)) == 0 ||
+            context.shape(value).size() > kMostDescDimensions);
   };
   const bool writes_more = node.op_type == "LSTM" || node.op_type == "GRU" ||
                            node.op_type == "Split";
   return (writes_more ||
           (node.outputs.size() == 1 && node.outputs[0] != kNoValue)) &&
-         std::none_of(node.inputs.begin(), node.inputs.end(), is_empty) &&
-         std::none_of(node.outputs.begin(), node.outputs.end(), is_empty);
+         std::none_of(node.inputs.begin(), node.inputs.end(), is_unfit) &&
+         std::none_of(node.outputs.begin(), node.outputs.end(), is_unfit);
 }
 
 // Whether oneDNN says that it has no such primitive, or that there is none.

@@ -4,20 +4,28 @@
 #include <cmath>
 #include <optional>
 #include <utility>
+#include <vector>
+
+#include "evaluator/activations.h"
 
 namespace lathe {
 namespace {
+
+// Whether the node has one output, which neither is rounded nor leaves the
+// graph.
+bool IsSeenByReadersAlone(const LoweringContext& context, const Node& node) {
+  if (node.outputs.size() != 1) return false;
+  const ValueId value = node.outputs[0];
+  return value != kNoValue && !context.graph().IsOutput(value) &&
+         !context.grid(value) && context.type(value) == DataType::kFloat32;
+}
 
 // The reader of outputs[0] of node `index`, if a kernel may compute both: there
 // is one reader, and nobody sees the value between.
 std::optional<int> SoleReader(const LoweringContext& context, int index) {
   const Graph& graph = context.graph();
+  if (!IsSeenByReadersAlone(context, graph.nodes()[index])) return std::nullopt;
   const ValueId value = graph.nodes()[index].outputs[0];
-  if (value == kNoValue || graph.nodes()[index].outputs.size() != 1 ||
-      graph.IsOutput(value) || context.grid(value) ||
-      context.type(value) != DataType::kFloat32) {
-    return std::nullopt;
-  }
   const auto& consumers = graph.Consumers(value);
   if (consumers.size() != 1) return std::nullopt;
   const Node& reader = graph.nodes()[consumers[0]];
@@ -71,12 +79,15 @@ class GroupFinder {
   std::optional<NodeGroup> Find(int index) const {
     const Node& node = graph_.nodes()[index];
     if (!node.domain.empty()) return std::nullopt;
-    if (node.op_type == "MatMul" && node.inputs.size() == 2 &&
-        node.post_ops.empty()) {
-      return context_.constant(node.inputs[1]) != nullptr ? FindLinear(index)
-                                                          : FindProduct(index);
+    const bool is_product = node.op_type == "MatMul" &&
+                            node.inputs.size() == 2 && node.post_ops.empty();
+    const bool is_layer = node.op_type == "Conv" ||
+                          node.op_type == "ConvTranspose" ||
+                          node.op_type == "Gemm" || is_product;
+    if (is_layer && context_.constant(node.inputs[1]) != nullptr) {
+      return FindLayer(index);
     }
-    return FindGelu(index);
+    return is_product ? FindProduct(index) : FindActivation(index);
   }
 
  private:
@@ -84,24 +95,57 @@ class GroupFinder {
     return context_.shape(node.outputs[0]);
   }
 
-  // MatMul, + a constant row.
-  std::optional<NodeGroup> FindLinear(int index) const {
+  // A layer, + a constant row behind a MatMul, and an activation.
+  std::optional<NodeGroup> FindLayer(int index) const {
     NodeGroup group{{index}, index, graph_.nodes()[index]};
-    const Shape& weights = context_.shape(group.node.inputs[1]);
-    if (weights.size() != 2 || OutputShape(group.node).size() < 2) {
-      return std::nullopt;
+    if (group.node.op_type == "MatMul") {
+      const Shape& weights = context_.shape(group.node.inputs[1]);
+      if (weights.size() != 2 || OutputShape(group.node).size() < 2) {
+        return std::nullopt;
+      }
+      AddBias(weights[1], &group);
     }
-    const auto next = SoleReader(context_, index);
-    if (!next || !IsBinary(graph_.nodes()[*next], "Add")) return std::nullopt;
-    const ValueId bias =
-        OtherInput(graph_.nodes()[*next], group.node.outputs[0]);
-    const Tensor* row = context_.constant(bias);
-    if (row == nullptr || row->shape() != Shape{weights[1]}) {
-      return std::nullopt;
-    }
-    group.node.inputs.push_back(bias);
-    group.members.push_back(*next);
+    if (group.node.precision != v1::INT8_DYNAMIC) AddActivation(&group);
     return Ended(std::move(group));
+  }
+
+  void AddBias(int64_t channels, NodeGroup* group) const {
+    const auto next = SoleReader(context_, group->members.back());
+    if (!next || !IsBinary(graph_.nodes()[*next], "Add")) return;
+    const ValueId bias =
+        OtherInput(graph_.nodes()[*next], group->node.outputs[0]);
+    const Tensor* row = context_.constant(bias);
+    if (row == nullptr || row->shape() != Shape{channels}) return;
+    group->node.inputs.push_back(bias);
+    group->members.push_back(*next);
+  }
+
+  // The activation that alone reads what the group makes so far.
+  void AddActivation(NodeGroup* group) const {
+    const int last = group->members.back();
+    const auto next = SoleReader(context_, last);
+    if (next) {
+      const Node& reader = graph_.nodes()[*next];
+      if (!reader.post_ops.empty() || UnaryOps(reader).empty()) return;
+      FuseActivation(reader, &group->node);
+      group->members.push_back(*next);
+      return;
+    }
+    const Node& node = graph_.nodes()[last];
+    if (!IsSeenByReadersAlone(context_, node)) return;
+    const ValueId value = node.outputs[0];
+    const std::vector<int>& readers = graph_.Consumers(value);
+    if (readers.empty()) return;
+    const auto activation = FindActivation(readers.front());
+    if (!activation || activation->node.inputs[0] != value) return;
+    const auto& members = activation->members;
+    const bool reads_all =
+        std::all_of(readers.begin(), readers.end(), [&](int reader) {
+          return std::count(members.begin(), members.end(), reader) > 0;
+        });
+    if (!reads_all) return;
+    FuseActivation(activation->node, &group->node);
+    group->members.insert(group->members.end(), members.begin(), members.end());
   }
 
   // MatMul of two activations, times a number.
@@ -117,6 +161,29 @@ class GroupFinder {
     }
     group.node.attributes[kProductScale] = *factor;
     group.members.push_back(*next);
+    return Ended(std::move(group));
+  }
+
+  // An activation of several nodes.
+  std::optional<NodeGroup> FindActivation(int index) const {
+    return graph_.nodes()[index].op_type == "Sigmoid" ? FindSwish(index)
+                                                      : FindGelu(index);
+  }
+
+  // Sigmoid, * x.
+  std::optional<NodeGroup> FindSwish(int index) const {
+    const Node& sigmoid = graph_.nodes()[index];
+    const auto next = SoleReader(context_, index);
+    if (!next || !sigmoid.domain.empty() || !sigmoid.post_ops.empty() ||
+        !IsBinary(graph_.nodes()[*next], "Mul") ||
+        OtherInput(graph_.nodes()[*next], sigmoid.outputs[0]) !=
+            sigmoid.inputs[0]) {
+      return std::nullopt;
+    }
+    NodeGroup group{{index, *next}, *next, graph_.nodes()[*next]};
+    group.node.op_type = "Swish";
+    group.node.inputs = sigmoid.inputs;
+    group.node.attributes.clear();
     return Ended(std::move(group));
   }
 

@@ -1,6 +1,6 @@
 // Runs of nodes that one kernel computes, although the graph has them apart:
-// the bias behind a MatMul, the scaling of a product,
-// the five nodes of a Gelu.
+// the bias behind a MatMul, the scaling of a product, the five nodes of a Gelu,
+// the activation behind a layer.
 #ifndef LATHE_EVALUATOR_NODE_GROUPS_H_
 #define LATHE_EVALUATOR_NODE_GROUPS_H_
 
@@ -24,7 +24,8 @@ struct NodeGroup {
   // The member that the steps belong to.
   int owner = 0;
   // What computes the output of the last member. Beyond what ONNX says, a
-  // MatMul may have a bias by column as inputs[2], and kProductScale.
+  // MatMul may have a bias by column as inputs[2], and kProductScale; a layer
+  // may have a fused activation (activations.h).
   Node node;
 };
 

@@ -79,6 +79,12 @@ MemoryDesc StridedDesc(absl::Span<const int64_t> shape,
 }
 
 MemoryDesc PlainDesc(absl::Span<const int64_t> shape, DataType type) {
+  if (shape.size() > kMostDescDimensions) {
+    const size_t surplus = shape.size() - kMostDescDimensions + 1;
+    Shape merged = {ElementCount(shape.subspan(0, surplus))};
+    merged.insert(merged.end(), shape.begin() + surplus, shape.end());
+    return PlainDesc(merged, type);
+  }
   std::vector<int64_t> strides(shape.size(), 1);
   for (int d = static_cast<int>(shape.size()) - 2; d >= 0; --d) {
     strides[d] = strides[d + 1] * shape[d + 1];

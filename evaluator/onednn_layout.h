@@ -30,7 +30,11 @@ const dnnl::engine& CpuEngine();
 // REQUIRES: type is float32, bfloat16, uint8, int8 or int32.
 dnnl::memory::data_type ToDnnlType(DataType type);
 
-// Row-major. A scalar stands as [1]. REQUIRES: no dimension is 0.
+// Dimensions of a layout.
+inline constexpr size_t kMostDescDimensions = DNNL_MAX_NDIMS;
+
+// Row-major. A scalar stands as [1]; of more than kMostDescDimensions, the
+// first ones stand as one. REQUIRES: no dimension is 0.
 MemoryDesc PlainDesc(absl::Span<const int64_t> shape, DataType type);
 // The layout is left to the primitive.
 MemoryDesc AnyDesc(absl::Span<const int64_t> shape, DataType type);

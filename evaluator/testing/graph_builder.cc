@@ -93,6 +93,12 @@ ValueId GraphBuilder::Weights(const Shape& shape, float deviation) {
   return NewValue(std::move(value));
 }
 
+ValueId GraphBuilder::Number(float value) {
+  Value scalar;
+  scalar.constant = Tensor::Of<float>({}, std::vector<float>{value});
+  return NewValue(std::move(scalar));
+}
+
 ValueId GraphBuilder::Integers(const std::vector<int64_t>& values) {
   Value value;
   value.type = DataType::kInt64;

@@ -30,6 +30,8 @@ class GraphBuilder {
   ValueId Input(Shape shape);
   // Normal numbers of standard deviation `deviation`.
   ValueId Weights(const Shape& shape, float deviation);
+  // A float32 scalar.
+  ValueId Number(float value);
   ValueId Integers(const std::vector<int64_t>& values);
   ValueId Add(NodeSpec spec);
   // With several outputs.
