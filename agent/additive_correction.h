@@ -63,6 +63,9 @@ class AdditiveCorrection {
   double Corrected(int layer, const CostPart& part) const;
   double CorrectedRest(double rest) const;
 
+  // Standard error of one total, relative, as the totals so far show it.
+  double noise() const { return noise_; }
+
  private:
   double LayerCovariance(const CostPart& a, const CostPart& b) const;
   // Covariances of the last row with all rows, appended.

@@ -46,7 +46,8 @@ class Agent {
   // avoided while the space has others.
   //
   // Errors:
-  //   OutOfRange - the agent has nothing more to propose.
+  //   OutOfRange - the agent has nothing more to propose; the call changed
+  //     nothing.
   virtual absl::StatusOr<v1::Proposal> Propose() = 0;
 
   // Takes in a trial that ended MEASURED or INFEASIBLE (the report split is

@@ -14,10 +14,6 @@ constexpr int kPerAxis = 64;
 // What is thought to be still lost where nothing seems lost.
 constexpr double kLeastLoss = 5e-4;
 
-// With a budget, points lie between this share of the way up from the least
-// to it, and the budget; a plan well under it is also an answer.
-constexpr double kBudgetStart = 0.6;
-
 std::vector<double> Axis(double least, bool is_objective,
                          std::optional<double> budget) {
   // An axis that does not matter never excludes.
@@ -25,8 +21,8 @@ std::vector<double> Axis(double least, bool is_objective,
     return {std::numeric_limits<double>::infinity()};
   }
   const double most = budget.value_or(1);
-  const double from =
-      budget ? least + kBudgetStart * (most - least) : std::min(least, most);
+  const double from = budget ? least + BudgetGrid::kBudgetStart * (most - least)
+                             : std::min(least, most);
   std::vector<double> axis;
   for (int i = 0; i < kPerAxis; ++i) {
     axis.push_back(from + (most - from) * (i + 1) / kPerAxis);

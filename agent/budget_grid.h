@@ -27,6 +27,10 @@ Limits LimitsOf(const SearchCore& core, const EpisodeBudget& budget);
 // thread-safe.
 class BudgetGrid {
  public:
+  // With a budget, points lie between this share of the way up from the least
+  // to it, and the budget; a plan well under it is also an answer.
+  static constexpr double kBudgetStart = 0.6;
+
   // Empty, over what `core` believes to be reachable as it stands.
   explicit BudgetGrid(const SearchCore& core);
 

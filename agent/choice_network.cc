@@ -24,7 +24,7 @@ constexpr float kFirstLogAlpha = 0;
 
 // The form of saved weights; any change of it, or of the network, needs another
 // name.
-constexpr absl::string_view kSavedAs = "lathe choice network 1\n";
+constexpr absl::string_view kSavedAs = "lathe choice network 2\n";
 // Far more than any network has learned.
 constexpr float kMostWeight = 1e4f;
 

@@ -112,6 +112,20 @@ void ChoiceProcess::Fit(absl::Span<const Choices> plans,
     ChooseSettings(distances, targets);
   }
   weights_ = FitWith(distances, settings_, targets);
+  values_.assign(values.begin() + skipped, values.end());
+}
+
+std::vector<double> ChoiceProcess::LeftOut() const {
+  const Eigen::Index n = weights_.alpha.size();
+  const Eigen::VectorXd inverse = weights_.factor.triangularView<Eigen::Lower>()
+                                      .solve(Eigen::MatrixXd::Identity(n, n))
+                                      .colwise()
+                                      .squaredNorm();
+  std::vector<double> left;
+  for (Eigen::Index i = 0; i < n; ++i) {
+    left.push_back(values_[i] - weights_.alpha[i] / inverse[i]);
+  }
+  return left;
 }
 
 std::vector<ChoiceProcess::Prediction> ChoiceProcess::Predict(

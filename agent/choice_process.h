@@ -30,6 +30,10 @@ class ChoiceProcess {
     double mean = 0;
     double sd = 0;
   };
+  // What the others' values say of each value of the last fit (leaving one out,
+  // Rasmussen and Williams, equation 5.12), in the order of its last plans.
+  std::vector<double> LeftOut() const;
+
   // Mean 0 and the prior's spread before the first fit.
   std::vector<Prediction> Predict(absl::Span<const Choices> plans) const;
 
@@ -61,6 +65,7 @@ class ChoiceProcess {
   // Rows at which the settings were chosen.
   int settings_rows_ = 0;
   std::vector<Choices> plans_;
+  std::vector<double> values_;
   GaussianWeights weights_;
 };
 

@@ -51,6 +51,7 @@ class CladoAgent : public Agent {
     if (const std::optional<Choices> pair = NextPair()) {
       return core_->Propose(*pair, "clado/pair/sensitivity");
     }
+    LATHE_RETURN_IF_ERROR(core_->CheckAnyLeft("clado"));
     const std::optional<Choices> plan = BestSolution();
     if (!plan) {
       return absl::OutOfRangeError(

@@ -36,6 +36,10 @@ class CostModel {
   // Whether predictions changed.
   bool Observe(absl::Span<const int> choices,
                const v1::Measurement& measurement);
+  // How far measured latencies and sizes scatter about their predictions:
+  // relative standard deviations.
+  double latency_noise() const { return latency_.noise(); }
+  double size_noise() const { return size_.noise(); }
   // Changes whenever predictions may have changed.
   int revision() const { return revision_; }
 

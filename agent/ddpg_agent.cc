@@ -47,6 +47,7 @@ class DdpgAgent : public Agent {
   }
 
   absl::StatusOr<v1::Proposal> Propose() override {
+    LATHE_RETURN_IF_ERROR(core_->CheckAnyLeft(method_.name));
     const size_t turn = proposals_++ % searches_.size();
     std::optional<Choices> plan;
     if (core_->space().size() > 0) {

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
+
+#include "agent/rank_correlation.h"
 
 namespace lathe {
 namespace {
@@ -17,6 +20,11 @@ constexpr double kLogNoise = 0.02;
 // layer is believed to be small, a shared one costs less.
 constexpr double kLayerPenalty = 1;
 constexpr double kSharedPenalty = 0.2;
+
+// Of the best third of the rows, each predicted from all others; with fewer
+// rows than kLeastJudged in it the correlation says nothing.
+constexpr double kLeastRankCorrelation = 0.6;
+constexpr size_t kLeastJudged = 8;
 
 constexpr int kSharedKeep = 2;  // Channels lost, and their square.
 
@@ -185,6 +193,33 @@ void DivergenceModel::Fit(const std::vector<Evaluated>& rows,
     log_off.push_back(LogOff(row));
   }
   off_.Fit(plans, log_off);
+  // Rows come one by one, and judging takes as long as a fit.
+  constexpr double kGrowth = 1.15;
+  if (static_cast<double>(rows.size()) >= kGrowth * judged_rows_) {
+    judged_rows_ = static_cast<double>(rows.size());
+    Judge(rows);
+  }
+}
+
+void DivergenceModel::Judge(const std::vector<Evaluated>& rows) {
+  const std::vector<double> left_out = off_.LeftOut();
+  const size_t skipped = rows.size() - left_out.size();
+  std::vector<size_t> order(left_out.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+    return rows[skipped + a].divergence < rows[skipped + b].divergence;
+  });
+  order.resize(order.size() / 3);
+  if (order.size() < kLeastJudged) return;
+  std::vector<double> measured, predicted;
+  for (const size_t i : order) {
+    const Evaluated& row = rows[skipped + i];
+    measured.push_back(row.divergence);
+    predicted.push_back(
+        std::log(baseline_divergence_ + Damage(row.choices) + kFloor) +
+        left_out[i]);
+  }
+  is_trusted_ = RankCorrelation(measured, predicted) >= kLeastRankCorrelation;
 }
 
 void DivergenceModel::FillTable() {
@@ -221,6 +256,7 @@ double DivergenceModel::Damage(absl::Span<const int> choices) const {
 
 std::vector<DivergenceModel::Prediction> DivergenceModel::Predict(
     absl::Span<const Choices> plans) const {
+  if (!is_trusted_) return PredictSums(plans);
   const std::vector<ChoiceProcess::Prediction> off = off_.Predict(plans);
   std::vector<Prediction> predictions;
   for (size_t i = 0; i < plans.size(); ++i) {

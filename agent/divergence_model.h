@@ -23,7 +23,9 @@ double QualityOfDivergence(double divergence);
 // uncompressed network in one decision show that decision's damage; the more
 // they differ in, the less they are trusted to be sums. By what factor the sum
 // is off is the other part, a Gaussian process over plans. The first part is
-// what can be minimised exactly, both together are what is believed.
+// what can be minimised exactly, both together are what is believed: the first
+// alone while both, cross-validated, order the best third of the rows with a
+// rank correlation of less than 0.6.
 // Not thread-safe.
 class DivergenceModel {
  public:
@@ -46,6 +48,8 @@ class DivergenceModel {
     double Optimistic(double sds) const;
   };
   std::vector<Prediction> Predict(absl::Span<const Choices> plans) const;
+  // Whether both parts are believed.
+  bool is_trusted() const { return is_trusted_; }
   // The first part alone, and sure of it.
   std::vector<Prediction> PredictSums(absl::Span<const Choices> plans) const;
 
@@ -77,6 +81,8 @@ class DivergenceModel {
   void FitParameters(const Sums& sums);
   void FillTable();
   double LogOff(const Evaluated& row) const;
+  // Sets is_trusted_ by the last fit, which was to `rows`.
+  void Judge(const std::vector<Evaluated>& rows);
 
   const DecisionSpace& space_;
   const double baseline_divergence_;
@@ -91,6 +97,9 @@ class DivergenceModel {
   // damage_[decision][choice].
   std::vector<std::vector<double>> damage_;
   ChoiceProcess off_;
+  bool is_trusted_ = true;
+  // Rows when it was last judged.
+  double judged_rows_ = 0;
 };
 
 }  // namespace lathe

@@ -40,6 +40,7 @@ class GreedyAgent : public Agent {
     if (std::optional<Choices> plan = NextOfPath()) {
       return core_->Propose(*plan, "greedy/path");
     }
+    LATHE_RETURN_IF_ERROR(core_->CheckAnyLeft("greedy"));
     const std::optional<Choices> plan = Neighbour();
     if (!plan.has_value()) {
       return absl::OutOfRangeError(

@@ -30,6 +30,7 @@ class LocalSearchAgent : public Agent {
             static_cast<int>(kFirstShare * core_->context().trials))) {}
 
   absl::StatusOr<v1::Proposal> Propose() override {
+    LATHE_RETURN_IF_ERROR(core_->CheckAnyLeft("localsearch"));
     const bool is_first = first_ > 0;
     if (is_first) --first_;
     Choices wanted = is_first ? core_->RandomPlan(core_->limits(), 0, &random_)

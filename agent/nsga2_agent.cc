@@ -72,6 +72,7 @@ class Nsga2Agent : public Agent {
   }
 
   absl::StatusOr<v1::Proposal> Propose() override {
+    LATHE_RETURN_IF_ERROR(core_->CheckAnyLeft("nsga2"));
     const bool is_first = proposals_++ < kPopulation;
     Choices wanted = is_first ? core_->RandomPlan(core_->limits(), 0, &random_)
                               : Offspring();

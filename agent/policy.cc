@@ -15,9 +15,13 @@
 namespace lathe {
 namespace {
 
+// What a step has besides StateFeatures: the best worth known within the
+// budget, and how unsure the model is there.
+constexpr int kBudgetFeatures = 2;
+
 // What a choice has besides its state: energy, its place among the choices,
-// whether the solver takes it, its own damage.
-constexpr int kChoiceFeatures = 4;
+// whether the solver takes it, its own damage, its own costs.
+constexpr int kChoiceFeatures = 4 + StateFeatures::kChoiceCosts;
 
 // Energies beyond this are never drawn anyway.
 constexpr double kMostEnergy = 20;
@@ -25,14 +29,18 @@ constexpr double kMostEnergy = 20;
 }  // namespace
 
 Policy::Policy(const SearchCore* core, const DivergenceModel* model,
-               const ChoiceNetwork* network, bool has_masks)
+               const BudgetGrid* grid, const ChoiceNetwork* network,
+               bool has_masks)
     : core_(*core),
       model_(*model),
+      grid_(*grid),
       network_(*network),
       has_masks_(has_masks),
       features_(core, model) {}
 
-int Policy::FeatureSize() { return StateFeatures::Size() + kChoiceFeatures; }
+int Policy::FeatureSize() {
+  return StateFeatures::Size() + kBudgetFeatures + kChoiceFeatures;
+}
 
 BudgetPrior Policy::PriorOf(const EpisodeBudget& budget) const {
   BudgetPrior prior;
@@ -40,6 +48,8 @@ BudgetPrior Policy::PriorOf(const EpisodeBudget& budget) const {
   prior.limits = LimitsOf(core_, budget);
   const PricedPlan priced = LeastDamageAndPrice(core_, model_, prior.limits);
   prior.solved = priced.plan;
+  prior.best_worth = grid_.BestWithin(budget.latency_ratio, budget.size_ratio);
+  prior.log_sd = model_.Predict({prior.solved})[0].log_sd;
   const auto cost_of = [&](const Choices& plan) {
     double share = 0;
     if (std::isfinite(prior.limits.us)) {
@@ -110,7 +120,9 @@ ChoiceStep Policy::StepAt(const PrefixWalker& walker,
                           const std::vector<int>& allowed,
                           const BudgetPrior& prior) const {
   const int d = static_cast<int>(walker.choices().size());
-  const std::vector<float> state = features_.At(walker, prior.budget);
+  std::vector<float> state = features_.At(walker, prior.budget);
+  state.push_back(static_cast<float>(prior.best_worth));
+  state.push_back(static_cast<float>(prior.log_sd));
   ChoiceStep step;
   for (const int choice : allowed) {
     const float energy = prior.energies[d][choice];
@@ -122,6 +134,10 @@ ChoiceStep Policy::StepAt(const PrefixWalker& walker,
     step.features.push_back(choice == prior.solved[d] ? 1.0f : 0.0f);
     step.features.push_back(static_cast<float>(
         std::log1p(100 * model_.ChoiceDamage(d, choice)) / 5));
+    const StateFeatures::ChoiceCosts costs = features_.CostsOf(walker, choice);
+    for (const float cost : {costs.us, costs.bytes, costs.reorder_us}) {
+      step.features.push_back(cost);
+    }
   }
   return step;
 }

@@ -19,6 +19,10 @@ namespace lathe {
 // and how much worse each single choice is, in the solver's own terms.
 struct BudgetPrior {
   EpisodeBudget budget;
+  // The best worth known within the budget, and how unsure the model is of the
+  // solver's plan: standard deviation of the logarithm of its divergence.
+  double best_worth = 0;
+  double log_sd = 0;
   Limits limits;
   // LeastDamage of the limits.
   Choices solved;
@@ -35,10 +39,11 @@ struct BudgetPrior {
 // thread-safe.
 class Policy {
  public:
-  // All must outlive the policy. Without masks every choice may be drawn, and
-  // so plans may exceed their budgets.
+  // All must outlive the policy; `grid` has what is known. Without masks every
+  // choice may be drawn, and so plans may exceed their budgets.
   Policy(const SearchCore* core, const DivergenceModel* model,
-         const ChoiceNetwork* network, bool has_masks = true);
+         const BudgetGrid* grid, const ChoiceNetwork* network,
+         bool has_masks = true);
 
   // Size of ChoiceStep's features.
   static int FeatureSize();
@@ -89,6 +94,7 @@ class Policy {
 
   const SearchCore& core_;
   const DivergenceModel& model_;
+  const BudgetGrid& grid_;
   const ChoiceNetwork& network_;
   const bool has_masks_;
   const StateFeatures features_;

@@ -1,5 +1,6 @@
 #include "agent/policy_teacher.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace lathe {
@@ -11,6 +12,10 @@ constexpr int kImitated = 3;
 // How much looser than its own cost the budget of an imitated plan is at most.
 constexpr double kMostSlack = 0.05;
 
+// Logarithms of divergences are of the order of 1; beyond this none counts
+// more.
+constexpr double kMostAdvantage = 1;
+
 // A surrogate's best guess weighs less than what was measured.
 constexpr double kRolloutWeight = 0.3;
 
@@ -20,9 +25,19 @@ void Append(std::vector<ChoiceStep> from, std::vector<ChoiceStep>* to) {
 
 }  // namespace
 
-PolicyTeacher::PolicyTeacher(const Archive* archive, const Policy* policy,
+PolicyTeacher::PolicyTeacher(const Archive* archive,
+                             const DivergenceModel* model, const Policy* policy,
                              ChoiceNetwork* network)
-    : archive_(*archive), policy_(*policy), network_(network) {}
+    : archive_(*archive), model_(*model), policy_(*policy), network_(network) {}
+
+double PolicyTeacher::AdvantageWeight(const Evaluated& elite,
+                                      const BudgetPrior& prior) const {
+  const double solvers = model_.Predict({prior.solved})[0].Mean();
+  const double advantage =
+      std::log((solvers + DivergenceModel::kFloor) /
+               (elite.divergence + DivergenceModel::kFloor));
+  return std::exp(std::clamp(advantage, -kMostAdvantage, kMostAdvantage));
+}
 
 void PolicyTeacher::Imitate(Random* random) {
   const std::vector<int>& elites = archive_.elites();
@@ -34,7 +49,9 @@ void PolicyTeacher::Imitate(Random* random) {
     budget.latency_ratio =
         elite.latency_ratio * (1 + kMostSlack * random->Uniform());
     budget.size_ratio = elite.size_ratio * (1 + kMostSlack * random->Uniform());
-    Append(policy_.Replay(elite.choices, policy_.PriorOf(budget), 1), &steps);
+    const BudgetPrior prior = policy_.PriorOf(budget);
+    const auto weight = static_cast<float>(AdvantageWeight(elite, prior));
+    Append(policy_.Replay(elite.choices, prior, weight), &steps);
   }
   if (!steps.empty()) network_->Update(steps);
 }

@@ -16,11 +16,13 @@ namespace lathe {
 class PolicyTeacher {
  public:
   // All must outlive the teacher.
-  PolicyTeacher(const Archive* archive, const Policy* policy,
-                ChoiceNetwork* network);
+  PolicyTeacher(const Archive* archive, const DivergenceModel* model,
+                const Policy* policy, ChoiceNetwork* network);
 
   // Relabelling: a few of the archive's best plans, each under a budget that it
-  // just meets and at which nothing better is known, are made likelier.
+  // just meets and at which nothing better is known, are made likelier: the
+  // more so, the less they diverge than what the solver would answer there
+  // (advantage-weighted regression, Peng et al. 2019).
   void Imitate(Random* random);
 
   // Policy gradient (Williams 1992) on plans drawn under one prior, with the
@@ -31,7 +33,13 @@ class PolicyTeacher {
                  absl::Span<const double> worths);
 
  private:
+  // e^advantage of an elite over the solver's answer, in logarithms of their
+  // divergences.
+  double AdvantageWeight(const Evaluated& elite,
+                         const BudgetPrior& prior) const;
+
   const Archive& archive_;
+  const DivergenceModel& model_;
   const Policy& policy_;
   ChoiceNetwork* const network_;
 };

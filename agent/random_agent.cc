@@ -18,6 +18,7 @@ class RandomAgent : public Agent {
       : core_(std::move(core)), random_(seed) {}
 
   absl::StatusOr<v1::Proposal> Propose() override {
+    LATHE_RETURN_IF_ERROR(core_->CheckAnyLeft("random"));
     // Choices drawn alike from all would crowd at middle latencies: a limit
     // drawn alike from what is reachable spreads them below, a share of
     // untouched layers drawn alike spreads them above.

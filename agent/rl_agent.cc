@@ -40,6 +40,7 @@
 #include "agent/search_core.h"
 #include "agent/seeded_agent.h"
 #include "agent/sensitivity_rows.h"
+#include "agent/solver_seeds.h"
 #include "agent/strategies.h"
 #include "base/numeric.h"
 #include "base/status.h"
@@ -57,8 +58,9 @@ constexpr int kSolverPlans = 3;
 // Share of the rounds in which the bandit decides.
 constexpr double kBanditShare = 0.15;
 
-// Random plans to start from where there are no seeds.
-constexpr size_t kRandomSeeds = 10;
+// Random plans to start from where there are neither seeds nor as many trials
+// of others.
+constexpr size_t kFirstPlans = 10;
 
 enum Proposer { kPolicy, kElite, kChild, kSolver, kProposerCount };
 constexpr const char* kProposerNames[] = {"policy", "elite", "child", "solver"};
@@ -74,8 +76,8 @@ class RlAgent : public Agent {
         model_(&core_->space(), core_->context().baseline.kl_divergence()),
         grid_(*core_),
         network_(Policy::FeatureSize(), MixSeed(core_->context().seed, 2)),
-        policy_(core_.get(), &model_, &network_, parts.has_masks),
-        teacher_(&archive_, &policy_, &network_),
+        policy_(core_.get(), &model_, &grid_, &network_, parts.has_masks),
+        teacher_(&archive_, &model_, &policy_, &network_),
         bandit_(kProposerCount) {
     seeds_left_ = SeedCount(core_->context().trials);
     network_.Load(core_->context().experience);
@@ -97,6 +99,13 @@ class RlAgent : public Agent {
                                : SourceOf("seed"),
                     std::nullopt, OwnBudget(seed));
       }
+    }
+    LATHE_RETURN_IF_ERROR(core_->CheckAnyLeft(parts_.name));
+    if (!parts_.has_seeds && started_ < kFirstPlans &&
+        archive_.rows().size() <= kFirstPlans) {
+      ++started_;
+      return MakeFresh(core_->RandomPlan(core_->limits(), 0, &random_),
+                       SourceOf("first"), std::nullopt);
     }
     return ProposeBest();
   }
@@ -134,12 +143,18 @@ class RlAgent : public Agent {
     episode.size_ratio = asked.size_ratio.value_or(episode.size_ratio);
     // The answer must not depend on how often something was asked before.
     Random random(MixSeed(core_->context().seed, 3));
-    LATHE_ASSIGN_OR_RETURN(const Choices plan,
-                           AnswerWithin(*core_, archive_, model_,
-                                        parts_.has_policy ? &policy_ : nullptr,
-                                        policy_.PriorOf(episode), &random));
-    v1::Proposal answer = core_->Describe(plan, SourceOf("answer"));
-    answer.set_explanation(ExplanationOf(plan, Outlooks({plan})[0], episode));
+    LATHE_ASSIGN_OR_RETURN(
+        const BudgetAnswer best,
+        AnswerWithin({core_.get(), &archive_, &model_, &curve_,
+                      parts_.has_policy ? &policy_ : nullptr},
+                     policy_.PriorOf(episode), &random));
+    v1::Proposal answer = core_->Describe(best.plan, SourceOf("answer"));
+    if (best.measured_latency_ratio) {
+      answer.set_predicted_latency_us(*best.measured_latency_ratio *
+                                      core_->costs().baseline_us());
+    }
+    answer.set_explanation(
+        ExplanationOf(best.plan, Outlooks({best.plan})[0], episode));
     return answer;
   }
 
@@ -149,12 +164,7 @@ class RlAgent : public Agent {
 
  private:
   void Seed() {
-    if (!parts_.has_seeds) {
-      while (seeds_.size() < kRandomSeeds && core_->space().size() > 0) {
-        seeds_.push_back(core_->RandomPlan(core_->limits(), 0, &random_));
-      }
-      return;
-    }
+    if (!parts_.has_seeds) return;
     const std::vector<Choices> seeds = MakeSeeds(*core_, seeds_left_);
     seeds_.assign(seeds.begin(), seeds.end());
     seeds_left_ -= std::min(seeds_left_, seeds.size());
@@ -165,6 +175,14 @@ class RlAgent : public Agent {
   void Reseed() {
     is_reseeded_ = true;
     Seed();
+    for (Choices& pair : InteractionSeeds(*core_, archive_)) {
+      seeds_.push_back(std::move(pair));
+    }
+    if (parts_.has_solver) {
+      for (Choices& plan : SolverSeeds(*core_, model_)) {
+        seeds_.push_back(std::move(plan));
+      }
+    }
     AskSolver();
   }
 
@@ -261,10 +279,6 @@ class RlAgent : public Agent {
   }
 
   absl::StatusOr<v1::Proposal> ProposeBest() {
-    if (core_->space().size() == 0) {
-      return absl::OutOfRangeError(
-          absl::StrCat(parts_.name, ": the search space has no layers"));
-    }
     const EpisodeBudget budget = grid_.Draw(&random_);
     const std::vector<Suggestion> suggestions = ScoredSuggestions(budget);
     const bool is_bandits = random_.Uniform() < kBanditShare;
@@ -397,6 +411,7 @@ class RlAgent : public Agent {
   std::deque<Choices> seeds_;
   size_t seeds_left_ = 0;
   bool is_reseeded_ = false;
+  size_t started_ = 0;
   // For the job's budget.
   std::optional<Choices> solvers_answer_;
   std::map<Choices, Pending> pending_;
@@ -421,6 +436,7 @@ absl::StatusOr<std::unique_ptr<Agent>> MakeSurrogateEaAgent(
     const AgentContext& context) {
   RlParts parts;
   parts.name = "surrogate-ea";
+  parts.has_seeds = false;
   parts.has_policy = false;
   parts.has_solver = false;
   return MakeRlAgentOf(context, parts);

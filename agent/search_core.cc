@@ -174,6 +174,13 @@ std::optional<Choices> SearchCore::FindUnknown(Random* random) const {
   return std::nullopt;
 }
 
+absl::Status SearchCore::CheckAnyLeft(absl::string_view agent) const {
+  Random random(context_.seed);
+  if (Fresh(Choices(space_.size(), 0), &random)) return absl::OkStatus();
+  return absl::OutOfRangeError(
+      absl::StrCat(agent, ": every plan within the budget was proposed"));
+}
+
 v1::Proposal SearchCore::Propose(const Choices& choices,
                                  absl::string_view source) {
   known_.insert(choices);

@@ -58,6 +58,12 @@ class SearchCore {
   // with few decisions changed; nothing when no such plan is left.
   std::optional<Choices> Fresh(Choices choices, Random* random) const;
 
+  // Whether Fresh would find a plan. Agents ask before they draw or count
+  // anything, so that a call that proposes nothing changes nothing: such calls
+  // leave no trace, and are not made again on replay.
+  // Errors: OutOfRange - none is left; names the agent.
+  absl::Status CheckAnyLeft(absl::string_view agent) const;
+
   // The proposal for a plan.
   v1::Proposal Describe(const Choices& choices, absl::string_view source) const;
   // The same for an unknown plan, which is known from now on.

@@ -16,19 +16,25 @@ class SeededAgent : public Agent {
  public:
   SeededAgent(std::unique_ptr<SearchCore> core, std::unique_ptr<Agent> inner)
       : core_(std::move(core)), inner_(std::move(inner)) {
-    const std::vector<Choices> seeds =
-        MakeSeeds(*core_, SeedCount(core_->context().trials));
-    seeds_.assign(seeds.begin(), seeds.end());
+    seeds_left_ = SeedCount(core_->context().trials);
+    Seed();
   }
 
   absl::StatusOr<v1::Proposal> Propose() override {
-    if (seeds_.empty()) return inner_->Propose();
-    const Choices seed = std::move(seeds_.front());
-    seeds_.pop_front();
-    return core_->Propose(seed, "seed");
+    // As `rl` does: what the first seeds have shown may make others useful.
+    if (seeds_.empty() && !std::exchange(is_reseeded_, true)) Seed();
+    while (!seeds_.empty()) {
+      const Choices seed = std::move(seeds_.front());
+      seeds_.pop_front();
+      if (!core_->IsKnown(seed)) return core_->Propose(seed, "seed");
+    }
+    return inner_->Propose();
   }
 
-  void Learn(const v1::Trial& trial) override { inner_->Learn(trial); }
+  void Learn(const v1::Trial& trial) override {
+    core_->Learn(trial);
+    inner_->Learn(trial);
+  }
 
   void Dismiss(const v1::Trial& trial) override { inner_->Dismiss(trial); }
 
@@ -37,9 +43,17 @@ class SeededAgent : public Agent {
   }
 
  private:
+  void Seed() {
+    const std::vector<Choices> seeds = MakeSeeds(*core_, seeds_left_);
+    seeds_.assign(seeds.begin(), seeds.end());
+    seeds_left_ -= std::min(seeds_left_, seeds.size());
+  }
+
   const std::unique_ptr<SearchCore> core_;
   const std::unique_ptr<Agent> inner_;
   std::deque<Choices> seeds_;
+  size_t seeds_left_ = 0;
+  bool is_reseeded_ = false;
 };
 
 }  // namespace

@@ -48,6 +48,7 @@ class SolverAgent : public Agent {
     if (const std::optional<Choices> probe = probes_.Next()) {
       return core_->Propose(*probe, absl::StrCat(name_, "/sensitivity"));
     }
+    LATHE_RETURN_IF_ERROR(core_->CheckAnyLeft(name_));
     const std::optional<Choices> plan = BestSolution();
     if (!plan) {
       return absl::OutOfRangeError(

@@ -9,7 +9,7 @@ namespace {
 
 constexpr int kLayerFeatures = 12;
 constexpr int kCostFeatures = 12;
-constexpr int kHistoryFeatures = 8;
+constexpr int kHistoryFeatures = 11;
 
 float Log(double value) {
   return static_cast<float>(std::log2(1 + std::max(0.0, value)) / 10);
@@ -33,6 +33,73 @@ StateFeatures::StateFeatures(const SearchCore* core,
     most_macs_ = std::max(most_macs_, static_cast<double>(layer.macs()));
     most_parameters_ =
         std::max(most_parameters_, static_cast<double>(layer.parameters()));
+  }
+  FindFeeders();
+  FindReorders();
+}
+
+void StateFeatures::FindFeeders() {
+  const v1::SearchSpace& space = core_.space().space();
+  for (int i = 0; i < space.layers_size(); ++i) {
+    const auto& inputs = space.layers(i).input_groups();
+    feeder_.push_back(kNoLayer);
+    for (int j = 0; j < i; ++j) {
+      const int group = space.layers(j).group();
+      if (std::find(inputs.begin(), inputs.end(), group) != inputs.end()) {
+        feeder_.back() = j;
+      }
+    }
+  }
+}
+
+void StateFeatures::FindReorders() {
+  const size_t layers = core_.space().space().layers_size();
+  std::vector<std::array<int, kPrecisionCount>> counts(layers);
+  reorder_us_.resize(layers);
+  for (const v1::LatencyTable::Entry& entry :
+       core_.context().latency_table.entries()) {
+    if (entry.source_precision() == v1::PRECISION_UNSPECIFIED) continue;
+    const int precision = PrecisionIndex(entry.precision());
+    double& mean = reorder_us_[entry.layer()][precision];
+    const int count = ++counts[entry.layer()][precision];
+    mean += (entry.reorder_us() - mean) / count;
+  }
+}
+
+float StateFeatures::ReorderUs(const PrefixWalker& walker, int choice) const {
+  const DecisionSpace& space = core_.space();
+  const Decision& decision = walker.next();
+  if (decision.is_keep || feeder_[decision.layer] == kNoLayer) return 0;
+  const int feeder = feeder_[decision.layer];
+  const auto at = static_cast<size_t>(space.option_decision(feeder));
+  if (at >= walker.choices().size()) return 0;
+  const v1::Precision own = space.option(decision.layer, choice).precision();
+  if (own == space.option(feeder, walker.choices()[at]).precision()) return 0;
+  return static_cast<float>(reorder_us_[decision.layer][PrecisionIndex(own)]);
+}
+
+StateFeatures::ChoiceCosts StateFeatures::CostsOf(const PrefixWalker& walker,
+                                                  int choice) const {
+  const CostModel& costs = core_.costs();
+  const PrefixWalker::Bound after = walker.BoundIf(choice);
+  const double layers = core_.space().space().layers_size();
+  const double per_us = layers / costs.baseline_us();
+  const double per_byte = layers / costs.baseline_bytes();
+  ChoiceCosts of;
+  of.us = static_cast<float>((after.us - walker.bound().us) * per_us);
+  of.bytes =
+      static_cast<float>((after.bytes - walker.bound().bytes) * per_byte);
+  of.reorder_us = static_cast<float>(ReorderUs(walker, choice) * per_us);
+  return of;
+}
+
+void StateFeatures::AppendDamages(int decision,
+                                  std::vector<float>* state) const {
+  const int last = core_.space().decisions()[decision].count - 1;
+  for (const int choice :
+       {(last + 1) / 3, std::min(last, (2 * last + 2) / 3), last}) {
+    state->push_back(static_cast<float>(
+        std::log1p(100 * model_.ChoiceDamage(decision, choice)) / 5));
   }
 }
 
@@ -95,19 +162,14 @@ std::vector<float> StateFeatures::At(const PrefixWalker& walker,
       space.InChannels(decision.layer, keeps) /
       std::max(1.0, static_cast<double>(layer.in_channels()))));
 
-  const auto damage = [this](int d, int choice) {
-    return static_cast<float>(std::log1p(100 * model_.ChoiceDamage(d, choice)) /
-                              5);
-  };
   double prefix_damage = 0;
   for (int d = 0; d < position; ++d) {
     prefix_damage += model_.ChoiceDamage(d, walker.choices()[d]);
   }
-  const int last = decision.count - 1;
-  state.push_back(damage(position, (last + 1) / 3));
-  state.push_back(
-      damage(position, (2 * last + 2) / 3 > last ? last : (2 * last + 2) / 3));
-  state.push_back(damage(position, last));
+  AppendDamages(position, &state);
+  AppendDamages(decision.is_keep ? space.option_decision(decision.layer)
+                                 : space.keep_decision(decision.group),
+                &state);
   state.push_back(static_cast<float>(std::log1p(100 * prefix_damage) / 5));
   const int keep_at = space.keep_decision(decision.group);
   state.push_back(

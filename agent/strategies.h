@@ -49,12 +49,13 @@ absl::StatusOr<std::unique_ptr<Agent>> MakeHaqAgent(
 absl::StatusOr<std::unique_ptr<Agent>> MakeAmcAgent(
     const AgentContext& context);
 
-// The surrogate and the evolutionary proposals of rl, without its policy and
-// its solver.
+// The surrogate and the evolutionary proposals of rl, without its seeds, its
+// policy and its solver: from ten random plans on.
 absl::StatusOr<std::unique_ptr<Agent>> MakeSurrogateEaAgent(
     const AgentContext& context);
 
-// A budget-conditioned DDPG policy with a surrogate. Needs libtorch.
+// A budget-conditioned categorical policy, seeds, the solver, evolution, and a
+// surrogate that picks among their plans. Needs libtorch.
 absl::StatusOr<std::unique_ptr<Agent>> MakeRlAgent(const AgentContext& context);
 
 }  // namespace lathe

@@ -110,6 +110,7 @@ class TpeAgent : public Agent {
   }
 
   absl::StatusOr<v1::Proposal> Propose() override {
+    LATHE_RETURN_IF_ERROR(core_->CheckAnyLeft("tpe"));
     const bool is_first = proposals_++ < kFirst || rows_.size() < 3;
     Choices wanted = is_first ? core_->RandomPlan(core_->limits(), 0, &random_)
                               : MostPromising();

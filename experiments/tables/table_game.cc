@@ -199,17 +199,18 @@ class Game {
     const auto answer = agent.Answer(budget);
     const std::optional<int64_t> entry =
         answer.ok() ? space_.EntryOf(answer->plan()) : std::nullopt;
+    // No answer, and one that does not keep its budget, is worth nothing.
+    double found = table.quality_reference;
     if (!entry) {
       ++unasked.unanswered;
     } else if (table.latency_ratio[*entry] > latency ||
                table.size_ratio[*entry] > size) {
       ++unasked.exceeded;
     } else {
-      unasked.losses.push_back(
-          (best -
-           std::max<double>(table.quality[*entry], table.quality_reference)) /
-          (table.quality[whole] - table.quality_reference));
+      found = std::max<double>(found, table.quality[*entry]);
     }
+    unasked.losses.push_back((best - found) /
+                             (table.quality[whole] - table.quality_reference));
   }
 
   v1::Trial Evaluate(const v1::Proposal& proposal, int64_t number) {

@@ -44,9 +44,9 @@ struct UnaskedAnswers {
   int64_t unanswered = 0;
   // Latency or size is above the budget when looked up.
   int64_t exceeded = 0;
-  // Of the answers within their budgets: quality lost against the best of the
-  // table within the same budget, over the range from the reference to the
-  // uncompressed entry.
+  // Of each budget: quality lost against the best of the table within it, over
+  // the range from the reference to the uncompressed entry. No answer, and one
+  // that exceeds its budget, lose all that is above the reference.
   std::vector<double> losses;
 };
 
