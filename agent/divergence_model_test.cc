@@ -12,6 +12,7 @@
 #include "agent/ddpg_learner.h"
 #include "agent/policy.h"
 #include "agent/policy_teacher.h"
+#include "agent/rank_correlation.h"
 #include "agent/testing/synthetic_network.h"
 #include "gtest/gtest.h"
 
@@ -120,6 +121,32 @@ TEST(AccuracyCurve, IsTheNearestFallingFunction) {
   EXPECT_DOUBLE_EQ(curve.At(9), 0.5);
 }
 
+TEST(RankCorrelation, IsSpearmansWithSharedRanks) {
+  EXPECT_NEAR(RankCorrelation({1, 2, 3, 4}, {10, 20, 30, 90}), 1, 1e-12);
+  EXPECT_NEAR(RankCorrelation({1, 2, 3, 4}, {4, 3, 2, 1}), -1, 1e-12);
+  // Ranks 0.5, 0.5, 2 against 0, 1, 2.
+  EXPECT_NEAR(RankCorrelation({5, 5, 9}, {1, 2, 3}), std::sqrt(0.75), 1e-12);
+  EXPECT_EQ(RankCorrelation({1, 1, 1}, {1, 2, 3}), 0);
+}
+
+TEST(DivergenceModel, IsTrustedOnlyWhileItOrdersTheBestPlans) {
+  Fixture f;
+  std::vector<Evaluated> rows = f.Fit(60);
+  EXPECT_TRUE(f.model->is_trusted());
+  // What plans diverge by has nothing to do with them any more.
+  Random random(7);
+  for (Evaluated& row : rows) row.divergence = random.Uniform();
+  DivergenceModel model(&f.core->space(), 0);
+  model.Fit(rows);
+  EXPECT_FALSE(model.is_trusted());
+  const std::vector<Choices> plans = {rows[7].choices, rows[20].choices};
+  const auto sums = model.PredictSums(plans);
+  const auto believed = model.Predict(plans);
+  for (size_t i = 0; i < plans.size(); ++i) {
+    EXPECT_EQ(believed[i].log_mean, sums[i].log_mean);
+  }
+}
+
 // Least predicted damage within the limits, by trying all plans.
 double SlowLeastDamage(const Fixture& f, const Limits& limits) {
   double least = std::numeric_limits<double>::infinity();
@@ -226,8 +253,9 @@ TEST(DdpgLearner, EqualCallsGiveEqualBits) {
 
 struct PolicyFixture : Fixture {
   PolicyFixture()
-      : choice_network(Policy::FeatureSize(), 1),
-        policy(core.get(), model.get(), &choice_network) {
+      : grid(*core),
+        choice_network(Policy::FeatureSize(), 1),
+        policy(core.get(), model.get(), &grid, &choice_network) {
     Fit(30);
   }
 
@@ -237,6 +265,7 @@ struct PolicyFixture : Fixture {
     return policy.PriorOf(budget);
   }
 
+  BudgetGrid grid;
   ChoiceNetwork choice_network;
   Policy policy;
 };
@@ -251,7 +280,7 @@ TEST(Policy, DrawsPlansWithinTheBudgetAsked) {
 
 TEST(Policy, WithoutMasksPlansMayExceedTheBudget) {
   PolicyFixture f;
-  const Policy unmasked(f.core.get(), f.model.get(), &f.choice_network,
+  const Policy unmasked(f.core.get(), f.model.get(), &f.grid, &f.choice_network,
                         /*has_masks=*/false);
   Random random(1);
   bool is_any_beyond = false;
@@ -324,7 +353,7 @@ TEST(Policy, ReplayHasTheChoicesThatWereExecuted) {
 TEST(PolicyTeacher, RolloutsRaiseTheProbabilityOfWhatIsWorthMore) {
   PolicyFixture f;
   const Archive archive(f.core.get());
-  PolicyTeacher teacher(&archive, &f.policy, &f.choice_network);
+  PolicyTeacher teacher(&archive, f.model.get(), &f.policy, &f.choice_network);
   const BudgetPrior prior = f.PriorAt(0.5);
   Random random(5);
   const auto mean_us = [&] {

@@ -12,7 +12,6 @@
 // proposer is judged by its predictions alone.
 #include <algorithm>
 #include <cmath>
-#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -36,11 +35,9 @@
 #include "agent/policy_teacher.h"
 #include "agent/proposer_bandit.h"
 #include "agent/rl_parts.h"
-#include "agent/rl_seeds.h"
 #include "agent/search_core.h"
-#include "agent/seeded_agent.h"
+#include "agent/seed_queue.h"
 #include "agent/sensitivity_rows.h"
-#include "agent/solver_seeds.h"
 #include "agent/strategies.h"
 #include "base/numeric.h"
 #include "base/status.h"
@@ -79,25 +76,21 @@ class RlAgent : public Agent {
         policy_(core_.get(), &model_, &grid_, &network_, parts.has_masks),
         teacher_(&archive_, &model_, &policy_, &network_),
         bandit_(kProposerCount) {
-    seeds_left_ = SeedCount(core_->context().trials);
     network_.Load(core_->context().experience);
     Refit();
-    Seed();
-    // Where single changes are known, the solver has something to go by.
-    if (!singles_.empty() && parts_.has_seeds) AskSolver();
+    if (parts_.has_seeds) {
+      seeds_.emplace(core_.get(), &archive_, &model_, parts_.has_solver);
+    }
   }
 
   absl::StatusOr<v1::Proposal> Propose() override {
-    if (seeds_.empty() && !is_reseeded_ && parts_.has_seeds) Reseed();
-    while (!seeds_.empty()) {
-      const Choices seed = std::move(seeds_.front());
-      seeds_.pop_front();
-      const bool is_solvers = seed == solvers_answer_;
-      if (!core_->IsKnown(seed) && core_->IsWithin(seed, core_->limits())) {
-        return Make(seed,
-                    is_solvers ? absl::StrCat(parts_.name, kSolversAnswer)
-                               : SourceOf("seed"),
-                    std::nullopt, OwnBudget(seed));
+    if (seeds_) {
+      if (const std::optional<SeedQueue::Seed> seed = seeds_->Next()) {
+        return Make(seed->plan,
+                    seed->is_solvers_answer
+                        ? absl::StrCat(parts_.name, kSolversAnswer)
+                        : SourceOf("seed"),
+                    std::nullopt, OwnBudget(seed->plan));
       }
     }
     LATHE_RETURN_IF_ERROR(core_->CheckAnyLeft(parts_.name));
@@ -163,41 +156,6 @@ class RlAgent : public Agent {
   }
 
  private:
-  void Seed() {
-    if (!parts_.has_seeds) return;
-    const std::vector<Choices> seeds = MakeSeeds(*core_, seeds_left_);
-    seeds_.assign(seeds.begin(), seeds.end());
-    seeds_left_ -= std::min(seeds_left_, seeds.size());
-  }
-
-  // The first seeds have shown what saves something (narrow weights do where
-  // they are stored as such): what seemed to be useless may be of use.
-  void Reseed() {
-    is_reseeded_ = true;
-    Seed();
-    for (Choices& pair : InteractionSeeds(*core_, archive_)) {
-      seeds_.push_back(std::move(pair));
-    }
-    if (parts_.has_solver) {
-      for (Choices& plan : SolverSeeds(*core_, model_)) {
-        seeds_.push_back(std::move(plan));
-      }
-    }
-    AskSolver();
-  }
-
-  // Where the job has a budget, the solver's answer for it is measured before
-  // anything that the search thinks is better.
-  void AskSolver() {
-    const Limits& limits = core_->limits();
-    const bool is_limited =
-        std::isfinite(limits.us) || std::isfinite(limits.bytes);
-    if (is_limited && parts_.has_solver && core_->space().size() > 0) {
-      solvers_answer_ = LeastDamage(*core_, model_, limits);
-      seeds_.push_front(*solvers_answer_);
-    }
-  }
-
   // A plan that was proposed and not yet learned.
   struct Pending {
     std::optional<Proposer> proposer;
@@ -408,12 +366,9 @@ class RlAgent : public Agent {
   const Policy policy_;
   PolicyTeacher teacher_;
   ProposerBandit bandit_;
-  std::deque<Choices> seeds_;
-  size_t seeds_left_ = 0;
-  bool is_reseeded_ = false;
+  std::optional<SeedQueue> seeds_;
+  // Random plans proposed to begin with.
   size_t started_ = 0;
-  // For the job's budget.
-  std::optional<Choices> solvers_answer_;
   std::map<Choices, Pending> pending_;
   int rows_since_fit_ = 0;
 };

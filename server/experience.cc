@@ -4,26 +4,74 @@
 #include <utility>
 
 #include "base/status.h"
+#include "proto/agent.pb.h"
 #include "server/agent_driver.h"
 
 namespace lathe {
+namespace {
 
-absl::StatusOr<AgentContext> ReadAgentContext(const v1::Job& job,
-                                              const v1::Trial& baseline_trial,
+absl::StatusOr<std::optional<v1::AgentMemory>> LoadMemory(
+    const std::string& job, Store& store) {
+  LATHE_ASSIGN_OR_RETURN(const std::optional<AgentState> state,
+                         store.LoadAgentState(job));
+  v1::AgentMemory memory;
+  if (!state.has_value() || !memory.ParseFromString(state->bytes)) {
+    return std::optional<v1::AgentMemory>();
+  }
+  return std::optional<v1::AgentMemory>(std::move(memory));
+}
+
+// Of the first of the job's warm_start_jobs that has left something.
+absl::StatusOr<std::string> EarlierExperience(const v1::Job& job,
                                               Store& store) {
-  AgentContext context = MakeAgentContext(job, baseline_trial);
   for (const std::string& name : job.spec().warm_start_jobs()) {
     const absl::StatusOr<v1::Job> earlier = store.GetJob(name);
     if (absl::IsNotFound(earlier.status())) continue;
     LATHE_RETURN_IF_ERROR(earlier.status());
     if (earlier->spec().agent() != job.spec().agent()) continue;
-    LATHE_ASSIGN_OR_RETURN(std::optional<AgentState> state,
-                           store.LoadAgentState(name));
-    if (!state.has_value()) continue;
-    context.experience = std::move(state->bytes);
-    break;
+    LATHE_ASSIGN_OR_RETURN(const std::optional<v1::AgentMemory> memory,
+                           LoadMemory(name, store));
+    if (memory.has_value() && !memory->experience().empty()) {
+      return memory->experience();
+    }
   }
+  return std::string();
+}
+
+}  // namespace
+
+absl::StatusOr<AgentContext> BeginAgentContext(const v1::Job& job,
+                                               const v1::Trial& baseline_trial,
+                                               Store& store) {
+  LATHE_ASSIGN_OR_RETURN(const std::optional<v1::AgentMemory> own,
+                         LoadMemory(job.name(), store));
+  if (!own.has_value() && job.spec().warm_start_jobs_size() > 0) {
+    v1::AgentMemory memory;
+    LATHE_ASSIGN_OR_RETURN(*memory.mutable_begun_with(),
+                           EarlierExperience(job, store));
+    LATHE_RETURN_IF_ERROR(store.SaveAgentState(job.name(), /*learn_sequence=*/0,
+                                               memory.SerializeAsString()));
+  }
+  return ReadAgentContext(job, baseline_trial, store);
+}
+
+absl::StatusOr<AgentContext> ReadAgentContext(const v1::Job& job,
+                                              const v1::Trial& baseline_trial,
+                                              Store& store) {
+  AgentContext context = MakeAgentContext(job, baseline_trial);
+  LATHE_ASSIGN_OR_RETURN(const std::optional<v1::AgentMemory> own,
+                         LoadMemory(job.name(), store));
+  if (own.has_value()) context.experience = own->begun_with();
   return context;
+}
+
+absl::Status SaveExperience(const std::string& job, int64_t learned,
+                            std::string experience, Store& store) {
+  LATHE_ASSIGN_OR_RETURN(std::optional<v1::AgentMemory> memory,
+                         LoadMemory(job, store));
+  if (!memory.has_value()) memory.emplace();
+  memory->set_experience(std::move(experience));
+  return store.SaveAgentState(job, learned, memory->SerializeAsString());
 }
 
 }  // namespace lathe

@@ -2,8 +2,10 @@
 #ifndef LATHE_SERVER_EXPERIENCE_H_
 #define LATHE_SERVER_EXPERIENCE_H_
 
+#include <cstdint>
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "agent/agent.h"
 #include "proto/types.pb.h"
@@ -11,13 +13,25 @@
 
 namespace lathe {
 
-// What the agent of a job with a measured trial 0 may know: MakeAgentContext,
-// and what the first of its warm_start_jobs that ran the same agent has left. A
-// job leaves it when it ends DONE, so that what is read here stays the same; of
-// one that was deleted nothing is left.
+// What the agent of a job with a measured trial 0 may know when it first
+// starts: MakeAgentContext, and what the first of the job's warm_start_jobs
+// that ran the same agent has left. That is stored as the job's own before
+// anything is proposed, so that every replay begins with the same, even when
+// the earlier job has been deleted, or has ended, meanwhile.
+absl::StatusOr<AgentContext> BeginAgentContext(const v1::Job& job,
+                                               const v1::Trial& baseline_trial,
+                                               Store& store);
+
+// The same without storing anything: for an agent that answers beside the one
+// that searches. Nothing was left by earlier jobs as long as that one has not
+// started.
 absl::StatusOr<AgentContext> ReadAgentContext(const v1::Job& job,
                                               const v1::Trial& baseline_trial,
                                               Store& store);
+
+// What the agent of a job leaves when the job ends DONE.
+absl::Status SaveExperience(const std::string& job, int64_t learned,
+                            std::string experience, Store& store);
 
 }  // namespace lathe
 

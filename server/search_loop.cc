@@ -188,7 +188,7 @@ absl::StatusOr<bool> SearchLoop::MakeDriver(const v1::Job& job) {
     return false;
   }
   LATHE_ASSIGN_OR_RETURN(const AgentContext context,
-                         ReadAgentContext(job, trials[0], *parts_.store));
+                         BeginAgentContext(job, trials[0], *parts_.store));
   absl::StatusOr<std::unique_ptr<Agent>> agent =
       MakeAgent(job.spec().agent(), context);
   if (!agent.ok()) {
@@ -322,10 +322,10 @@ absl::StatusOr<SearchLoop::Next> SearchLoop::ProposeOrEnd(
     return ProposeSome(std::min(left, wanted - counts.pending()));
   }
   if (counts.pending() + counts.leased() > 0) return Next::kWait;
-  const std::string experience = driver_->Experience();
+  std::string experience = driver_->Experience();
   if (!experience.empty()) {
-    LATHE_RETURN_IF_ERROR(
-        parts_.store->SaveAgentState(job_, driver_->learned(), experience));
+    LATHE_RETURN_IF_ERROR(SaveExperience(job_, driver_->learned(),
+                                         std::move(experience), *parts_.store));
   }
   LATHE_RETURN_IF_ERROR(parts_.control->Finish(job_));
   return Next::kGoOn;

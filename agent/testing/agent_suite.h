@@ -172,6 +172,30 @@ TEST_P(AgentSuite, EndsASmallSpaceWithoutProposingAPlanTwice) {
   }
 }
 
+TEST_P(AgentSuite, AProposalThatFailsChangesNothing) {
+  const SyntheticNetwork network(Tiny());
+  AgentContext context = network.Context(/*seed=*/17, /*trials=*/500);
+  context.budget.set_max_latency_ratio(0.5);
+  std::unique_ptr<Agent> asked_often = Make(context);
+  std::unique_ptr<Agent> asked_once = Make(context);
+  Plans(asked_often.get(), network, 500, 1);
+  Plans(asked_once.get(), network, 500, 1);
+  for (int i = 0; i < 5; ++i) EXPECT_FALSE(asked_often->Propose().ok());
+  // A user's plan turns out to be far quicker than thought, so that others may
+  // be within the budget.
+  v1::Proposal users;
+  *users.mutable_plan() = BaselinePlan(context.space);
+  users.mutable_plan()->mutable_layers(0)->set_precision(v1::INT8);
+  users.mutable_plan()->mutable_layers(0)->set_weight_bits(8);
+  users.set_source("user");
+  v1::Trial trial = network.Run(users, 1);
+  trial.mutable_measurement()->set_latency_ratio(0.2);
+  asked_often->Learn(trial);
+  asked_once->Learn(trial);
+  EXPECT_EQ(Plans(asked_often.get(), network, 500, 1),
+            Plans(asked_once.get(), network, 500, 1));
+}
+
 TEST_P(AgentSuite, EndsAtOnceWhereThereIsNothingToChoose) {
   SyntheticOptions options;
   options.layers = 1;

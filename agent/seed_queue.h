@@ -1,0 +1,53 @@
+// What the default agent measures before it proposes anything of its own.
+#ifndef LATHE_AGENT_SEED_QUEUE_H_
+#define LATHE_AGENT_SEED_QUEUE_H_
+
+#include <cstddef>
+#include <deque>
+#include <optional>
+
+#include "agent/archive.h"
+#include "agent/divergence_model.h"
+#include "agent/search_core.h"
+
+namespace lathe {
+
+// In this order: plans that treat layers alike and single changes (MakeSeeds),
+// twice, since the first of them show what saves something (narrow weights do
+// where they are stored as such) and so what else may be of use; then the
+// solver's answer for the job's budget, pairs of the strongest interactions,
+// and the solver's plans for other budgets. Where single changes are known
+// beforehand the solver's answer comes first of all. Not thread-safe.
+class SeedQueue {
+ public:
+  // All must outlive the queue; the model is fitted to what is known.
+  SeedQueue(const SearchCore* core, const Archive* archive,
+            const DivergenceModel* model, bool has_solver);
+
+  struct Seed {
+    Choices plan;
+    // For the job's budget.
+    bool is_solvers_answer = false;
+  };
+  // The next one that is unknown and within the job's limits; nothing when
+  // there are no more.
+  std::optional<Seed> Next();
+
+ private:
+  void AddAlike();
+  void AddSolved();
+  void AskSolver();
+
+  const SearchCore& core_;
+  const Archive& archive_;
+  const DivergenceModel& model_;
+  const bool has_solver_;
+  std::deque<Seed> seeds_;
+  // That AddAlike may still add.
+  size_t left_;
+  bool has_solved_ = false;
+};
+
+}  // namespace lathe
+
+#endif  // LATHE_AGENT_SEED_QUEUE_H_

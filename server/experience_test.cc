@@ -1,0 +1,71 @@
+#include "server/experience.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "absl/time/time.h"
+#include "storage/sqlite_store.h"
+
+namespace lathe {
+namespace {
+
+class ExperienceTest : public ::testing::Test {
+ protected:
+  ExperienceTest() {
+    std::string pattern =
+        (std::filesystem::temp_directory_path() / "lathe-experience-XXXXXX")
+            .string();
+    folder_ = mkdtemp(pattern.data());
+    StoreOptions options;
+    options.folder = folder_;
+    store_ = *OpenStore(options);
+  }
+  ~ExperienceTest() override {
+    store_.reset();
+    std::filesystem::remove_all(folder_);
+  }
+
+  v1::Job Create(const std::string& id, const std::string& earlier = "") {
+    v1::JobSpec spec;
+    spec.set_agent("rl");
+    if (!earlier.empty()) spec.add_warm_start_jobs(earlier);
+    return *store_->CreateJob(spec, id, absl::UnixEpoch());
+  }
+  std::string Begin(const v1::Job& job) {
+    return BeginAgentContext(job, v1::Trial(), *store_)->experience;
+  }
+  std::string Read(const v1::Job& job) {
+    return ReadAgentContext(job, v1::Trial(), *store_)->experience;
+  }
+
+  std::string folder_;
+  std::unique_ptr<Store> store_;
+};
+
+TEST_F(ExperienceTest, IsThatOfTheEarlierJobWhenTheAgentStarted) {
+  const v1::Job earlier = Create("a");
+  ASSERT_TRUE(SaveExperience(earlier.name(), 9, "policy 1", *store_).ok());
+  const v1::Job job = Create("b", earlier.name());
+  EXPECT_EQ(Begin(job), "policy 1");
+  // Whatever becomes of the earlier job, a replay begins with the same.
+  ASSERT_TRUE(SaveExperience(earlier.name(), 10, "policy 2", *store_).ok());
+  EXPECT_EQ(Begin(job), "policy 1");
+  EXPECT_EQ(Read(job), "policy 1");
+  ASSERT_TRUE(SaveExperience(job.name(), 5, "its own", *store_).ok());
+  EXPECT_EQ(Begin(job), "policy 1");
+  EXPECT_EQ(Begin(Create("c", job.name())), "its own");
+}
+
+TEST_F(ExperienceTest, WhatIsLeftAfterTheStartComesTooLate) {
+  const v1::Job earlier = Create("a");
+  const v1::Job job = Create("b", earlier.name());
+  EXPECT_EQ(Begin(job), "");
+  ASSERT_TRUE(SaveExperience(earlier.name(), 9, "policy", *store_).ok());
+  EXPECT_EQ(Begin(job), "");
+}
+
+}  // namespace
+}  // namespace lathe
