@@ -35,7 +35,10 @@ ServerUnaryReactor* AdminService::DrainWorker(
     google::protobuf::Empty*) {
   return RunUnary(
       context, *parts_.gate, "Admin.DrainWorker", request, [this, request] {
-        LATHE_RETURN_IF_ERROR(parts_.workers->Drain(request->name()));
+        LATHE_RETURN_IF_ERROR(
+            WithReasons(parts_.store->SetDraining(request->name()),
+                        {{absl::StatusCode::kNotFound, "WORKER_NOT_FOUND"}}));
+        parts_.workers->Drain(request->name());
         parts_.signals->workers_changed();
         return absl::OkStatus();
       });

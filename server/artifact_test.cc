@@ -247,6 +247,29 @@ TEST_F(Administration, TheCheckFindsNothingWrongAndGarbageStaysForItsTime) {
   EXPECT_EQ(removed.blobs(), 0);
 }
 
+TEST_F(Administration, AWorkerDrainsAlthoughTheServerRestarts) {
+  StartServer();
+  ScriptedWorker worker = NewWorker();
+  CreateJob(Spec(/*trials=*/3));
+  const std::vector<v1::Lease> leases = worker.Lease();
+  ASSERT_EQ(leases.size(), 1u);
+  v1::DrainWorkerRequest request;
+  request.set_name(worker.name());
+  google::protobuf::Empty done;
+  ASSERT_TRUE(admin_->DrainWorker(NewContext().get(), request, &done).ok());
+  StopServer();
+  StartServer();
+  ScriptedWorker again = NewWorker(worker.session(), {leases[0].fence()});
+  EXPECT_TRUE(again.Renew({leases[0].fence()}).is_draining());
+  // What it runs it ends.
+  EXPECT_TRUE(again.Complete(leases[0]).ok());
+  EXPECT_TRUE(again.Lease(1, absl::Milliseconds(50)).empty());
+  // Repeating is no error, also before the worker is back.
+  StopServer();
+  StartServer();
+  EXPECT_TRUE(admin_->DrainWorker(NewContext().get(), request, &done).ok());
+}
+
 TEST_F(Administration, DrainingAnUnknownWorkerIsAnError) {
   StartServer();
   v1::DrainWorkerRequest request;

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "server/errors.h"
+#include "server/roles.h"
 
 namespace lathe {
 namespace {
@@ -39,6 +40,7 @@ absl::Status BlobWriteReactor::Admit() {
   LATHE_RETURN_IF_ERROR(place_.status());
   absl::Status status = parts_.access->CheckWrite(context_, caller);
   if (!status.ok()) parts_.gate->Note(caller, "Artifacts.Write", "", status);
+  if (caller.role != Role::kWorker) creator_ = caller.name;
   return status;
 }
 
@@ -91,7 +93,21 @@ absl::Status BlobWriteReactor::Append() {
     bytes_ = request_.offset();
   }
   bytes_ += static_cast<int64_t>(request_.data().size());
+  LATHE_RETURN_IF_ERROR(TakeQuota());
   return writer_->Append(request_.data());
+}
+
+absl::Status BlobWriteReactor::TakeQuota() {
+  if (!creator_.has_value()) return absl::OkStatus();
+  LATHE_RETURN_IF_ERROR(parts_.quota->Take(*creator_, bytes_ - charged_bytes_));
+  charged_bytes_ = bytes_;
+  return absl::OkStatus();
+}
+
+absl::Status BlobWriteReactor::Store() {
+  LATHE_RETURN_IF_ERROR(writer_->Commit());
+  if (!creator_.has_value()) return absl::OkStatus();
+  return parts_.store->RecordUpload({digest_, *creator_, bytes_});
 }
 
 void BlobWriteReactor::Commit() {
@@ -100,7 +116,7 @@ void BlobWriteReactor::Commit() {
                   "digest: the stream ended before its first message"));
     return;
   }
-  const absl::Status committed = writer_->Commit();
+  const absl::Status committed = Store();
   response_.set_bytes(bytes_);
   End(absl::IsInvalidArgument(committed)
           ? WithReason(committed, "DIGEST_MISMATCH")
@@ -109,6 +125,7 @@ void BlobWriteReactor::Commit() {
 
 void BlobWriteReactor::End(const absl::Status& status) {
   writer_.reset();
+  if (creator_.has_value()) parts_.quota->GiveBack(*creator_, charged_bytes_);
   Finish(ToGrpc(status));
 }
 

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -15,14 +16,18 @@
 #include "server/blob_access.h"
 #include "server/call_gate.h"
 #include "server/open_calls.h"
+#include "server/upload_quota.h"
 #include "storage/blob_store.h"
+#include "storage/store.h"
 
 namespace lathe {
 
 // What the calls work with; all must outlive them.
 struct BlobStreamParts {
   BlobStore* blobs = nullptr;
+  Store* store = nullptr;
   BlobAccess* access = nullptr;
+  UploadQuota* quota = nullptr;
   CallGate* gate = nullptr;
 };
 
@@ -43,7 +48,10 @@ class BlobWriteReactor : public grpc::ServerReadReactor<v1::WriteRequest> {
   // Takes in the chunk in `request_`. False when the call is over.
   bool TakeChunk();
   absl::Status Append();
+  // Takes of the quota what the next chunk, and what arrived before, need.
+  absl::Status TakeQuota();
   void Commit();
+  absl::Status Store();
   void End(const absl::Status& status);
 
   const grpc::CallbackServerContext& context_;
@@ -53,6 +61,9 @@ class BlobWriteReactor : public grpc::ServerReadReactor<v1::WriteRequest> {
   v1::WriteResponse& response_;
   v1::WriteRequest request_;
   std::string digest_;
+  // Who is charged; none: nobody.
+  std::optional<std::string> creator_;
+  int64_t charged_bytes_ = 0;
   int64_t bytes_ = 0;
   std::unique_ptr<BlobWriter> writer_;
 };

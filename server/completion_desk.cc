@@ -115,6 +115,8 @@ void CompletionDesk::ServeBatch(std::vector<CompletionCall> calls) {
     if (stored[i].ok()) jobs.insert(JobOfTrial(stored[i]->trial.name()));
   }
   for (const std::string& job : jobs) parts_.signals->job_changed(job);
+  // Each end makes room for another trial of the same caller.
+  if (parts_.frees_quota) parts_.signals->trials_pending();
 }
 
 absl::StatusOr<std::optional<Completion>> CompletionDesk::Prepare(

@@ -33,6 +33,8 @@ struct CompletionParts {
   RetryHolds* holds = nullptr;
   const Signals* signals = nullptr;
   Metrics* metrics = nullptr;
+  // Whether trials may wait for another to end.
+  bool frees_quota = false;
 };
 
 // One CompleteTrial call.

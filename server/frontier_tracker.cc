@@ -1,11 +1,13 @@
 #include "server/frontier_tracker.h"
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 #include <utility>
 
 #include "base/status.h"
 #include "proto/confirmation.h"
+#include "server/steady.h"
 
 namespace lathe {
 namespace {
@@ -46,15 +48,22 @@ bool FrontierTracker::AddTo(const v1::Trial& trial, Frontiers& frontiers) {
 }
 
 FrontierTracker::Frontiers& FrontierTracker::Of(absl::string_view job) {
-  const auto known = frontiers_.find(job);
-  if (known != frontiers_.end()) return known->second;
-  return frontiers_[std::string(job)] = {MakeFrontiers(), {}};
+  const auto known = entries_.find(job);
+  if (known != entries_.end()) return known->second.frontiers;
+  Entry& entry = entries_[std::string(job)];
+  entry = {Frontiers{MakeFrontiers(), {}}, SteadyNow()};
+  return entry.frontiers;
 }
 
 absl::Status FrontierTracker::Load(absl::string_view job) {
   {
     absl::MutexLock lock(&mu_);
-    if (frontiers_.find(job) != frontiers_.end()) return absl::OkStatus();
+    const auto known = entries_.find(job);
+    if (known != entries_.end()) {
+      // So that it is not forgotten before the caller has used it.
+      known->second.used = SteadyNow();
+      return absl::OkStatus();
+    }
   }
   LATHE_ASSIGN_OR_RETURN(const std::vector<v1::Trial> trials,
                          store_.AllTrials(job));
@@ -62,7 +71,7 @@ absl::Status FrontierTracker::Load(absl::string_view job) {
   for (const v1::Trial& trial : trials) AddTo(trial, frontiers);
   absl::MutexLock lock(&mu_);
   // Two may load at once; each then adds the trial that it came with.
-  frontiers_.emplace(std::string(job), std::move(frontiers));
+  entries_.emplace(std::string(job), Entry{std::move(frontiers), SteadyNow()});
   return absl::OkStatus();
 }
 
@@ -106,8 +115,15 @@ absl::StatusOr<std::vector<int64_t>> FrontierTracker::Exportable(
 
 void FrontierTracker::Forget(absl::string_view job) {
   absl::MutexLock lock(&mu_);
-  const auto it = frontiers_.find(job);
-  if (it != frontiers_.end()) frontiers_.erase(it);
+  const auto it = entries_.find(job);
+  if (it != entries_.end()) entries_.erase(it);
+}
+
+void FrontierTracker::ForgetUnused(absl::Time before) {
+  absl::MutexLock lock(&mu_);
+  for (auto it = entries_.begin(); it != entries_.end();) {
+    it = it->second.used < before ? entries_.erase(it) : std::next(it);
+  }
 }
 
 }  // namespace lathe

@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "agent/growing_frontier.h"
 #include "proto/types.pb.h"
@@ -50,12 +51,20 @@ class FrontierTracker {
       ABSL_LOCKS_EXCLUDED(mu_);
 
   void Forget(absl::string_view job) ABSL_LOCKS_EXCLUDED(mu_);
+  // Forgets the frontiers that nobody used after `before` (SteadyNow's); they
+  // are read again when somebody does.
+  void ForgetUnused(absl::Time before) ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
   struct Frontiers {
     // By latency, by size, and by both.
     std::vector<GrowingFrontier> by_axes;
     std::set<int64_t> solvers_answers;
+  };
+
+  struct Entry {
+    Frontiers frontiers;
+    absl::Time used;
   };
 
   // Whether the trial is exportable now.
@@ -67,7 +76,7 @@ class FrontierTracker {
 
   Store& store_;
   absl::Mutex mu_;
-  std::map<std::string, Frontiers, std::less<>> frontiers_
+  std::map<std::string, Entry, std::less<>> entries_
       ABSL_GUARDED_BY(mu_);  // By job.
 };
 

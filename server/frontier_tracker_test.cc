@@ -51,6 +51,28 @@ class FrontierTrackerTest : public ::testing::Test {
   v1::Job job_;
 };
 
+TEST_F(FrontierTrackerTest, IsReadAgainAfterItWasForgotten) {
+  FrontierTracker tracker(store_.get());
+  ASSERT_TRUE(
+      store_->AddTrials(job_.name(), {v1::Proposal()}, absl::Now()).ok());
+  const std::vector<GrantedLease> leases =
+      *store_->GrantLeases("session", {}, 1, absl::Now());
+  ASSERT_EQ(leases.size(), 1u);
+  Completion completion;
+  completion.fence = leases[0].fence;
+  completion.session = "session";
+  completion.state = v1::TRIAL_MEASURED;
+  completion.outcome.set_kind(v1::MEASURED);
+  *completion.outcome.mutable_measurement() =
+      Trial(0, 0.5, 1, 100).measurement();
+  const v1::Trial measured =
+      store_->CompleteAttempt(completion, absl::Now())->trial;
+  ASSERT_TRUE(*tracker.Add(job_.name(), measured));
+  tracker.ForgetUnused(absl::InfiniteFuture());
+  EXPECT_EQ(*tracker.Exportable(job_.name()), std::vector<int64_t>{0});
+  EXPECT_FALSE(*tracker.WouldEnter(job_.name(), Trial(1, 0.4, 1, 100)));
+}
+
 TEST_F(FrontierTrackerTest, AgreesWithAllTrialsLookedAtTogether) {
   const uint32_t seed = 5;
   std::mt19937 random(seed);

@@ -1,5 +1,6 @@
 #include "server/housekeeper.h"
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -9,8 +10,15 @@
 
 namespace lathe {
 
-absl::Status Housekeeper::Tidy(absl::Time now) {
+absl::Status Housekeeper::Tidy(absl::Time now, absl::Time steady_now) {
   LATHE_RETURN_IF_ERROR(DeleteOldJobs(now));
+  frontiers_.ForgetUnused(steady_now - rules_.unused_frontiers);
+  LATHE_ASSIGN_OR_RETURN(
+      const int64_t gone,
+      store_.ForgetWorkers(now - rules_.gone_workers, workers_.Sessions()));
+  if (gone > 0) {
+    LATHE_LOG(kInfo) << gone << " workers that are gone: forgotten";
+  }
   return CollectGarbage(now, /*is_dry_run=*/false).status();
 }
 
@@ -47,8 +55,9 @@ absl::StatusOr<RemovedBlobs> Housekeeper::CollectGarbage(absl::Time now,
   rules.referenced = {referenced.begin(), referenced.end()};
   rules.unused_since = now - rules_.unused_blobs;
   rules.is_dry_run = is_dry_run;
-  const RemovedBlobs removed = blobs_.CollectGarbage(rules);
+  RemovedBlobs removed = blobs_.CollectGarbage(rules);
   if (removed.blobs > 0 && !is_dry_run) {
+    LATHE_RETURN_IF_ERROR(store_.ForgetUploads(removed.digests));
     LATHE_LOG(kInfo) << "garbage: " << removed.blobs << " blobs, "
                      << removed.bytes << " bytes";
   }

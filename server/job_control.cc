@@ -111,12 +111,14 @@ absl::StatusOr<v1::Trial> JobControl::AddReusedTrial(
 absl::StatusOr<v1::Trial> JobControl::AddUserTrial(
     absl::string_view job, const v1::Proposal& proposal) {
   const std::string digest = PlanDigest(proposal.plan());
+  // All trials without the lock, then those that came meanwhile.
+  absl::StatusOr<PlanSearch> found = store_.FindPlan(job, digest, 0);
+  if (!found.ok()) return WithReasons(found.status(), kReasons);
+  if (found->trial.has_value()) return *std::move(found->trial);
   absl::MutexLock lock(&mu_);
-  absl::StatusOr<std::vector<v1::Trial>> trials = store_.AllTrials(job);
-  if (!trials.ok()) return WithReasons(trials.status(), kReasons);
-  for (v1::Trial& trial : *trials) {
-    if (trial.plan_digest() == digest) return std::move(trial);
-  }
+  found = store_.FindPlan(job, digest, found->next_number);
+  if (!found.ok()) return WithReasons(found.status(), kReasons);
+  if (found->trial.has_value()) return *std::move(found->trial);
   return Add(job, proposal);
 }
 

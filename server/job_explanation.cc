@@ -3,6 +3,7 @@
 #include <map>
 #include <set>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -139,6 +140,7 @@ class Explainer {
     const v1::TrialCounts& counts = job_.counts();
     if (!job_.has_baseline()) AddBaseline();
     const bool is_waiting = counts.pending() > 0 && counts.leased() == 0;
+    if (counts.pending() > 0) AddQuota();
     if (is_waiting && usable_ > 0 && !now_.job_ahead.empty()) {
       Add("BEHIND_JOB",
           absl::StrCat("the workers take the trials of ", now_.job_ahead,
@@ -152,15 +154,39 @@ class Explainer {
               " s"));
     }
     if (counts.leased() > 0) {
-      Add("ADVANCES",
-          absl::StrCat(counts.leased(), " trials run, ", CountDone(counts),
-                       " of ", job_.spec().trials(), " are done"));
+      Add("ADVANCES", absl::StrCat(counts.leased(), " trials run", Stages(),
+                                   ", ", CountDone(counts), " of ",
+                                   job_.spec().trials(), " are done"));
     }
     if (explanation_.causes().empty()) {
       Add("WAITS_FOR_LEASE",
           absl::StrCat(counts.pending(), " trials are pending; the next of ",
                        usable_, " workers that asks takes one"));
     }
+  }
+
+  void AddQuota() {
+    if (now_.most_running_trials == 0 ||
+        now_.creators_running < now_.most_running_trials) {
+      return;
+    }
+    Add("QUOTA",
+        absl::StrCat("quota: ", now_.creators_running, " trials of ",
+                     job_.creator().empty() ? "all jobs" : job_.creator(),
+                     " run, as many as one caller's may at once "
+                     "(--most-running-per-user); the next starts when one "
+                     "ends"));
+  }
+
+  // " (2 evaluating, 1 fetching)"; empty while no worker has told.
+  std::string Stages() const {
+    std::vector<std::string> stages;
+    for (const auto& [stage, count] : now_.stages) {
+      if (!stage.empty()) stages.push_back(absl::StrCat(count, " ", stage));
+    }
+    return stages.empty()
+               ? ""
+               : absl::StrCat(" (", absl::StrJoin(stages, ", "), ")");
   }
 
   void AddBaseline() {
@@ -226,6 +252,8 @@ absl::StatusOr<JobCircumstances> ReadCircumstances(absl::string_view job,
   } else if (!absl::IsNotFound(baseline.status())) {
     return baseline.status();
   }
+  LATHE_ASSIGN_OR_RETURN(circumstances.creators_running,
+                         store.RunningTrials(circumstances.job.creator()));
   LATHE_ASSIGN_OR_RETURN(circumstances.job_ahead,
                          FindJobAhead(circumstances.job, store));
   return circumstances;

@@ -2,6 +2,8 @@
 #ifndef LATHE_SERVER_JOB_EXPLANATION_H_
 #define LATHE_SERVER_JOB_EXPLANATION_H_
 
+#include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -34,6 +36,12 @@ struct JobCircumstances {
   SearchLoopStatus loop;
   // An older job whose pending trials the same workers take first.
   std::string job_ahead;
+  // Leased trials of all jobs of the job's creator, and how many may be; 0: any
+  // number.
+  int64_t creators_running = 0;
+  int64_t most_running_trials = 0;
+  // The job's leased trials by stage; "" where their workers have not told.
+  std::map<std::string, int> stages;
   absl::Time now;  // SteadyNow's.
 };
 

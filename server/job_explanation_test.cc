@@ -53,6 +53,26 @@ std::vector<std::string> Codes(const JobCircumstances& now) {
   return CodesOf(ExplainCircumstances(now));
 }
 
+TEST(JobExplanation, SaysThatTheQuotaIsUsedUp) {
+  JobCircumstances now = RunningJob({Worker("idle")});
+  now.job.set_creator("alice");
+  now.most_running_trials = 4;
+  now.creators_running = 3;
+  EXPECT_THAT(Codes(now), ElementsAre("WAITS_FOR_LEASE"));
+  now.creators_running = 4;
+  EXPECT_THAT(Codes(now), ElementsAre("QUOTA"));
+  EXPECT_THAT(ExplainCircumstances(now).causes(0).text(),
+              HasSubstr("quota: 4 trials of alice"));
+}
+
+TEST(JobExplanation, SaysWhatTheTrialsThatRunAreAt) {
+  JobCircumstances now = RunningJob({Worker("busy")});
+  now.job.mutable_counts()->set_leased(4);
+  now.stages = {{"", 1}, {"evaluating", 2}, {"fetching", 1}};
+  EXPECT_THAT(ExplainCircumstances(now).causes(0).text(),
+              HasSubstr("4 trials run (2 evaluating, 1 fetching), 3 of 20"));
+}
+
 TEST(JobExplanation, SaysThatNoWorkerIsThere) {
   EXPECT_THAT(Codes(RunningJob({})), ElementsAre("NO_WORKERS"));
 }

@@ -54,7 +54,8 @@ size_t BytesOf(const std::vector<v1::Trial>& trials) {
 }  // namespace
 
 absl::StatusOr<v1::Job> CreateJobFrom(const v1::CreateJobRequest& request,
-                                      Store& store, const BlobStore& blobs) {
+                                      const JobCreator& creator, Store& store,
+                                      const BlobStore& blobs) {
   LATHE_RETURN_IF_ERROR(CheckJobSpec(request.spec(), AgentNames()));
   if (!request.validate_only()) {
     LATHE_RETURN_IF_ERROR(CheckRequestId(request.request_id()));
@@ -70,7 +71,11 @@ absl::StatusOr<v1::Job> CreateJobFrom(const v1::CreateJobRequest& request,
     return job;
   }
   absl::StatusOr<v1::Job> job =
-      store.CreateJob(spec, request.request_id(), absl::Now());
+      store.CreateJobOf(creator, spec, request.request_id(), absl::Now());
+  if (absl::IsFailedPrecondition(job.status())) {
+    return MakeError(absl::StatusCode::kResourceExhausted, "QUOTA_JOBS",
+                     job.status().message());
+  }
   if (!job.ok()) {
     return WithReasons(job.status(), {{absl::StatusCode::kAlreadyExists,
                                        "REQUEST_ID_REUSED"}});

@@ -18,8 +18,10 @@ namespace lathe {
 //   InvalidArgument (FIELD_INVALID) - see CheckJobSpec, or request_id.
 //   FailedPrecondition (BLOB_MISSING) - see CheckJobBlobs.
 //   AlreadyExists (REQUEST_ID_REUSED) - it was used for another spec.
+//   ResourceExhausted (QUOTA_JOBS) - the creator has as many as one may.
 absl::StatusOr<v1::Job> CreateJobFrom(const v1::CreateJobRequest& request,
-                                      Store& store, const BlobStore& blobs);
+                                      const JobCreator& creator, Store& store,
+                                      const BlobStore& blobs);
 
 // Errors: NotFound (JOB_NOT_FOUND).
 absl::StatusOr<v1::Job> FindJob(Store& store, absl::string_view name);

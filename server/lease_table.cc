@@ -10,7 +10,11 @@ using v1::RenewLeasesResponse;
 void LeaseTable::Add(int64_t fence, absl::string_view session,
                      absl::string_view trial, absl::Time expires_at) {
   absl::MutexLock lock(&mu_);
-  entries_[fence] = {std::string(session), std::string(trial), expires_at};
+  Entry& entry = entries_[fence];
+  entry = Entry();
+  entry.session = std::string(session);
+  entry.trial = std::string(trial);
+  entry.expires_at = expires_at;
 }
 
 RenewLeasesResponse::Verdict LeaseTable::Renew(int64_t fence,
@@ -24,6 +28,35 @@ RenewLeasesResponse::Verdict LeaseTable::Renew(int64_t fence,
   if (!it->second.is_wanted) return RenewLeasesResponse::STOP;
   it->second.expires_at = expires_at;
   return RenewLeasesResponse::GO_ON;
+}
+
+void LeaseTable::NoteProgress(int64_t fence, absl::string_view session,
+                              const v1::TrialProgress& progress) {
+  absl::MutexLock lock(&mu_);
+  const auto it = entries_.find(fence);
+  if (it == entries_.end() || it->second.session != session) return;
+  it->second.progress = progress;
+}
+
+std::optional<v1::TrialProgress> LeaseTable::ProgressOf(
+    absl::string_view trial) const {
+  absl::MutexLock lock(&mu_);
+  for (const auto& [fence, entry] : entries_) {
+    if (entry.is_wanted && entry.trial == trial) return entry.progress;
+  }
+  return std::nullopt;
+}
+
+std::map<std::string, int> LeaseTable::CountStages(
+    absl::string_view job) const {
+  const std::string prefix = absl::StrCat(job, "/");
+  absl::MutexLock lock(&mu_);
+  std::map<std::string, int> counts;
+  for (const auto& [fence, entry] : entries_) {
+    if (!entry.is_wanted || !absl::StartsWith(entry.trial, prefix)) continue;
+    ++counts[entry.progress.has_value() ? entry.progress->stage() : ""];
+  }
+  return counts;
 }
 
 std::optional<HeldLease> LeaseTable::Find(int64_t fence) const {

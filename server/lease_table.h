@@ -57,6 +57,17 @@ class LeaseTable {
                                          absl::Time expires_at)
       ABSL_LOCKS_EXCLUDED(mu_);
 
+  // Notes how far a lease's evaluation is; nothing for a lease that ended or
+  // is another session's.
+  void NoteProgress(int64_t fence, absl::string_view session,
+                    const v1::TrialProgress& progress) ABSL_LOCKS_EXCLUDED(mu_);
+  // Of the trial's wanted lease, once noted.
+  std::optional<v1::TrialProgress> ProgressOf(absl::string_view trial) const
+      ABSL_LOCKS_EXCLUDED(mu_);
+  // The job's wanted leases by the stage that was noted; "" before.
+  std::map<std::string, int> CountStages(absl::string_view job) const
+      ABSL_LOCKS_EXCLUDED(mu_);
+
   // Nothing when the lease ended or nobody wants its trial any more.
   std::optional<HeldLease> Find(int64_t fence) const ABSL_LOCKS_EXCLUDED(mu_);
 
@@ -85,6 +96,7 @@ class LeaseTable {
     std::string trial;
     absl::Time expires_at;
     bool is_wanted = true;
+    std::optional<v1::TrialProgress> progress;
   };
 
   mutable absl::Mutex mu_;

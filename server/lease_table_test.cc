@@ -35,6 +35,25 @@ TEST(LeaseTable, RenewalMovesTheDeadline) {
   EXPECT_EQ(leases.TakeExpired(After(35)).size(), 1u);
 }
 
+TEST(LeaseTable, TellsHowFarALeaseIsByItsHoldersWord) {
+  LeaseTable leases;
+  leases.Add(/*fence=*/7, "s", "jobs/1/trials/0", After(30));
+  leases.Add(/*fence=*/8, "s", "jobs/1/trials/1", After(30));
+  EXPECT_FALSE(leases.ProgressOf("jobs/1/trials/0").has_value());
+  v1::TrialProgress progress;
+  progress.set_stage("evaluating");
+  progress.set_seconds(3);
+  leases.NoteProgress(7, "other", progress);
+  EXPECT_FALSE(leases.ProgressOf("jobs/1/trials/0").has_value());
+  leases.NoteProgress(7, "s", progress);
+  EXPECT_EQ(leases.ProgressOf("jobs/1/trials/0")->seconds(), 3);
+  EXPECT_THAT(leases.CountStages("jobs/1"),
+              testing::ElementsAre(testing::Pair("", 1),
+                                   testing::Pair("evaluating", 1)));
+  leases.Unwant("jobs/1");
+  EXPECT_TRUE(leases.CountStages("jobs/1").empty());
+}
+
 TEST(LeaseTable, OnlyTheHolderRenews) {
   LeaseTable leases;
   leases.Add(/*fence=*/7, "s", "jobs/1/trials/0", After(30));

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cmath>
 #include <memory>
 #include <string>
 #include <thread>
@@ -291,6 +292,35 @@ TEST_F(Leases, AParkedWorkerThatIsDrainedIsAnsweredAtOnce) {
   EXPECT_LT(absl::Now() - start, absl::Seconds(10));
 }
 
+TEST_F(Leases, AWorkerGetsNothingThatItCannotFinishInItsTime) {
+  StartServer();
+  const std::string job = CreateJob(Spec(/*trials=*/4));
+  ScriptedWorker worker = NewWorker();
+  const auto lease = [](ScriptedWorker& asking, double remaining_seconds) {
+    v1::LeaseTrialsRequest request;
+    request.set_session(asking.session());
+    request.set_slots(1);
+    request.set_wait_seconds(0.05);
+    request.set_remaining_lifetime_seconds(remaining_seconds);
+    v1::LeaseTrialsResponse response;
+    EXPECT_TRUE(asking.TryLease(request, &response).ok());
+    return std::vector<v1::Lease>(response.leases().begin(),
+                                  response.leases().end());
+  };
+  // Nobody knows yet how long an evaluation takes.
+  const std::vector<v1::Lease> first = lease(worker, 10);
+  ASSERT_EQ(first.size(), 1u);
+  v1::Outcome outcome = SimulatedOutcome(first[0]);
+  outcome.mutable_measurement()->set_evaluation_seconds(100);
+  ASSERT_TRUE(worker.Complete(first[0].fence(), outcome).ok());
+  ASSERT_TRUE(Eventually([&] { return GetJob(job).counts().pending() > 0; }));
+  EXPECT_TRUE(lease(worker, 90).empty());
+  // Before its first, a worker is judged by the others'.
+  ScriptedWorker other = NewWorker("session-of-the-other-one");
+  EXPECT_TRUE(lease(other, 90).empty());
+  EXPECT_EQ(lease(worker, 1000).size(), 1u);
+}
+
 TEST_F(Leases, AnUnknownSessionIsToldToRegister) {
   StartServer();
   ScriptedWorker worker = NewWorker();
@@ -301,6 +331,36 @@ TEST_F(Leases, AnUnknownSessionIsToldToRegister) {
   const CallError error = ErrorOf(worker.TryLease(request, &response));
   EXPECT_EQ(error.code, grpc::StatusCode::NOT_FOUND);
   EXPECT_EQ(error.reason, "SESSION_UNKNOWN");
+}
+
+TEST_F(Leases, ATrialTellsHowFarItsWorkerIs) {
+  StartServer();
+  const std::string job = CreateJob(Spec(/*trials=*/2));
+  ScriptedWorker worker = NewWorker();
+  const std::vector<v1::Lease> leases = worker.Lease();
+  ASSERT_EQ(leases.size(), 1u);
+  EXPECT_FALSE(GetTrial(job, 0).has_progress());
+  const auto stub = v1::Workers::NewStub(channel_);
+  v1::RenewLeasesRequest request;
+  request.set_session(worker.session());
+  request.add_fences(leases[0].fence());
+  v1::TrialProgress& progress = *request.add_progress();
+  progress.set_stage("evaluating");
+  progress.set_seconds(1.5);
+  v1::RenewLeasesResponse response;
+  ASSERT_TRUE(stub->RenewLeases(NewContext().get(), request, &response).ok());
+  EXPECT_EQ(GetTrial(job, 0).progress().stage(), "evaluating");
+  EXPECT_EQ(GetTrial(job, 0).progress().seconds(), 1.5);
+  progress.set_seconds(std::nan(""));
+  EXPECT_EQ(
+      ErrorOf(stub->RenewLeases(NewContext().get(), request, &response)).reason,
+      "FIELD_INVALID");
+  request.add_progress();
+  EXPECT_EQ(
+      ErrorOf(stub->RenewLeases(NewContext().get(), request, &response)).reason,
+      "FIELD_INVALID");
+  ASSERT_TRUE(worker.Complete(leases[0]).ok());
+  EXPECT_FALSE(GetTrial(job, 0).has_progress());
 }
 
 }  // namespace

@@ -43,7 +43,9 @@ struct Flags {
   double lease_seconds = absl::ToDoubleSeconds(LeaseTimes().ttl);
   double keep_jobs_days = 0;
   double keep_blobs_hours = 24;
+  double keep_workers_days = 30;
   double most_blobs_gib = 0;
+  double most_blobs_gib_per_user = 0;
   bool is_check = false;
   bool reads_blobs = false;
 };
@@ -65,6 +67,22 @@ void AddAccessFlags(CLI::App& app, ServerOptions& server) {
       ->type_name("FILE");
   app.add_flag("--insecure", server.is_insecure_allowed,
                "Beyond this machine: serve unencrypted, or to everybody");
+}
+
+void AddQuotaFlags(CLI::App& app, Flags& flags) {
+  Quotas& quotas = flags.server.quotas;
+  app.add_option("--most-jobs-per-user", quotas.most_active_jobs,
+                 "Jobs that have not ended, of one caller; 0: any number")
+      ->check(CLI::Range(0, 1'000'000))
+      ->capture_default_str();
+  app.add_option("--most-running-per-user", quotas.most_running_trials,
+                 "Trials that run at once, of one caller's jobs; 0: any number")
+      ->check(CLI::Range(0, 1'000'000))
+      ->capture_default_str();
+  app.add_option("--most-blobs-gib-per-user", flags.most_blobs_gib_per_user,
+                 "Most that the blobs of one caller may take; 0: any size")
+      ->check(CLI::Range(0.0, 1e9))
+      ->capture_default_str();
 }
 
 void AddFlags(CLI::App& app, Flags& flags) {
@@ -93,10 +111,15 @@ void AddFlags(CLI::App& app, Flags& flags) {
                  "How long a blob that no job refers to stays")
       ->check(CLI::Range(0.0, 876000.0))
       ->capture_default_str();
+  app.add_option("--keep-workers-days", flags.keep_workers_days,
+                 "How long a worker that is gone stays in the database")
+      ->check(CLI::Range(0.0, 36500.0))
+      ->capture_default_str();
   app.add_option("--most-blobs-gib", flags.most_blobs_gib,
                  "Most that all blobs together may take; 0: the disk decides")
       ->check(CLI::Range(0.0, 1e9))
       ->capture_default_str();
+  AddQuotaFlags(app, flags);
   app.add_flag("--check", flags.is_check,
                "Check the state folder, which no server may use, and end");
   app.add_flag("--check-blobs", flags.reads_blobs,
@@ -275,6 +298,9 @@ void Apply(Flags& flags) {
     retention.ended_jobs = flags.keep_jobs_days * absl::Hours(24);
   }
   retention.unused_blobs = flags.keep_blobs_hours * absl::Hours(1);
+  retention.gone_workers = flags.keep_workers_days * absl::Hours(24);
+  flags.server.quotas.most_blob_bytes =
+      static_cast<int64_t>(flags.most_blobs_gib_per_user * (int64_t{1} << 30));
   if (flags.most_blobs_gib > 0) {
     flags.server.blob_limits.most_bytes =
         static_cast<int64_t>(flags.most_blobs_gib * (int64_t{1} << 30));

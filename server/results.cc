@@ -29,6 +29,25 @@ absl::StatusOr<v1::Trial> MeasuredBaseline(const std::string& job,
   return baseline;
 }
 
+std::string MachineText(const v1::HardwareProfile& profile) {
+  return absl::StrCat(profile.cpu(), ", ", profile.isa(), ", oneDNN ",
+                      profile.onednn());
+}
+
+// Whether the measurements are of the hardware that is asked for.
+absl::Status CheckProfile(const v1::GetFrontierRequest& request,
+                          const v1::Job& job) {
+  const std::string asked = MachineText(request.profile());
+  if (!request.has_profile() || asked == MachineText(job.profile())) {
+    return absl::OkStatus();
+  }
+  return MakeError(
+      absl::StatusCode::kFailedPrecondition, "PROFILE_NOT_MEASURED",
+      absl::StrCat(job.name(), " is measured on ", MachineText(job.profile()),
+                   ", not on ", asked.substr(0, 200),
+                   "; submit a job with that target_profile"));
+}
+
 }  // namespace
 
 absl::StatusOr<v1::Frontier> ReadFrontier(const v1::GetFrontierRequest& request,
@@ -41,6 +60,7 @@ absl::StatusOr<v1::Frontier> ReadFrontier(const v1::GetFrontierRequest& request,
   v1::Frontier frontier;
   LATHE_ASSIGN_OR_RETURN(*frontier.mutable_baseline(),
                          MeasuredBaseline(job.name(), store));
+  LATHE_RETURN_IF_ERROR(CheckProfile(request, job));
   if (objectives.empty()) objectives = ObjectivesOf(job.spec());
   LATHE_ASSIGN_OR_RETURN(const std::vector<int64_t> numbers,
                          frontiers.Frontier(job.name(), objectives));

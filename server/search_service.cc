@@ -1,5 +1,6 @@
 #include "server/search_service.h"
 
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -22,9 +23,11 @@ ServerUnaryReactor* SearchService::CreateJob(
     v1::Job* response) {
   return RunUnary(
       context, *parts_.gate, "Search.CreateJob", request,
-      [this, request, response] {
+      [this, request, response](const Caller& caller) {
+        const JobCreator creator{caller.name, parts_.quotas.most_active_jobs};
         LATHE_RETURN_IF_ERROR(Answer(
-            CreateJobFrom(*request, *parts_.store, *parts_.blobs), response));
+            CreateJobFrom(*request, creator, *parts_.store, *parts_.blobs),
+            response));
         if (!request->validate_only()) parts_.loops->Start(response->name());
         return absl::OkStatus();
       });
@@ -98,19 +101,21 @@ ServerUnaryReactor* SearchService::DeleteJob(CallbackServerContext* context,
 ServerUnaryReactor* SearchService::ExplainJob(CallbackServerContext* context,
                                               const v1::GetJobRequest* request,
                                               v1::JobExplanation* response) {
-  return RunUnary(context, *parts_.gate, "Search.ExplainJob", request,
-                  [this, request, response]() -> absl::Status {
-                    LATHE_ASSIGN_OR_RETURN(
-                        JobCircumstances circumstances,
-                        ReadCircumstances(request->name(), *parts_.store));
-                    circumstances.now = SteadyNow();
-                    circumstances.workers = parts_.workers->List(
-                        parts_.leases->CountBySession(), circumstances.now);
-                    circumstances.loop =
-                        parts_.loops->StatusOf(request->name());
-                    *response = ExplainCircumstances(circumstances);
-                    return absl::OkStatus();
-                  });
+  return RunUnary(
+      context, *parts_.gate, "Search.ExplainJob", request,
+      [this, request, response]() -> absl::Status {
+        LATHE_ASSIGN_OR_RETURN(
+            JobCircumstances circumstances,
+            ReadCircumstances(request->name(), *parts_.store));
+        circumstances.now = SteadyNow();
+        circumstances.workers = parts_.workers->List(
+            parts_.leases->CountBySession(), circumstances.now);
+        circumstances.loop = parts_.loops->StatusOf(request->name());
+        circumstances.stages = parts_.leases->CountStages(request->name());
+        circumstances.most_running_trials = parts_.quotas.most_running_trials;
+        *response = ExplainCircumstances(circumstances);
+        return absl::OkStatus();
+      });
 }
 
 grpc::ServerWriteReactor<v1::Event>* SearchService::WatchJob(
@@ -139,9 +144,16 @@ ServerUnaryReactor* SearchService::GetTrial(CallbackServerContext* context,
   return RunUnary(
       context, *parts_.gate, "Search.GetTrial", request,
       [this, request, response] {
-        return WithReasons(
+        LATHE_RETURN_IF_ERROR(WithReasons(
             Answer(parts_.store->GetTrial(request->name()), response),
-            {{absl::StatusCode::kNotFound, "TRIAL_NOT_FOUND"}});
+            {{absl::StatusCode::kNotFound, "TRIAL_NOT_FOUND"}}));
+        if (response->state() != v1::TRIAL_LEASED) return absl::OkStatus();
+        std::optional<v1::TrialProgress> progress =
+            parts_.leases->ProgressOf(request->name());
+        if (progress.has_value()) {
+          *response->mutable_progress() = *std::move(progress);
+        }
+        return absl::OkStatus();
       });
 }
 

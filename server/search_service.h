@@ -10,6 +10,7 @@
 #include "server/frontier_tracker.h"
 #include "server/job_control.h"
 #include "server/lease_table.h"
+#include "server/quotas.h"
 #include "server/search_loops.h"
 #include "server/signals.h"
 #include "server/watch_hub.h"
@@ -31,6 +32,7 @@ struct SearchServiceParts {
   WatchHub* watchers = nullptr;
   CallGate* gate = nullptr;
   const Signals* signals = nullptr;
+  Quotas quotas;
 };
 
 // See proto/search.proto for what each call promises. Thread-safe.

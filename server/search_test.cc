@@ -68,6 +68,27 @@ TEST_F(Search, TheFrontierEqualsTheOneRecomputedFromTheTrials) {
   }
 }
 
+TEST_F(Search, AFrontierOfOtherHardwareIsRefusedNamingBoth) {
+  StartServer();
+  const std::string job = CreateJob(Spec(/*trials=*/3));
+  ScriptedWorker worker = NewWorker();
+  const v1::Job done = RunToEnd(worker, job);
+  v1::GetFrontierRequest request;
+  request.set_name(job);
+  *request.mutable_profile() = done.profile();
+  request.mutable_profile()->set_threads(64);
+  v1::Frontier frontier;
+  EXPECT_TRUE(
+      search_->GetFrontier(NewContext().get(), request, &frontier).ok());
+  request.mutable_profile()->set_cpu("another");
+  const CallError error =
+      ErrorOf(search_->GetFrontier(NewContext().get(), request, &frontier));
+  EXPECT_EQ(error.code, grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_EQ(error.reason, "PROFILE_NOT_MEASURED");
+  EXPECT_THAT(error.message, ::testing::HasSubstr("simulated"));
+  EXPECT_THAT(error.message, ::testing::HasSubstr("another"));
+}
+
 TEST_F(Search, EveryFrontierMemberWasAskedForItsModel) {
   StartServer();
   const std::string job = CreateJob(Spec(/*trials=*/20));

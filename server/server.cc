@@ -46,6 +46,7 @@
 #include "server/sweeper.h"
 #include "server/tls.h"
 #include "server/token_table.h"
+#include "server/upload_quota.h"
 #include "server/watch_hub.h"
 #include "server/work_pool.h"
 #include "server/worker_registry.h"
@@ -115,6 +116,7 @@ struct Server::Parts {
   WorkPool pool;
   CallGate gate;
   BlobAccess blob_access;
+  UploadQuota upload_quota;
   SearchService search;
   WorkerService worker_calls;
   ArtifactService artifacts;
@@ -139,24 +141,27 @@ Server::Parts::Parts(const ServerOptions& server_options,
       store(std::move(open_store)),
       blobs(std::move(open_blobs)),
       frontiers(store.get()),
-      housekeeper(store.get(), blobs.get(), &frontiers, options.retention),
+      housekeeper(store.get(), blobs.get(), &frontiers, &workers,
+                  options.retention),
       holds(options.lease_times.retry),
       control(store.get(), &leases, &signals),
       lease_desk(store.get(), &leases, &workers, &control, &holds, &signals,
                  metrics.get(), options.lease_times),
       completion_desk({store.get(), blobs.get(), &leases, &workers, &frontiers,
-                       &holds, &signals, metrics.get()}),
+                       &holds, &signals, metrics.get(),
+                       options.quotas.most_running_trials > 0}),
       loops({store.get(), &control, &frontiers, &workers, &signals,
              metrics.get()},
             options.most_searches),
       pool(options.work_threads),
       gate(std::move(rules), &pool),
       blob_access(store.get(), &workers),
+      upload_quota(store.get(), options.quotas.most_blob_bytes),
       search({store.get(), blobs.get(), &control, &loops, &frontiers, &workers,
-              &leases, &watchers, &gate, &signals}),
+              &leases, &watchers, &gate, &signals, options.quotas}),
       worker_calls({store.get(), &leases, &lease_desk, &completion_desk,
                     &workers, &gate, &signals, options.lease_times}),
-      artifacts({blobs.get(), &blob_access, &gate}),
+      artifacts({blobs.get(), store.get(), &blob_access, &upload_quota, &gate}),
       admin({store.get(), blobs.get(), &housekeeper, &leases, &workers, &gate,
              &signals, options.tls.is_on()}) {
   ConnectSignals();
@@ -296,6 +301,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
   auto metrics = std::make_unique<Metrics>();
   StoreOptions store_options;
   store_options.folder = options.state_folder;
+  store_options.most_running_trials = options.quotas.most_running_trials;
   store_options.on_commit = [counts = metrics.get()](const CommitReport& r) {
     counts->ObserveCommit(r.writes, r.duration);
   };
@@ -328,7 +334,7 @@ void Server::Parts::StartSweepers() {
     loops.StartWaiting();
   });
   tidier.emplace(kTidyInterval, [this] {
-    const absl::Status tidied = housekeeper.Tidy(absl::Now());
+    const absl::Status tidied = housekeeper.Tidy(absl::Now(), SteadyNow());
     if (!tidied.ok()) {
       LATHE_LOG(kWarning) << "tidying: " << tidied;
     }

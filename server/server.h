@@ -11,6 +11,7 @@
 #include "absl/time/time.h"
 #include "server/housekeeper.h"
 #include "server/lease_table.h"
+#include "server/quotas.h"
 #include "server/tls.h"
 #include "storage/blob_store.h"
 
@@ -33,6 +34,7 @@ struct ServerOptions {
   std::string http;
   LeaseTimes lease_times;
   RetentionRules retention;
+  Quotas quotas;
   // Largest request taken. A completion of a network with thousands of layers
   // has about a megabyte.
   int most_request_bytes = 64 << 20;

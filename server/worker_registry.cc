@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "absl/strings/str_cat.h"
 #include "server/errors.h"
 
 namespace lathe {
@@ -29,6 +28,7 @@ void WorkerRegistry::Register(absl::string_view session,
   entry.name = record.name;
   entry.caller = std::string(caller);
   entry.is_cordoned = record.is_cordoned;
+  entry.is_draining = record.is_draining;
   entry.capabilities = capabilities;
   entry.heard = now;
 }
@@ -79,15 +79,11 @@ void WorkerRegistry::NoteEnding(absl::string_view session, bool is_ending) {
   if (it != entries_.end()) it->second.is_ending = is_ending;
 }
 
-absl::Status WorkerRegistry::Drain(absl::string_view worker) {
+void WorkerRegistry::Drain(absl::string_view worker) {
   absl::MutexLock lock(&mu_);
   for (auto& [session, entry] : entries_) {
-    if (entry.name != worker) continue;
-    entry.is_draining = true;
-    return absl::OkStatus();
+    if (entry.name == worker) entry.is_draining = true;
   }
-  return MakeError(absl::StatusCode::kNotFound, "WORKER_NOT_FOUND",
-                   absl::StrCat("no worker \"", worker.substr(0, 80), "\""));
 }
 
 void WorkerRegistry::SetCordoned(absl::string_view worker, bool is_cordoned) {
@@ -156,6 +152,13 @@ std::vector<v1::WorkerInfo> WorkerRegistry::List(
               return a.name() < b.name();
             });
   return workers;
+}
+
+std::set<std::string> WorkerRegistry::Sessions() const {
+  absl::MutexLock lock(&mu_);
+  std::set<std::string> sessions;
+  for (const auto& [session, entry] : entries_) sessions.insert(session);
+  return sessions;
 }
 
 void WorkerRegistry::Forget(absl::Time now) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -65,8 +66,8 @@ class WorkerRegistry {
   void NoteEnding(absl::string_view session, bool is_ending)
       ABSL_LOCKS_EXCLUDED(mu_);
 
-  // Errors: NotFound (WORKER_NOT_FOUND).
-  absl::Status Drain(absl::string_view worker) ABSL_LOCKS_EXCLUDED(mu_);
+  // No more leases for the worker. Nothing happens when it is not known.
+  void Drain(absl::string_view worker) ABSL_LOCKS_EXCLUDED(mu_);
 
   // Lets no more leases go to the worker, or lets them again. Nothing happens
   // when it is not known.
@@ -88,6 +89,9 @@ class WorkerRegistry {
   std::vector<v1::WorkerInfo> List(const std::map<std::string, int>& leases,
                                    absl::Time now) const
       ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Of the workers that are known.
+  std::set<std::string> Sessions() const ABSL_LOCKS_EXCLUDED(mu_);
 
   // Forgets workers that were silent for kForgottenAfter.
   void Forget(absl::Time now) ABSL_LOCKS_EXCLUDED(mu_);

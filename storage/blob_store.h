@@ -33,6 +33,8 @@ class BlobWriter {
 struct RemovedBlobs {
   int64_t blobs = 0;
   int64_t bytes = 0;
+  // Of whole ones.
+  std::vector<std::string> digests;
 };
 
 struct GarbageRules {

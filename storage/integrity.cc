@@ -193,6 +193,16 @@ class Check {
 
 }  // namespace
 
+absl::Status CheckIsSound(Database& db) {
+  Statement row = db.Query("PRAGMA quick_check(1)");
+  std::string verdict;
+  if (row.Next()) verdict = row.Text(0);
+  LATHE_RETURN_IF_ERROR(row.status());
+  if (verdict == "ok") return absl::OkStatus();
+  return absl::DataLossError(absl::StrCat(db.path(), " is damaged (", verdict,
+                                          "); restore a backup of it"));
+}
+
 absl::StatusOr<IntegrityReport> CheckDatabase(Database& db) {
   return Check(db).Run();
 }

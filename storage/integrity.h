@@ -2,6 +2,7 @@
 #ifndef LATHE_STORAGE_INTEGRITY_H_
 #define LATHE_STORAGE_INTEGRITY_H_
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "storage/sqlite.h"
 #include "storage/store.h"
@@ -13,6 +14,9 @@ namespace lathe::storage {
 // sequences without gaps, no more proposals than the job's trials. Every row
 // that breaks a rule is a problem of one line. Inside a transaction.
 absl::StatusOr<IntegrityReport> CheckDatabase(Database& db);
+
+// SQLite's quick check alone. Errors: DataLoss.
+absl::Status CheckIsSound(Database& db);
 
 }  // namespace lathe::storage
 

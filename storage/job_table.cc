@@ -9,6 +9,7 @@
 #include "base/digest.h"
 #include "base/status.h"
 #include "proto/names.h"
+#include "storage/creator_table.h"
 #include "storage/event_table.h"
 #include "storage/resource_names.h"
 
@@ -24,7 +25,7 @@ constexpr int kMostPageRows = 1000;
 
 constexpr absl::string_view kJobColumns =
     "id, state, state_reason, create_time_us, end_time_us, spec, profile, "
-    "baseline, ";
+    "baseline, creator, ";
 enum Column {
   kId,
   kState,
@@ -34,6 +35,7 @@ enum Column {
   kSpec,
   kProfile,
   kBaseline,
+  kCreator,
   kCounts
 };
 
@@ -49,6 +51,7 @@ v1::Job JobOf(Statement& row) {
   row.Parse(kSpec, job.mutable_spec());
   if (!row.IsNull(kProfile)) row.Parse(kProfile, job.mutable_profile());
   if (!row.IsNull(kBaseline)) row.Parse(kBaseline, job.mutable_baseline());
+  job.set_creator(row.Text(kCreator));
   *job.mutable_counts() = CountsOf(row, kCounts);
   return job;
 }
@@ -100,7 +103,8 @@ std::string ProfileKey(const v1::HardwareProfile& profile) {
                       profile.onednn());
 }
 
-absl::StatusOr<v1::Job> InsertJob(Database& db, const v1::JobSpec& spec,
+absl::StatusOr<v1::Job> InsertJob(Database& db, const JobCreator& creator,
+                                  const v1::JobSpec& spec,
                                   absl::string_view request_id,
                                   absl::Time now) {
   const Blob spec_bytes(spec);
@@ -110,12 +114,14 @@ absl::StatusOr<v1::Job> InsertJob(Database& db, const v1::JobSpec& spec,
                            FindRequest(db, request_id, spec_digest));
     if (earlier.has_value()) return ReadJob(db, *earlier);
   }
+  LATHE_RETURN_IF_ERROR(CheckMayCreate(db, creator));
   const std::string profile_key =
       spec.has_target_profile() ? ProfileKey(spec.target_profile()) : "";
   LATHE_RETURN_IF_ERROR(db.Run(
-      "INSERT INTO jobs (state, profile_key, create_time_us, spec) "
-      "VALUES (?, ?, ?, ?)",
-      int{v1::PENDING}, profile_key, absl::ToUnixMicros(now), spec_bytes));
+      "INSERT INTO jobs (state, profile_key, create_time_us, spec, creator) "
+      "VALUES (?, ?, ?, ?, ?)",
+      int{v1::PENDING}, profile_key, absl::ToUnixMicros(now), spec_bytes,
+      creator.name));
   const int64_t job = db.last_insert_id();
   LATHE_RETURN_IF_ERROR(db.Run("INSERT INTO counts (job) VALUES (?)", job));
   if (!request_id.empty()) {

@@ -23,7 +23,8 @@ v1::TrialCounts CountsOf(const Statement& row, int first_column);
 // What GrantLeases compares of a profile.
 std::string ProfileKey(const v1::HardwareProfile& profile);
 
-absl::StatusOr<v1::Job> InsertJob(Database& db, const v1::JobSpec& spec,
+absl::StatusOr<v1::Job> InsertJob(Database& db, const JobCreator& creator,
+                                  const v1::JobSpec& spec,
                                   absl::string_view request_id, absl::Time now);
 // Errors: NotFound.
 absl::StatusOr<v1::Job> ReadJob(Database& db, int64_t job);

@@ -1,5 +1,6 @@
 #include "storage/lease_table.h"
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <set>
@@ -9,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "proto/names.h"
+#include "storage/creator_table.h"
 #include "storage/event_table.h"
 #include "storage/job_table.h"
 #include "storage/trial_table.h"
@@ -49,15 +51,20 @@ absl::StatusOr<std::optional<Attempt>> FindAttempt(Database& db,
   return attempt;
 }
 
-absl::StatusOr<std::vector<int64_t>> LeasableJobs(
+struct LeasableJob {
+  int64_t id = 0;
+  std::string creator;
+};
+
+absl::StatusOr<std::vector<LeasableJob>> LeasableJobs(
     Database& db, const v1::HardwareProfile& profile) {
   Statement rows = db.Query(
-      "SELECT j.id FROM jobs j INDEXED BY jobs_leasable "
+      "SELECT j.id, j.creator FROM jobs j INDEXED BY jobs_leasable "
       "JOIN counts c ON c.job = j.id WHERE j.state IN (1, 2) "
       "AND c.pending > 0 AND j.profile_key IN ('', ?) ORDER BY j.id",
       ProfileKey(profile));
-  std::vector<int64_t> jobs;
-  while (rows.Next()) jobs.push_back(rows.Int(0));
+  std::vector<LeasableJob> jobs;
+  while (rows.Next()) jobs.push_back({rows.Int(0), rows.Text(1)});
   LATHE_RETURN_IF_ERROR(rows.status());
   return jobs;
 }
@@ -203,22 +210,56 @@ std::optional<absl::Status> Refusal(const Completion& completion,
   return std::nullopt;
 }
 
+// What each creator's jobs run, and may.
+class RunningQuota {
+ public:
+  static absl::StatusOr<RunningQuota> Read(Database& db, int64_t most) {
+    RunningQuota quota;
+    quota.most_ = most;
+    if (most == 0) return quota;
+    LATHE_ASSIGN_OR_RETURN(quota.running_, ReadRunningTrials(db));
+    return quota;
+  }
+
+  // How many of `wanted` may start.
+  int64_t Room(const std::string& creator, int64_t wanted) {
+    if (most_ == 0) return wanted;
+    return std::clamp<int64_t>(most_ - running_[creator], 0, wanted);
+  }
+  void Take(const std::string& creator, size_t count) {
+    if (most_ > 0) running_[creator] += static_cast<int64_t>(count);
+  }
+
+ private:
+  int64_t most_ = 0;
+  std::map<std::string, int64_t> running_;  // By creator.
+};
+
+// What the grants of one write share.
+struct GrantBatch {
+  ChangeLog log;
+  RunningQuota quota;
+};
+
 absl::StatusOr<std::vector<GrantedLease>> StartAttempts(Database& db,
                                                         const LeaseWish& wish,
                                                         absl::Time now,
-                                                        ChangeLog& log) {
-  LATHE_ASSIGN_OR_RETURN(std::vector<int64_t> jobs,
+                                                        GrantBatch& batch) {
+  LATHE_ASSIGN_OR_RETURN(const std::vector<LeasableJob> jobs,
                          LeasableJobs(db, wish.profile));
   std::vector<GrantedLease> leases;
-  for (const int64_t job : jobs) {
+  for (const LeasableJob& job : jobs) {
     const int64_t left = wish.count - static_cast<int64_t>(leases.size());
     if (left <= 0) break;
+    const int64_t room = batch.quota.Room(job.creator, left);
+    if (room == 0) continue;
     LATHE_ASSIGN_OR_RETURN(std::vector<PendingTrial> pending,
-                           PendingTrials(db, job, left, wish));
+                           PendingTrials(db, job.id, room, wish));
+    batch.quota.Take(job.creator, pending.size());
     for (PendingTrial& trial : pending) {
       LATHE_ASSIGN_OR_RETURN(
           GrantedLease lease,
-          StartAttempt(db, std::move(trial), wish.session, now, log));
+          StartAttempt(db, std::move(trial), wish.session, now, batch.log));
       leases.push_back(std::move(lease));
     }
   }
@@ -242,20 +283,23 @@ absl::StatusOr<AttemptRecord> ReadAttempt(Database& db, int64_t fence) {
 }
 
 absl::StatusOr<std::vector<std::vector<GrantedLease>>> StartAttemptsForAll(
-    Database& db, absl::Span<const LeaseWish> wishes, absl::Time now) {
+    Database& db, absl::Span<const LeaseWish> wishes,
+    int64_t most_running_trials, absl::Time now) {
   std::vector<std::vector<GrantedLease>> all;
   std::set<std::string> dry_profiles;
-  ChangeLog log(&db);
+  LATHE_ASSIGN_OR_RETURN(RunningQuota quota,
+                         RunningQuota::Read(db, most_running_trials));
+  GrantBatch batch{ChangeLog(&db), std::move(quota)};
   for (const LeaseWish& wish : wishes) {
     std::vector<GrantedLease>& leases = all.emplace_back();
     const std::string profile = ProfileKey(wish.profile);
     if (dry_profiles.count(profile) > 0) continue;
-    LATHE_ASSIGN_OR_RETURN(leases, StartAttempts(db, wish, now, log));
+    LATHE_ASSIGN_OR_RETURN(leases, StartAttempts(db, wish, now, batch));
     const bool is_dry =
         wish.held_back.empty() && static_cast<int>(leases.size()) < wish.count;
     if (is_dry) dry_profiles.insert(profile);
   }
-  LATHE_RETURN_IF_ERROR(log.Finish());
+  LATHE_RETURN_IF_ERROR(batch.log.Finish());
   return all;
 }
 

@@ -21,7 +21,8 @@
 namespace lathe::storage {
 
 absl::StatusOr<std::vector<std::vector<GrantedLease>>> StartAttemptsForAll(
-    Database& db, absl::Span<const LeaseWish> wishes, absl::Time now);
+    Database& db, absl::Span<const LeaseWish> wishes,
+    int64_t most_running_trials, absl::Time now);
 absl::StatusOr<AttemptRecord> ReadAttempt(Database& db, int64_t fence);
 absl::StatusOr<std::vector<ActiveAttempt>> ReadActiveAttempts(Database& db);
 absl::Status AbandonAttempts(Database& db, absl::Span<const int64_t> fences,

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/file.h"
 #include "base/status.h"
+#include "storage/creator_table.h"
 #include "storage/event_table.h"
 #include "storage/integrity.h"
 #include "storage/job_table.h"
@@ -42,16 +43,19 @@ constexpr char kWriterPragmas[] =
 class SqliteStore : public Store {
  public:
   SqliteStore(std::unique_ptr<StateLock> lock, std::unique_ptr<Database> writer,
-              std::unique_ptr<ReadPool> readers, CommitObserver on_commit)
-      : lock_(std::move(lock)),
-        writer_(std::move(writer), std::move(on_commit)),
+              std::unique_ptr<ReadPool> readers, const StoreOptions& options)
+      : most_running_trials_(options.most_running_trials),
+        lock_(std::move(lock)),
+        writer_(std::move(writer), options.on_commit),
         readers_(std::move(readers)) {}
 
-  absl::StatusOr<v1::Job> CreateJob(const v1::JobSpec& spec,
-                                    absl::string_view request_id,
-                                    absl::Time now) override {
-    return Write<v1::Job>(
-        [&](Database& db) { return InsertJob(db, spec, request_id, now); });
+  absl::StatusOr<v1::Job> CreateJobOf(const JobCreator& creator,
+                                      const v1::JobSpec& spec,
+                                      absl::string_view request_id,
+                                      absl::Time now) override {
+    return Write<v1::Job>([&](Database& db) {
+      return InsertJob(db, creator, spec, request_id, now);
+    });
   }
 
   absl::StatusOr<v1::Job> GetJob(absl::string_view name) override {
@@ -123,6 +127,15 @@ class SqliteStore : public Store {
     });
   }
 
+  absl::StatusOr<PlanSearch> FindPlan(absl::string_view name,
+                                      absl::string_view plan_digest,
+                                      int64_t first_number) override {
+    LATHE_ASSIGN_OR_RETURN(int64_t job, ParseJobName(name));
+    return Read<PlanSearch>([&](Database& db) {
+      return FindTrialOfPlan(db, {job, first_number}, plan_digest);
+    });
+  }
+
   absl::StatusOr<std::vector<v1::Trial>> AllTrials(
       absl::string_view name) override {
     LATHE_ASSIGN_OR_RETURN(int64_t job, ParseJobName(name));
@@ -159,8 +172,17 @@ class SqliteStore : public Store {
 
   absl::StatusOr<std::vector<std::vector<GrantedLease>>> GrantToAll(
       absl::Span<const LeaseWish> wishes, absl::Time now) override {
-    return Write<std::vector<std::vector<GrantedLease>>>(
-        [&](Database& db) { return StartAttemptsForAll(db, wishes, now); });
+    return Write<std::vector<std::vector<GrantedLease>>>([&](Database& db) {
+      return StartAttemptsForAll(db, wishes, most_running_trials_, now);
+    });
+  }
+
+  absl::StatusOr<int64_t> RunningTrials(absl::string_view creator) override {
+    return Read<int64_t>([&](Database& db) -> absl::StatusOr<int64_t> {
+      LATHE_ASSIGN_OR_RETURN(const auto running, ReadRunningTrials(db));
+      const auto found = running.find(std::string(creator));
+      return found == running.end() ? 0 : found->second;
+    });
   }
 
   absl::StatusOr<std::vector<ActiveAttempt>> ActiveAttempts() override {
@@ -222,6 +244,31 @@ class SqliteStore : public Store {
     LATHE_ASSIGN_OR_RETURN(int64_t worker, ParseWorkerName(name));
     return writer_.Run(
         [&](Database& db) { return UpdateCordoned(db, worker, is_cordoned); });
+  }
+
+  absl::Status SetDraining(absl::string_view name) override {
+    LATHE_ASSIGN_OR_RETURN(int64_t worker, ParseWorkerName(name));
+    return writer_.Run(
+        [&](Database& db) { return UpdateDraining(db, worker); });
+  }
+
+  absl::StatusOr<int64_t> ForgetWorkers(
+      absl::Time before, const std::set<std::string>& live_sessions) override {
+    return Write<int64_t>(
+        [&](Database& db) { return EraseWorkers(db, before, live_sessions); });
+  }
+
+  absl::Status RecordUpload(const Upload& upload) override {
+    return writer_.Run([&](Database& db) { return InsertUpload(db, upload); });
+  }
+
+  absl::StatusOr<int64_t> UploadedBytes(absl::string_view creator) override {
+    return Read<int64_t>(
+        [&](Database& db) { return ReadUploadedBytes(db, creator); });
+  }
+
+  absl::Status ForgetUploads(absl::Span<const std::string> digests) override {
+    return writer_.Run([&](Database& db) { return EraseUploads(db, digests); });
   }
 
   absl::StatusOr<std::vector<v1::Trial>> Unlearned(
@@ -300,22 +347,13 @@ class SqliteStore : public Store {
     return readers_->Run<T>(std::move(read));
   }
 
+  const int64_t most_running_trials_;
   // Destroyed last to first: the writer closes after the readers, so that it
   // empties the log, and the lock goes last.
   const std::unique_ptr<StateLock> lock_;
   WriteQueue writer_;
   const std::unique_ptr<ReadPool> readers_;
 };
-
-absl::Status CheckIsSound(Database& db) {
-  Statement row = db.Query("PRAGMA quick_check(1)");
-  std::string verdict;
-  if (row.Next()) verdict = row.Text(0);
-  LATHE_RETURN_IF_ERROR(row.status());
-  if (verdict == "ok") return absl::OkStatus();
-  return absl::DataLossError(absl::StrCat(db.path(), " is damaged (", verdict,
-                                          "); restore a backup of it"));
-}
 
 absl::StatusOr<std::unique_ptr<Store>> Open(const StoreOptions& options) {
   LATHE_RETURN_IF_ERROR(MakeFolders(options.folder));
@@ -336,43 +374,14 @@ absl::StatusOr<std::unique_ptr<Store>> Open(const StoreOptions& options) {
   LATHE_RETURN_IF_ERROR(Migrate(*writer, SchemaScripts()));
   LATHE_ASSIGN_OR_RETURN(std::unique_ptr<ReadPool> readers,
                          ReadPool::Open(path, kReadConnections));
-  return std::unique_ptr<Store>(
-      std::make_unique<SqliteStore>(std::move(lock), std::move(writer),
-                                    std::move(readers), options.on_commit));
-}
-
-absl::Status Restore(const std::string& backup_path,
-                     const std::string& folder) {
-  LATHE_RETURN_IF_ERROR(MakeFolders(folder));
-  LATHE_ASSIGN_OR_RETURN(const std::unique_ptr<StateLock> lock,
-                         StateLock::Acquire(folder));
-  const std::string path = absl::StrCat(folder, "/lathe.db");
-  if (FileExists(path)) {
-    return absl::AlreadyExistsError(absl::StrCat(
-        path, " exists; restore into an empty state folder, or move it away"));
-  }
-  LATHE_ASSIGN_OR_RETURN(
-      std::unique_ptr<Database> backup,
-      Database::Open(backup_path, Database::Mode::kReadOnly));
-  LATHE_ASSIGN_OR_RETURN(const int version, SchemaVersion(*backup));
-  if (version > NewestSchemaVersion()) {
-    return absl::FailedPreconditionError(
-        absl::StrCat(backup_path, " has schema version ", version,
-                     ", this program knows up to ", NewestSchemaVersion()));
-  }
-  LATHE_RETURN_IF_ERROR(CheckIsSound(*backup));
-  return backup->CopyTo(path);
+  return std::unique_ptr<Store>(std::make_unique<SqliteStore>(
+      std::move(lock), std::move(writer), std::move(readers), options));
 }
 
 }  // namespace
 }  // namespace lathe::storage
 
 namespace lathe {
-
-absl::Status RestoreStore(const std::string& backup_path,
-                          const std::string& folder) {
-  return storage::Restore(backup_path, folder);
-}
 
 absl::StatusOr<std::vector<GrantedLease>> Store::GrantLeases(
     absl::string_view session, const v1::HardwareProfile& profile, int count,

@@ -21,6 +21,8 @@ struct CommitReport {
 struct StoreOptions {
   // Holds `lathe.db` and `lock`; made when missing. On a local disk.
   std::string folder;
+  // Trials that run at once of one creator's jobs; 0: any number.
+  int64_t most_running_trials = 0;
   // Neither makes a database nor changes its schema.
   bool is_for_inspection = false;
   // Called on the writing thread after every commit; returns at once.

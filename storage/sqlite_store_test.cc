@@ -3,6 +3,7 @@
 
 #include <sys/resource.h>
 
+#include <atomic>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
@@ -120,6 +121,27 @@ TEST_F(SqliteStore, ADiskThatTakesNoMoreLosesNothingAnsweredAndRecovers) {
   EXPECT_TRUE(store_->AddTrials(job, {TestProposal(1)}, now_).ok());
   Open();
   EXPECT_EQ(store_->AllTrials(job).value().size(), added + 1);
+}
+
+TEST_F(SqliteStore, WritesGoOnWhileABackupIsTaken) {
+  const std::string job = MakeJob(0);
+  v1::Proposal large = TestProposal(1);
+  large.set_explanation(std::string(1 << 20, 'x'));
+  const std::vector<v1::Proposal> proposals(64, large);
+  ASSERT_TRUE(store_->AddTrials(job, proposals, now_).ok());
+  std::atomic<bool> is_done = false;
+  std::thread backup([&] {
+    EXPECT_TRUE(store_->Backup(folder_ + "/copy").ok());
+    is_done = true;
+  });
+  int written = 0;
+  while (!is_done) {
+    ASSERT_TRUE(store_->AddTrials(job, {TestProposal(2)}, now_).ok());
+    ++written;
+  }
+  backup.join();
+  // A writer that waited for it would have written once, or not at all.
+  EXPECT_GT(written, 3);
 }
 
 TEST_F(SqliteStore, ManyThreadsLeaseAndCompleteEveryTrialOnce) {

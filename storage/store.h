@@ -29,6 +29,28 @@ struct GrantedLease {
   v1::Trial trial;
 };
 
+// Who makes a job, and how many that have not ended one may have; 0: any
+// number.
+struct JobCreator {
+  std::string name;
+  int64_t most_active_jobs = 0;
+};
+
+// A blob that somebody brought, and is charged for.
+struct Upload {
+  std::string digest;
+  std::string creator;
+  int64_t bytes = 0;
+};
+
+// What a look for a plan among a job's trials found.
+struct PlanSearch {
+  // The first trial with the plan.
+  std::optional<v1::Trial> trial;
+  // The number that the job's next trial gets.
+  int64_t next_number = 0;
+};
+
 // What a session asks for.
 struct LeaseWish {
   std::string session;
@@ -75,6 +97,7 @@ struct WorkerRecord {
   // "workers/{worker}", the same for every call with one session.
   std::string name;
   bool is_cordoned = false;
+  bool is_draining = false;
 };
 
 // How an attempt ended, written together with everything that follows from it.
@@ -133,10 +156,18 @@ class Store {
   // ---- Jobs ----
   // Stores a new job in state PENDING and returns it with its name. A
   // request_id seen before returns that call's job.
-  // Errors: AlreadyExists - request_id was used for another spec.
-  virtual absl::StatusOr<v1::Job> CreateJob(const v1::JobSpec& spec,
-                                            absl::string_view request_id,
-                                            absl::Time now) = 0;
+  // Errors: AlreadyExists - request_id was used for another spec;
+  // FailedPrecondition - the creator has as many active jobs as one may.
+  virtual absl::StatusOr<v1::Job> CreateJobOf(const JobCreator& creator,
+                                              const v1::JobSpec& spec,
+                                              absl::string_view request_id,
+                                              absl::Time now) = 0;
+  // Nobody's.
+  absl::StatusOr<v1::Job> CreateJob(const v1::JobSpec& spec,
+                                    absl::string_view request_id,
+                                    absl::Time now) {
+    return CreateJobOf({}, spec, request_id, now);
+  }
   // Errors: NotFound.
   virtual absl::StatusOr<v1::Job> GetJob(absl::string_view name) = 0;
   // Of the job alone, which is much less to read. Errors: NotFound.
@@ -174,6 +205,11 @@ class Store {
   // By number. Errors: NotFound; InvalidArgument - as ListJobs.
   virtual absl::StatusOr<Page<v1::Trial>> ListTrials(
       absl::string_view job, int page_size, absl::string_view page_token) = 0;
+  // Looks for a plan among the job's trials from `first_number` on.
+  // Errors: NotFound.
+  virtual absl::StatusOr<PlanSearch> FindPlan(absl::string_view job,
+                                              absl::string_view plan_digest,
+                                              int64_t first_number) = 0;
   // All trials of a job by number: for replay and for the frontier.
   // Errors: NotFound.
   virtual absl::StatusOr<std::vector<v1::Trial>> AllTrials(
@@ -203,13 +239,15 @@ class Store {
   // are the job's own. Trials named in `held_back` are passed over. All in one
   // transaction; an element for each wish, empty for one that gets nothing.
   // Once a profile's trials are used up, later wishes of that profile are not
-  // tried.
+  // tried. No creator gets more than StoreOptions.most_running_trials.
   virtual absl::StatusOr<std::vector<std::vector<GrantedLease>>> GrantToAll(
       absl::Span<const LeaseWish> wishes, absl::Time now) = 0;
   // One wish.
   absl::StatusOr<std::vector<GrantedLease>> GrantLeases(
       absl::string_view session, const v1::HardwareProfile& profile, int count,
       absl::Time now, const std::set<std::string>& held_back = {});
+  // Leased trials of all jobs of a creator.
+  virtual absl::StatusOr<int64_t> RunningTrials(absl::string_view creator) = 0;
   virtual absl::StatusOr<std::vector<ActiveAttempt>> ActiveAttempts() = 0;
   // Ends attempts without a result; their trials are PENDING again. A fence
   // that is not active is skipped. `why`: "expired", "released", ...
@@ -244,6 +282,19 @@ class Store {
   // Errors: NotFound.
   virtual absl::Status SetCordoned(absl::string_view worker,
                                    bool is_cordoned) = 0;
+  // Errors: NotFound.
+  virtual absl::Status SetDraining(absl::string_view worker) = 0;
+  // Forgets workers that registered last before `before`, except those of
+  // `live_sessions`. Returns how many.
+  virtual absl::StatusOr<int64_t> ForgetWorkers(
+      absl::Time before, const std::set<std::string>& live_sessions) = 0;
+
+  // ---- Uploads ----
+  // Whoever brings a blob first is charged.
+  virtual absl::Status RecordUpload(const Upload& upload) = 0;
+  virtual absl::StatusOr<int64_t> UploadedBytes(absl::string_view creator) = 0;
+  // The blobs are gone.
+  virtual absl::Status ForgetUploads(absl::Span<const std::string> digests) = 0;
 
   // ---- Learning ----
   // Ended trials of the job without a learn sequence, in the order in which

@@ -30,6 +30,31 @@ TEST_F(StoreJobs, ARepeatedRequestGivesTheSameJob) {
   EXPECT_NE(store_->CreateJob(TestSpec(), "other", now_).value().name(), first);
 }
 
+TEST_F(StoreJobs, ACreatorHasNoMoreActiveJobsThanOneMay) {
+  const JobCreator alice{"alice", 1};
+  const v1::Job first =
+      store_->CreateJobOf(alice, TestSpec(), "1", now_).value();
+  EXPECT_EQ(first.creator(), "alice");
+  EXPECT_EQ(store_->CreateJobOf(alice, TestSpec(), "2", now_).status().code(),
+            StatusCode::kFailedPrecondition);
+  EXPECT_TRUE(store_->CreateJobOf(alice, TestSpec(), "1", now_).ok());
+  EXPECT_TRUE(store_->CreateJobOf({"bob", 1}, TestSpec(), "3", now_).ok());
+  ASSERT_TRUE(store_->SetJobState(first.name(), v1::PAUSED, "", now_).ok());
+  EXPECT_FALSE(store_->CreateJobOf(alice, TestSpec(), "2", now_).ok());
+  ASSERT_TRUE(store_->SetJobState(first.name(), v1::CANCELLED, "", now_).ok());
+  EXPECT_TRUE(store_->CreateJobOf(alice, TestSpec(), "2", now_).ok());
+}
+
+TEST_F(StoreJobs, UploadsAreChargedToWhoBroughtThemFirst) {
+  ASSERT_TRUE(store_->RecordUpload({"a", "alice", 100}).ok());
+  ASSERT_TRUE(store_->RecordUpload({"b", "alice", 20}).ok());
+  ASSERT_TRUE(store_->RecordUpload({"a", "bob", 100}).ok());
+  EXPECT_EQ(store_->UploadedBytes("alice").value(), 120);
+  EXPECT_EQ(store_->UploadedBytes("bob").value(), 0);
+  ASSERT_TRUE(store_->ForgetUploads({"a", "unknown"}).ok());
+  EXPECT_EQ(store_->UploadedBytes("alice").value(), 20);
+}
+
 TEST_F(StoreJobs, ARequestIdCannotNameTwoSpecs) {
   ASSERT_TRUE(store_->CreateJob(TestSpec("a"), "request", now_).ok());
   EXPECT_EQ(store_->CreateJob(TestSpec("b"), "request", now_).status().code(),

@@ -148,6 +148,40 @@ TEST_F(StoreLeases, AnotherSessionCannotCompleteThem) {
   EXPECT_TRUE(store_->CompleteAttempt(completion, now_).ok());
 }
 
+TEST(StoreQuotas, NoCreatorsTrialsRunBeyondTheMost) {
+  StoreOptions options;
+  options.folder = FreshFolder();
+  options.most_running_trials = 3;
+  const std::unique_ptr<Store> store = OpenStore(options).value();
+  const absl::Time now = absl::FromUnixSeconds(1000);
+  const auto make = [&](const std::string& creator, int trials) {
+    const std::string job =
+        store->CreateJobOf({creator, 0}, TestSpec(), "", now).value().name();
+    const std::vector<v1::Proposal> proposals(trials, TestProposal(1));
+    store->AddTrials(job, proposals, now).value();
+    return job;
+  };
+  make("alice", 2);
+  make("alice", 5);
+  make("bob", 1);
+  // Of one transaction, too: 2 + 1 of hers, and his.
+  const auto granted = store
+                           ->GrantToAll({{"s1", TestProfile(), 2, {}},
+                                         {"s2", TestProfile(), 4, {}},
+                                         {"s3", TestProfile(), 4, {}}},
+                                        now)
+                           .value();
+  EXPECT_EQ(granted[0].size(), 2u);
+  EXPECT_EQ(granted[1].size(), 2u);
+  EXPECT_TRUE(granted[2].empty());
+  EXPECT_EQ(granted[1][0].trial.name(), "jobs/2/trials/0");
+  EXPECT_EQ(granted[1][1].trial.name(), "jobs/3/trials/0");
+  EXPECT_EQ(store->RunningTrials("alice").value(), 3);
+  EXPECT_EQ(store->RunningTrials("nobody").value(), 0);
+  ASSERT_TRUE(store->CompleteAttempt(Measured(granted[0][0].fence), now).ok());
+  EXPECT_EQ(store->GrantLeases("s3", TestProfile(), 4, now).value().size(), 1u);
+}
+
 TEST_F(StoreLeases, AFailedAttemptCanBeTriedAgain) {
   MakeJob(1);
   const GrantedLease first = Lease("s1");

@@ -43,6 +43,19 @@ TEST_F(StoreTrials, AnEndedJobTakesNoMore) {
             StatusCode::kNotFound);
 }
 
+TEST_F(StoreTrials, APlanIsFoundAmongTheNumbersLookedAt) {
+  const std::string job = MakeJob(3);
+  const std::string digest =
+      store_->GetTrial(job + "/trials/1").value().plan_digest();
+  const PlanSearch found = store_->FindPlan(job, digest, 0).value();
+  EXPECT_EQ(found.trial.value().number(), 1);
+  EXPECT_EQ(found.next_number, 3);
+  EXPECT_FALSE(store_->FindPlan(job, digest, 2).value().trial.has_value());
+  EXPECT_FALSE(store_->FindPlan(job, "other", 0).value().trial.has_value());
+  EXPECT_EQ(store_->FindPlan("jobs/9", digest, 0).status().code(),
+            StatusCode::kNotFound);
+}
+
 TEST_F(StoreTrials, PageByNumber) {
   const std::string job = MakeJob(5);
   std::vector<int64_t> read;

@@ -204,6 +204,24 @@ absl::StatusOr<Page<v1::Trial>> ReadTrials(Database& db, int64_t job,
   return page;
 }
 
+absl::StatusOr<PlanSearch> FindTrialOfPlan(Database& db, const TrialId& first,
+                                           absl::string_view plan_digest) {
+  PlanSearch found;
+  LATHE_ASSIGN_OR_RETURN(
+      const std::optional<int64_t> next,
+      db.QueryInt("SELECT next_number FROM counts WHERE job = ?", first.job));
+  if (!next.has_value()) return NoSuch("job", JobName(first.job));
+  found.next_number = *next;
+  LATHE_ASSIGN_OR_RETURN(
+      const std::optional<int64_t> number,
+      db.QueryInt("SELECT number FROM trials WHERE job = ? AND number >= ? "
+                  "AND plan_digest = ? ORDER BY number LIMIT 1",
+                  first.job, first.number, plan_digest));
+  if (!number.has_value()) return found;
+  LATHE_ASSIGN_OR_RETURN(found.trial, ReadTrial(db, {first.job, *number}));
+  return found;
+}
+
 absl::StatusOr<std::vector<v1::Trial>> ReadTheseTrials(
     Database& db, int64_t job, absl::Span<const int64_t> numbers) {
   std::vector<v1::Trial> trials;

@@ -51,6 +51,10 @@ absl::StatusOr<std::vector<v1::Trial>> ReadTheseTrials(
 absl::StatusOr<std::vector<v1::Trial>> ReadAllTrials(Database& db, int64_t job);
 
 // Digest of everything on which a measurement depends.
+// See Store::FindPlan; `first` names the job and the first number.
+absl::StatusOr<PlanSearch> FindTrialOfPlan(Database& db, const TrialId& first,
+                                           absl::string_view plan_digest);
+
 std::string ReuseKey(const v1::JobSpec& spec, absl::string_view plan_digest,
                      const v1::HardwareProfile& profile,
                      absl::string_view evaluator_version);

@@ -4,6 +4,8 @@
 #define LATHE_STORAGE_WORKER_TABLE_H_
 
 #include <cstdint>
+#include <set>
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -20,6 +22,10 @@ absl::StatusOr<WorkerRecord> UpsertWorker(Database& db,
                                           const v1::Capabilities& capabilities,
                                           absl::Time now);
 absl::Status UpdateCordoned(Database& db, int64_t worker, bool is_cordoned);
+absl::Status UpdateDraining(Database& db, int64_t worker);
+absl::StatusOr<int64_t> EraseWorkers(
+    Database& db, absl::Time before,
+    const std::set<std::string>& live_sessions);
 
 }  // namespace lathe::storage
 
