@@ -1,23 +1,27 @@
 #include "base/memory.h"
 
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
-#include "absl/strings/numbers.h"
+#include "base/cgroup.h"
 #include "base/file.h"
 
 namespace lathe {
 
 int64_t MachineMemoryBytes() {
   int64_t bytes = int64_t{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PAGESIZE);
-  const absl::StatusOr<std::string> limit =
-      ReadFile("/sys/fs/cgroup/memory.max");
-  int64_t container_bytes = 0;
-  if (limit.ok() && absl::SimpleAtoi(*limit, &container_bytes)) {
-    bytes = std::min(bytes, container_bytes);
+  const absl::StatusOr<std::string> membership = ReadFile("/proc/self/cgroup");
+  const std::optional<int64_t> group =
+      CgroupMemoryBytes("/sys/fs/cgroup", membership.value_or(""));
+  if (group.has_value()) bytes = std::min(bytes, *group);
+  rlimit own;
+  if (getrlimit(RLIMIT_AS, &own) == 0 && own.rlim_cur != RLIM_INFINITY) {
+    bytes = std::min(bytes, static_cast<int64_t>(own.rlim_cur));
   }
   return bytes;
 }

@@ -25,16 +25,18 @@ absl::StatusOr<std::string> UploadBlob(
     const std::shared_ptr<grpc::Channel>& channel, absl::string_view bytes,
     const RetryOptions& options = {});
 
-// UploadBlob of a file's bytes. Errors: also those of ReadFile.
+// UploadBlob of a file's bytes, of which never more than some MiB are in
+// memory. Errors: also NotFound, PermissionDenied, ... of the file.
 absl::StatusOr<std::string> UploadFile(
     const std::shared_ptr<grpc::Channel>& channel, const std::string& path,
     const RetryOptions& options = {});
 
-// DownloadBlob that goes on behind the bytes in `arrived`, and leaves there
-// what arrived when it fails, for the next time.
-absl::StatusOr<std::string> ContinueDownload(
-    const std::shared_ptr<grpc::Channel>& channel, absl::string_view digest,
-    std::string& arrived, const RetryOptions& options = {});
+// DownloadBlob into an open file, going on behind the bytes that it has; what
+// arrived stays there when it fails, for the next time, unless it is not the
+// blob's. Errors: also ResourceExhausted, ... of the file.
+absl::Status DownloadToFile(const std::shared_ptr<grpc::Channel>& channel,
+                            absl::string_view digest, int fd,
+                            const RetryOptions& options = {});
 
 // The bytes of a blob, verified. A broken transfer goes on where it stopped;
 // bytes that do not have the digest are fetched once more from the start.

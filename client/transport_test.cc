@@ -1,15 +1,19 @@
 // Status conversion, retries and blobs, against a server in this process.
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <fstream>
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "base/digest.h"
+#include "base/file.h"
 #include "client/blobs.h"
 #include "client/channel.h"
 #include "client/retry.h"
@@ -147,16 +151,37 @@ TEST_F(Blobs, AnUploadStartsOverWhenWhatArrivedIsDamaged) {
 TEST_F(Blobs, ADownloadGivenUpGoesOnLater) {
   ASSERT_TRUE(UploadBlob(channel_, "0123456789abcdef", Fast()).ok());
   const std::string digest = Sha256Hex("0123456789abcdef");
+  const std::string path = ::testing::TempDir() + "/lathe_blobs_test";
+  const auto download_behind = [&](const std::string& arrived) {
+    std::ofstream(path) << arrived;
+    const int fd = open(path.c_str(), O_RDWR);
+    EXPECT_TRUE(DownloadToFile(channel_, digest, fd, Fast()).ok());
+    close(fd);
+    return ReadFile(path).value();
+  };
   // What came before it broke; it breaks again.
-  std::string arrived = "01234";
   artifacts_.breaking_reads = 1;
-  EXPECT_EQ(*ContinueDownload(channel_, digest, arrived, Fast()),
-            "0123456789abcdef");
+  EXPECT_EQ(download_behind("01234"), "0123456789abcdef");
   EXPECT_THAT(artifacts_.offsets, ::testing::ElementsAre(5, 10));
   // More than the blob has cannot be its beginning.
-  arrived = "not this blob's beginning";
-  EXPECT_EQ(*ContinueDownload(channel_, digest, arrived, Fast()),
-            "0123456789abcdef");
+  EXPECT_EQ(download_behind("not this blob's beginning"), "0123456789abcdef");
+  // As much as another blob has.
+  EXPECT_EQ(download_behind("another"), "0123456789abcdef");
+  const absl::StatusOr<std::string> uploaded =
+      UploadFile(channel_, path, Fast());
+  EXPECT_EQ(*uploaded, digest);
+}
+
+TEST_F(Blobs, AFileIsUploadedInChunks) {
+  const std::string path = ::testing::TempDir() + "/lathe_blobs_test";
+  const std::string bytes(2'500'000, 'x');
+  std::ofstream(path) << bytes;
+  artifacts_.breaking_writes = 1;
+  ASSERT_EQ(*UploadFile(channel_, path, Fast()), Sha256Hex(bytes));
+  EXPECT_THAT(artifacts_.write_offsets, ::testing::ElementsAre(0, 1 << 20));
+  EXPECT_TRUE(artifacts_.blobs[Sha256Hex(bytes)] == bytes);
+  EXPECT_TRUE(absl::IsNotFound(
+      UploadFile(channel_, path + "-missing", Fast()).status()));
 }
 
 TEST_F(Blobs, EmptyOnesAreUploadedToo) {

@@ -69,10 +69,11 @@ class FaultyEvaluator : public Evaluator {
 int Evaluate(int sleep_ms, const Faults& faults) {
   SimulatedOptions options;
   options.pause = absl::Milliseconds(sleep_ms);
-  return RunEvaluateChild([options, faults](const v1::EvaluationJob&) {
+  const auto open = [options, faults](const v1::EvaluationJob&) {
     return absl::StatusOr<std::unique_ptr<Evaluator>>(
         std::make_unique<FaultyEvaluator>(options, faults));
-  });
+  };
+  return RunEvaluateChild(open, /*memory_bytes=*/0);
 }
 
 // As what the evaluator's measurements say: a job's trials go only to workers

@@ -53,6 +53,7 @@ nlohmann::json JobToJson(const v1::Job& job) {
       {"state", std::string(JobStateName(job.state()))},
       {"counts", CountsToJson(job.counts())},
       {"agent", spec.agent()},
+      {"creator", job.creator()},
       {"seed", spec.seed()},
       {"trials", spec.trials()},
       {"threads", spec.threads()},

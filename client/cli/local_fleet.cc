@@ -122,6 +122,9 @@ absl::Status LocalFleet::StartWorkers() {
                              "--cache",
                              absl::StrCat(options_.state, "/cache"),
                              "--exit-with-parent"};
+    const std::vector<std::string> limits = ToArguments(options_.evaluation);
+    workers_[i].arguments.insert(workers_[i].arguments.end(), limits.begin(),
+                                 limits.end());
     // A call of several threads needs several cores.
     if (options_.threads == 1) {
       workers_[i].arguments.insert(

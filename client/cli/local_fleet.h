@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "client/cli/child_process.h"
+#include "client/evaluation_flags.h"
 
 namespace lathe {
 
@@ -20,6 +21,7 @@ struct FleetOptions {
   int workers = 1;
   // Cores of one worker.
   int threads = 1;
+  EvaluationLimits evaluation;
 };
 
 // CPUs that this process may use.

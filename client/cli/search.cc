@@ -26,6 +26,7 @@
 #include "client/cli/local_fleet.h"
 #include "client/cli/search_outputs.h"
 #include "client/cli/search_progress.h"
+#include "client/evaluation_flags.h"
 #include "client/search_client.h"
 #include "proto/names.h"
 
@@ -41,6 +42,7 @@ constexpr absl::Duration kSuperviseInterval = absl::Milliseconds(200);
 struct SearchFlags {
   JobFlags job;
   int workers = 0;
+  EvaluationLimits evaluation;
   std::string state;
   std::string out = "lathe-out";
 };
@@ -203,6 +205,7 @@ FleetOptions MakeFleetOptions(const SearchFlags& flags,
   FleetOptions options;
   options.state = state;
   options.threads = flags.job.threads;
+  options.evaluation = flags.evaluation;
   const int cpus = static_cast<int>(AllowedCpus().size());
   options.workers =
       flags.workers > 0 ? flags.workers : DefaultWorkers(cpus, options.threads);
@@ -273,6 +276,7 @@ void AddSearch(CLI::App& app, Cli& cli) {
   command->add_option("--out", flags->out, "folder of the results")
       ->capture_default_str()
       ->group(group);
+  AddEvaluationFlags(*command, flags->evaluation);
   command->callback([&cli, flags] {
     cli.action = [&cli, flags] { return Search(cli, *flags); };
   });

@@ -16,11 +16,13 @@ namespace lathe {
 
 // A folder of files named by digest, bounded in bytes: those not used for
 // longest go. A file is verified when this process first uses it; a damaged
-// one is fetched again. Processes may share the folder. Not thread-safe.
+// one is fetched again. Processes may share the folder: what several need at
+// once one of them fetches, into a file beside that it holds locked, and where
+// a process died another goes on. Not thread-safe.
 class BlobCache {
  public:
-  // Gets the verified bytes of a blob from the server.
-  using Fetch = std::function<absl::StatusOr<std::string>(const std::string&)>;
+  // Appends to an open file what it lacks of a blob, and verifies all of it.
+  using Fetch = std::function<absl::Status(const std::string& digest, int fd)>;
 
   // Makes the folder when it is missing.
   static absl::StatusOr<std::unique_ptr<BlobCache>> Open(
@@ -29,7 +31,8 @@ class BlobCache {
   // Brings all `digests` here and returns their files by digest. They stay
   // at least until the next call, even when they exceed the bound.
   //
-  // Errors: those of Fetch; ResourceExhausted - disk full.
+  // Errors: those of Fetch; Unavailable - another process still fetches one;
+  // ResourceExhausted - disk full.
   absl::StatusOr<std::map<std::string, std::string>> Bring(
       const std::set<std::string>& digests);
 
@@ -38,7 +41,11 @@ class BlobCache {
 
   std::string PathOf(const std::string& digest) const;
   absl::Status BringOne(const std::string& digest);
-  // Removes the files used longest ago, but none of `kept`.
+  // Whether the blob's file is here, and right.
+  bool IsHere(const std::string& digest);
+  absl::Status FetchOne(const std::string& digest);
+  // Removes the files used longest ago, but none of `kept`, and what transfers
+  // left that nobody goes on with.
   void Evict(const std::set<std::string>& kept);
 
   const std::string folder_;

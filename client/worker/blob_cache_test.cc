@@ -1,5 +1,10 @@
 #include "client/worker/blob_cache.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -21,17 +26,24 @@ class BlobCacheTest : public testing::Test {
   }
 
   void Open(int64_t most_bytes) {
-    cache_ =
-        BlobCache::Open(folder_, most_bytes, [this](const std::string& digest) {
-          ++fetches_;
-          return Serve(digest);
-        }).value();
+    cache_ = BlobCache::Open(folder_, most_bytes,
+                             [this](const std::string& digest, int fd) {
+                               ++fetches_;
+                               return Serve(digest, fd);
+                             })
+                 .value();
   }
 
-  absl::StatusOr<std::string> Serve(const std::string& digest) {
+  absl::Status Serve(const std::string& digest, int fd) {
     const auto found = blobs_.find(digest);
     if (found == blobs_.end()) return absl::NotFoundError("no such blob");
-    return found->second;
+    arrived_before_ = lseek(fd, 0, SEEK_END);
+    const std::string rest = found->second.substr(arrived_before_);
+    const std::string sent = rest.substr(0, most_sent_);
+    EXPECT_EQ(write(fd, sent.data(), sent.size()),
+              static_cast<ssize_t>(sent.size()));
+    if (sent == rest) return absl::OkStatus();
+    return absl::UnavailableError("broken");
   }
 
   // Makes a blob known to the server; returns its digest.
@@ -48,6 +60,9 @@ class BlobCacheTest : public testing::Test {
   const std::string folder_;
   std::map<std::string, std::string> blobs_;
   int fetches_ = 0;
+  // After so many bytes a transfer breaks.
+  size_t most_sent_ = 1000;
+  off_t arrived_before_ = 0;
   std::unique_ptr<BlobCache> cache_;
 };
 
@@ -58,6 +73,45 @@ TEST_F(BlobCacheTest, FetchesABlobOnceAndKeepsItForTheNextProcess) {
   Open(/*most_bytes=*/1000);
   EXPECT_EQ(ReadFile(Bring(digest)).value(), "model");
   EXPECT_EQ(fetches_, 1);
+}
+
+TEST_F(BlobCacheTest, ABrokenTransferGoesOnInTheNextProcess) {
+  const std::string digest = Add("0123456789");
+  most_sent_ = 4;
+  EXPECT_TRUE(absl::IsUnavailable(cache_->Bring({digest}).status()));
+  Open(/*most_bytes=*/1000);
+  most_sent_ = 1000;
+  EXPECT_EQ(ReadFile(Bring(digest)).value(), "0123456789");
+  EXPECT_EQ(arrived_before_, 4);
+}
+
+TEST_F(BlobCacheTest, WhatAnotherProcessFetchesIsWaitedFor) {
+  const std::string digest = Add("model");
+  const std::string partial = folder_ + "/" + digest + ".partial";
+  // A lock of a file opened apart is another's, also within a process.
+  const int fd = open(partial.c_str(), O_RDWR | O_CREAT, 0644);
+  ASSERT_EQ(flock(fd, LOCK_EX), 0);
+  EXPECT_TRUE(absl::IsUnavailable(cache_->Bring({digest}).status()));
+  EXPECT_EQ(fetches_, 0);
+  ASSERT_EQ(write(fd, "model", 5), 5);
+  std::filesystem::rename(partial, folder_ + "/" + digest);
+  EXPECT_EQ(ReadFile(Bring(digest)).value(), "model");
+  EXPECT_EQ(fetches_, 0);
+  close(fd);
+}
+
+TEST_F(BlobCacheTest, WhatADeadProcessLeftGoesAfterADay) {
+  const std::string digest = Add("model");
+  const std::string old = folder_ + "/" + Sha256Hex("old") + ".partial";
+  const std::string fresh = folder_ + "/" + Sha256Hex("new") + ".partial";
+  std::ofstream(old) << "half";
+  std::ofstream(fresh) << "half";
+  std::filesystem::last_write_time(
+      old,
+      std::filesystem::file_time_type::clock::now() - std::chrono::hours(25));
+  Bring(digest);
+  EXPECT_FALSE(FileExists(old));
+  EXPECT_TRUE(FileExists(fresh));
 }
 
 TEST_F(BlobCacheTest, ADamagedFileIsFetchedAgain) {

@@ -38,13 +38,15 @@ constexpr rlim_t kMostFileBytes = rlim_t{64} << 30;
 // ------------------------------------------------------- the child's set-up
 
 // What an evaluation may do is bounded: the model may come from anybody.
-void LimitResources() {
+void LimitResources(int64_t memory_bytes) {
   // Nothing that it might execute gets more rights than it has.
   prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   // Sanitizers reserve terabytes of address space.
-#if !defined(ABSL_HAVE_ADDRESS_SANITIZER) && \
-    !defined(ABSL_HAVE_THREAD_SANITIZER)
-  const rlim_t most = MachineMemoryBytes() + kAddressSpaceSlack;
+#if defined(ABSL_HAVE_ADDRESS_SANITIZER) || defined(ABSL_HAVE_THREAD_SANITIZER)
+  (void)memory_bytes;
+#else
+  if (memory_bytes == 0) memory_bytes = MachineMemoryBytes();
+  const rlim_t most = memory_bytes + kAddressSpaceSlack;
   const rlimit limit{most, most};
   setrlimit(RLIMIT_AS, &limit);
 #endif
@@ -225,7 +227,7 @@ class EvaluateServer {
 
 }  // namespace
 
-int RunEvaluateChild(const OpenEvaluator& open) {
+int RunEvaluateChild(const OpenEvaluator& open, int64_t memory_bytes) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   prctl(PR_SET_NAME, "lathe-evaluate");
   const int socket = TakeSocket();
@@ -235,7 +237,7 @@ int RunEvaluateChild(const OpenEvaluator& open) {
                  "socket\n");
     return 2;
   }
-  LimitResources();
+  LimitResources(memory_bytes);
   EvaluateServer server(open);
   MessageReader reader;
   for (;;) {

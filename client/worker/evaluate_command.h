@@ -2,6 +2,7 @@
 #ifndef LATHE_CLIENT_WORKER_EVALUATE_COMMAND_H_
 #define LATHE_CLIENT_WORKER_EVALUATE_COMMAND_H_
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 
@@ -20,11 +21,12 @@ using OpenEvaluator = std::function<absl::StatusOr<std::unique_ptr<Evaluator>>(
 // Serves requests on standard input, a socket that the worker made, until it
 // closes; returns the process's exit status. Dies with the worker. Keeps the
 // evaluators of the last few jobs open. What evaluators print goes to standard
-// error.
-int RunEvaluateChild(const OpenEvaluator& open);
+// error. `memory_bytes` is what evaluations may take, code, libraries and
+// stacks apart; 0: what there is.
+int RunEvaluateChild(const OpenEvaluator& open, int64_t memory_bytes);
 
 // The same with the real thing: OpenOneDnnEvaluator.
-int RunEvaluateChild();
+int RunEvaluateChild(int64_t memory_bytes);
 
 }  // namespace lathe
 

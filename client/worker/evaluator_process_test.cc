@@ -240,5 +240,21 @@ TEST_F(EvaluatorProcessTest, AProgramThatIsNotThereIsAnError) {
   EXPECT_TRUE(absl::IsNotFound(status)) << status;
 }
 
+#if !defined(ABSL_HAVE_ADDRESS_SANITIZER) && \
+    !defined(ABSL_HAVE_THREAD_SANITIZER)
+TEST_F(EvaluatorProcessTest, AnEvaluationTakesNoMoreMemoryThanItMay) {
+  const v1::EvaluationRequest request = Request("take 8 GiB");
+  const auto with_limit = [](int64_t gib) {
+    return Options({"--memory-bytes", absl::StrCat(gib << 30)});
+  };
+  EvaluatorProcess large(with_limit(10));
+  EXPECT_EQ(Evaluate(large, request).kind(), v1::MEASURED);
+  EvaluatorProcess small(with_limit(1));
+  EXPECT_EQ(Evaluate(small, request).kind(), v1::OUT_OF_MEMORY);
+  // The child lives on.
+  EXPECT_EQ(Evaluate(small, Request("", 8)).kind(), v1::MEASURED);
+}
+#endif
+
 }  // namespace
 }  // namespace lathe

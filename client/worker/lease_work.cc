@@ -96,6 +96,7 @@ class LeaseWork {
           OutcomeOf(KindOfBlobError(brought), brought);
       return response;
     }
+    place_.link->SetStage("evaluating");
     absl::StatusOr<v1::EvaluationResponse> evaluated =
         place_.evaluator->Evaluate(request, stop_);
     if (!evaluated.ok()) {
@@ -104,6 +105,7 @@ class LeaseWork {
       return response;
     }
     response = *std::move(evaluated);
+    place_.link->SetStage("reporting");
     if (!response.activation_stats_path().empty()) {
       const absl::Status stored =
           UploadWhileWorking(response.activation_stats_path()).status();

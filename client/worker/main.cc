@@ -1,13 +1,16 @@
 // lathe-worker: works for a server, or runs the engine by itself.
 #include <CLI/CLI.hpp>
+#include <cstdint>
 #include <cstdlib>
 #include <optional>
 #include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "base/log.h"
 #include "client/credential_flags.h"
+#include "client/evaluation_flags.h"
 #include "client/worker/command.h"
 #include "client/worker/evaluate_command.h"
 #include "client/worker/placement.h"
@@ -29,7 +32,8 @@ std::string DefaultCacheFolder() {
   return absl::StrCat(home == nullptr ? "/tmp" : home, "/.cache/lathe");
 }
 
-void AddWorkerFlags(CLI::App& app, lathe::WorkerOptions& options) {
+void AddWorkerFlags(CLI::App& app, lathe::WorkerOptions& options,
+                    lathe::EvaluationLimits& limits) {
   app.add_option("--server", options.server, "HOST:PORT of the server");
   lathe::AddCredentialFlags(app, options.credentials);
   app.add_option("--threads", options.threads, "threads of evaluations")
@@ -46,12 +50,16 @@ void AddWorkerFlags(CLI::App& app, lathe::WorkerOptions& options) {
   app.add_flag_callback(
       "--log-json", [] { lathe::SetLogFormat(lathe::LogFormat::kJson); },
       "log one JSON object a line");
+  lathe::AddEvaluationFlags(app, limits);
   // What `lathe search` and the pools start workers with.
   app.add_option("--core", options.pinned_core)->group("");
   app.add_flag("--exit-with-parent", options.exits_with_parent)->group("");
 }
 
-absl::Status Work(lathe::WorkerOptions options) {
+absl::Status Work(lathe::WorkerOptions options,
+                  const lathe::EvaluationLimits& limits) {
+  options.evaluation_time_limit = absl::Minutes(limits.minutes);
+  options.evaluation_memory_bytes = limits.memory_bytes();
   absl::StatusOr<lathe::Placement> placement = lathe::ReadPlacement(getenv);
   if (!placement.ok()) return placement.status();
   options.placement = *std::move(placement);
@@ -76,7 +84,8 @@ int Run(int argc, char** argv) {
   CLI::App app(kDescription, "lathe-worker");
   lathe::WorkerOptions options;
   options.cache_folder = DefaultCacheFolder();
-  AddWorkerFlags(app, options);
+  lathe::EvaluationLimits limits;
+  AddWorkerFlags(app, options, limits);
   lathe::ChosenCommand chosen;
   lathe::AddBench(app, chosen);
   lathe::AddEval(app, chosen);
@@ -85,11 +94,11 @@ int Run(int argc, char** argv) {
   lathe::AddSpace(app, chosen);
   lathe::AddTable(app, chosen);
   lathe::AddSensitivity(app, chosen);
-  bool is_child = false;
   // The half of a worker that evaluates; started by the other half.
-  app.add_subcommand("evaluate")->group("")->callback([&is_child] {
-    is_child = true;
-  });
+  int64_t memory_bytes = 0;
+  CLI::App* const child = app.add_subcommand("evaluate")->group("");
+  child->add_option("--memory-bytes", memory_bytes)
+      ->check(CLI::NonNegativeNumber);
   app.require_subcommand(0, 1);
   try {
     app.parse(argc, argv);
@@ -100,9 +109,9 @@ int Run(int argc, char** argv) {
     return Report(
         absl::InvalidArgumentError(absl::StrCat(error.what(), "; see --help")));
   }
-  if (is_child) return lathe::RunEvaluateChild();
+  if (child->parsed()) return lathe::RunEvaluateChild(memory_bytes);
   if (chosen.run) return Report(chosen.run());
-  return Report(Work(options));
+  return Report(Work(options, limits));
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <sched.h>
 #include <unistd.h>
 
+#include <cstdint>
 #include <map>
 #include <string>
 #include <utility>
@@ -66,6 +67,8 @@ absl::Status RunWorker(const WorkerOptions& options) {
   return RunWorkerAs(options, ProbeCapabilities(options.threads));
 }
 
-int RunEvaluateChild() { return RunEvaluateChild(OpenJob); }
+int RunEvaluateChild(int64_t memory_bytes) {
+  return RunEvaluateChild(OpenJob, memory_bytes);
+}
 
 }  // namespace lathe

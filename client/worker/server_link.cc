@@ -88,6 +88,8 @@ absl::StatusOr<std::optional<v1::Lease>> ServerLink::WaitForLease(
   if (response.leases().empty()) return std::nullopt;
   absl::MutexLock lock(&mu_);
   fence_ = response.leases(0).fence();
+  stage_ = "fetching";
+  leased_at_ = std::chrono::steady_clock::now();
   identity_->SetFence(*fence_);
   return response.leases(0);
 }
@@ -97,12 +99,23 @@ void ServerLink::Drop() {
   fence_.reset();
 }
 
+void ServerLink::SetStage(absl::string_view stage) {
+  absl::MutexLock lock(&mu_);
+  stage_ = std::string(stage);
+}
+
 absl::StatusOr<v1::RenewLeasesResponse> ServerLink::Renew() {
   v1::RenewLeasesRequest request;
   request.set_session(identity_->session());
   {
     absl::MutexLock lock(&mu_);
-    if (fence_.has_value()) request.add_fences(*fence_);
+    if (fence_.has_value()) {
+      request.add_fences(*fence_);
+      v1::TrialProgress& progress = *request.add_progress();
+      progress.set_stage(stage_);
+      progress.set_seconds(absl::ToDoubleSeconds(
+          absl::FromChrono(std::chrono::steady_clock::now() - leased_at_)));
+    }
   }
   grpc::ClientContext context;
   SetTimeout(&context, kRenewTimeout);

@@ -4,6 +4,7 @@
 
 #include <grpcpp/channel.h>
 
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -11,6 +12,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "client/channel.h"
@@ -46,6 +48,9 @@ class ServerLink {
   absl::StatusOr<std::optional<v1::Lease>> WaitForLease(WorkerControl* control)
       ABSL_LOCKS_EXCLUDED(mu_);
   void Drop() ABSL_LOCKS_EXCLUDED(mu_);
+  // What the work on the lease in hand is at; "fetching" at first. Renewals
+  // tell it.
+  void SetStage(absl::string_view stage) ABSL_LOCKS_EXCLUDED(mu_);
 
   // Renews the lease in hand, if any; without one it only tells that the
   // worker lives, and hears whether it is drained.
@@ -66,6 +71,8 @@ class ServerLink {
   const v1::Capabilities capabilities_;
   mutable absl::Mutex mu_;
   std::optional<int64_t> fence_ ABSL_GUARDED_BY(mu_);
+  std::string stage_ ABSL_GUARDED_BY(mu_);
+  std::chrono::steady_clock::time_point leased_at_ ABSL_GUARDED_BY(mu_);
   RenewTimes renew_times_ ABSL_GUARDED_BY(mu_);
 };
 

@@ -5,17 +5,12 @@
 
 #include <cerrno>
 #include <csignal>
-#include <filesystem>
-#include <map>
 #include <memory>
 #include <string>
-#include <system_error>
 #include <utility>
 
-#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
-#include "base/file.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "client/blobs.h"
@@ -25,6 +20,7 @@
 #include "client/worker/evaluator_process.h"
 #include "client/worker/lease_work.h"
 #include "client/worker/server_link.h"
+#include "client/worker/work_folder.h"
 #include "client/worker/worker_control.h"
 
 namespace lathe {
@@ -50,25 +46,23 @@ absl::Status CheckOptions(const WorkerOptions& options) {
     return absl::InvalidArgumentError(
         absl::StrCat("threads = ", options.threads, ", not at least 1"));
   }
+  if (options.evaluation_memory_bytes < 0) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "evaluation_memory_bytes = ", options.evaluation_memory_bytes,
+        ", below 0"));
+  }
   if (options.cache_folder.empty()) {
     return absl::InvalidArgumentError("no cache folder is given");
   }
   return absl::OkStatus();
 }
 
-// Parts of blobs by digest, so that a transfer that broke for long goes on.
-using ArrivedBlobs = std::map<std::string, std::string>;
-
 // One short round of retries, so that a stop is soon seen.
-absl::StatusOr<std::string> FetchBlob(const ServerLink& link,
-                                      const std::string& digest,
-                                      ArrivedBlobs& arrived) {
+absl::Status FetchBlob(const ServerLink& link, const std::string& digest,
+                       int fd) {
   RetryOptions retry;
   retry.give_up_after = absl::Seconds(5);
-  absl::StatusOr<std::string> blob =
-      ContinueDownload(link.channel(), digest, arrived[digest], retry);
-  if (blob.ok() || !absl::IsUnavailable(blob.status())) arrived.erase(digest);
-  return blob;
+  return DownloadToFile(link.channel(), digest, fd, retry);
 }
 
 std::string HostName() {
@@ -84,6 +78,11 @@ EvaluatorProcessOptions EvaluatorOptionsOf(const WorkerOptions& options) {
     // Not by its path: that file may be replaced while we run.
     evaluator.program = "/proc/self/exe";
     evaluator.command = {program_invocation_name, "evaluate"};
+  }
+  if (options.evaluation_memory_bytes > 0) {
+    evaluator.command.insert(
+        evaluator.command.end(),
+        {"--memory-bytes", absl::StrCat(options.evaluation_memory_bytes)});
   }
   evaluator.time_limit = options.evaluation_time_limit;
   return evaluator;
@@ -151,26 +150,21 @@ absl::Status RunWorkerAs(const WorkerOptions& options,
   ServerLink link(std::move(channel), identity, std::move(capabilities));
   LATHE_ASSIGN_OR_RETURN(
       std::unique_ptr<BlobCache> blobs,
-      BlobCache::Open(
-          absl::StrCat(options.cache_folder, "/blobs"),
-          options.most_cache_bytes,
-          [&link, arrived = ArrivedBlobs()](const std::string& digest) mutable {
-            return FetchBlob(link, digest, arrived);
-          }));
+      BlobCache::Open(absl::StrCat(options.cache_folder, "/blobs"),
+                      options.most_cache_bytes,
+                      [&link](const std::string& digest, int fd) {
+                        return FetchBlob(link, digest, fd);
+                      }));
   EvaluatorProcess evaluator(EvaluatorOptionsOf(options));
   WorkPlace place;
   place.link = &link;
   place.control = &control;
   place.blobs = blobs.get();
   place.evaluator = &evaluator;
-  place.output_folder =
-      absl::StrCat(options.cache_folder, "/work-", HostName(), "-", getpid());
+  LATHE_ASSIGN_OR_RETURN(const std::unique_ptr<WorkFolder> folder,
+                         WorkFolder::Make(options.cache_folder));
+  place.output_folder = folder->path();
   place.pinned_core = options.pinned_core;
-  LATHE_RETURN_IF_ERROR(MakeFolders(place.output_folder));
-  absl::Cleanup remove_folder = [&place] {
-    std::error_code ignored;
-    std::filesystem::remove_all(place.output_folder, ignored);
-  };
   return WorkUntilDrained(place);
 }
 

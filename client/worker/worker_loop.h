@@ -37,6 +37,9 @@ struct WorkerOptions {
   std::vector<std::string> evaluator_command;
   // An evaluation that takes longer ends as TIMEOUT.
   absl::Duration evaluation_time_limit = absl::Minutes(30);
+  // One that takes more ends as OUT_OF_MEMORY (its code, libraries and stacks
+  // apart); 0: what the machine has, or the worker's control group.
+  int64_t evaluation_memory_bytes = 0;
 };
 
 // Works until SIGTERM, SIGINT or the placement's end is near (stops the

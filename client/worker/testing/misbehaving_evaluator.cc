@@ -4,6 +4,7 @@
 
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <memory>
 #include <new>
 #include <stdexcept>
@@ -54,6 +55,13 @@ class MisbehavingEvaluator : public Evaluator {
     if (name_ == "killed") raise(SIGKILL);
     if (name_ == "terminated") raise(SIGTERM);
     if (name_ == "bad_alloc") throw std::bad_alloc();
+    if (name_ == "take 8 GiB") {
+      // Not written to, so that no machine needs to have it.
+      const std::unique_ptr<char[]> large(new char[size_t{8} << 30]);
+      large[0] = 'x';
+      Use(std::string(large.get(), 1));
+      return Measured();
+    }
     if (name_ == "allocate") Use(std::string(size_t{1} << 46, 'x'));
     if (name_ == "throw") throw std::runtime_error("kernel failed");
     if (name_ == "print") std::printf("noise on standard output\n");
@@ -98,5 +106,6 @@ int main(int argc, char** argv) {
     return lathe::AnswerGarbage();
   }
   if (argc == 2 && std::string(argv[1]) == "at-once") return 7;
-  return lathe::RunEvaluateChild(lathe::Open);
+  const bool has_limit = argc == 3 && std::string(argv[1]) == "--memory-bytes";
+  return lathe::RunEvaluateChild(lathe::Open, has_limit ? atoll(argv[2]) : 0);
 }
