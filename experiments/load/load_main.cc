@@ -42,6 +42,7 @@ struct Flags {
   double warm_up_seconds = 1;
   double evaluation_ms = 0;
   double renew_seconds = 0;
+  int model_mib = 0;
   int repeats = 200;
   int batch = 64;
   int row_bytes = 1000;
@@ -68,8 +69,10 @@ std::vector<std::shared_ptr<grpc::Channel>> MakeChannels(
 absl::Status MakeJob(const Flags& flags) {
   const auto channel = MakeChannel(flags.server);
   v1::JobSpec spec;
+  std::string model = "a model that nobody opens";
+  model.resize(model.size() + (size_t{1} << 20) * flags.model_mib);
   LATHE_ASSIGN_OR_RETURN(*spec.mutable_model_digest(),
-                         UploadBlob(channel, "a model that nobody opens"));
+                         UploadBlob(channel, model));
   LATHE_ASSIGN_OR_RETURN(*spec.mutable_dataset()->mutable_digest(),
                          UploadBlob(channel, "data that nobody opens"));
   spec.set_agent(flags.agent);
@@ -169,6 +172,7 @@ int Main(int argc, char** argv) {
       app, "job", "make a job", [&] { return MakeJob(flags); }, action);
   job->add_option("--trials", flags.trials);
   job->add_option("--agent", flags.agent);
+  job->add_option("--model-mib", flags.model_mib, "size of the model");
   CLI::App* work = AddCommand(
       app, "work", "simulate workers", [&] { return Work(flags); }, action);
   work->add_option("--workers", flags.workers);

@@ -3,9 +3,9 @@
 
     experiments/load/run.py [--quick] [--only PART,...] [--to FILE]
 
-Needs build/bin/{lathe-server,lathe-load}. Everything runs on this machine, the
-workers included; alone, please. Parts: yardsticks, pairs, renewals, busy, large,
-memory.
+Needs build/bin/{lathe-server,lathe-load,lathe-simulated-worker}. Everything runs on
+this machine, the workers included; alone, please. Parts: yardsticks, pairs,
+renewals, busy, large, fetch, memory.
 """
 import argparse
 import contextlib
@@ -26,7 +26,9 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 SOURCE = HERE.parent.parent
 BIN = pathlib.Path(os.environ.get("LATHE_BIN_DIR", SOURCE / "build" / "bin"))
-PARTS = ("yardsticks", "pairs", "renewals", "busy", "large", "memory")
+PARTS = ("yardsticks", "pairs", "renewals", "busy", "large", "fetch", "memory")
+# Of each job of the part "memory".
+MEMORY_TRIALS = 2_000
 # Before anything counts: agents fit their cost model to the first 400 trials, which takes
 # some seconds of a core; a search of real evaluations has minutes for that.
 WARM_TRIALS = 1000
@@ -126,12 +128,19 @@ class Server:
         while self.unlearned() > 0:
             time.sleep(0.5)
 
-    def unlearned(self):
-        """Trials that ended and that the agent has not learned."""
+    def query(self, sql, *arguments):
         uri = f"file:{self.folder / 'state' / 'lathe.db'}?mode=ro"
         with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=10)) as database:
-            return database.execute("SELECT count(*) FROM trials WHERE state IN (3, 4) AND "
-                                    "learn_sequence IS NULL").fetchone()[0]
+            return database.execute(sql, arguments).fetchone()[0]
+
+    def unlearned(self):
+        """Trials that ended and that the agent has not learned."""
+        return self.query("SELECT count(*) FROM trials WHERE state IN (3, 4) AND "
+                          "learn_sequence IS NULL")
+
+    def job_state(self, job):
+        """As JobState of proto/types.proto; 1 and 2 have not ended."""
+        return self.query("SELECT state FROM jobs WHERE id = ?", job.split("/")[1])
 
     def work(self, workers, seconds, **options):
         flags = [w for k, v in options.items() for w in (f"--{k.replace('_', '-')}", v)]
@@ -234,15 +243,60 @@ def large(trials):
 
 
 def memory(seconds):
-    """Job after job on one server; its memory at the end of each."""
+    """Job after job on one server, for so long; whether its memory is flat: over the second half
+    of the run it grows by less than a twentieth of what it is, and than 10 MB."""
     with Scratch() as folder, Server(folder) as server:
         began = time.monotonic()
         rows = []
         while time.monotonic() - began < seconds:
-            server.make_job(2_000)
-            server.fill(1_950)
-            rows.append((round(time.monotonic() - began), server.resident_mb()))
-        return {"job_trials": 2_000, "rows": rows}
+            job = server.make_job(MEMORY_TRIALS)
+            # Workers find nothing more to do when the job has ended, or the time is over.
+            while server.job_state(job) in (1, 2) and time.monotonic() - began < seconds + 30:
+                server.work(64, 0.5, warm_up=0.05)
+            rows.append({"seconds": round(time.monotonic() - began, 1),
+                         "trials": MEMORY_TRIALS * (len(rows) + 1),
+                         "resident_mb": round(server.resident_mb(), 1)})
+        half = rows[len(rows) // 2:]
+        grown = half[-1]["resident_mb"] - half[0]["resident_mb"]
+        return {"job_trials": MEMORY_TRIALS, "jobs": len(rows), "seconds": rows[-1]["seconds"],
+                "trials": rows[-1]["trials"], "first_mb": rows[0]["resident_mb"],
+                "half_mb": half[0]["resident_mb"], "last_mb": rows[-1]["resident_mb"],
+                "second_half_grows_mb": round(grown, 1),
+                "is_flat": grown < min(10, half[0]["resident_mb"] / 20),
+                "rows": rows[:: max(1, len(rows) // 50)]}
+
+
+def fetch(workers, mib):
+    """So many worker processes, each with an empty cache of its own, started at once."""
+    program = str(BIN / "lathe-simulated-worker")
+    with Scratch() as folder, Server(folder) as server, contextlib.ExitStack() as stack:
+        job = load("job", "--server", server.address, "--trials", 10 * workers, "--agent",
+                   "random", "--model-mib", mib)["job"]
+        before = peak = server.resident_mb()
+        began, processor = time.monotonic(), processor_seconds(server.process)
+        logs = []
+        for i in range(workers):
+            log = stack.enter_context(open(folder / f"worker{i}.log", "wb"))
+            logs.append(folder / f"worker{i}.log")
+            process = subprocess.Popen(
+                [program, "--server", server.address, "--cache", str(folder / f"cache{i}"),
+                 "--sleep-ms", "200"], stdout=log, stderr=log)
+            stack.callback(process.wait)
+            stack.callback(process.kill)
+        done = []
+        while len(done) < workers and time.monotonic() - began < 300:
+            time.sleep(0.2)
+            peak = max(peak, server.resident_mb())
+            done = [i for i in range(workers) if any(
+                re.fullmatch("[0-9a-f]{64}", p.name) and p.stat().st_size >= mib << 20
+                for p in (folder / f"cache{i}" / "blobs").glob("*"))]
+        seconds = time.monotonic() - began
+        spent = processor_seconds(server.process) - processor
+        return {"workers": workers, "model_mib": mib, "fetched": len(done),
+                "seconds": round(seconds, 1), "server_processor_seconds": round(spent, 1),
+                "server_mb_before": round(before), "server_mb_peak": round(peak),
+                "job_state": server.job_state(job),
+                "warnings": sum(log.read_text(errors="replace").count(" W ") for log in logs)}
 
 
 def ms(sample, key="p99_ms"):
@@ -341,15 +395,26 @@ def report(results, command):
         add("Resident memory of the server on the way: "
             + ", ".join(f"{mb:.0f} MB at {n:,} trials" for n, mb in picks) + ".")
         add("")
+    if "fetch" in results:
+        e = results["fetch"]
+        add("## Workers that start at once")
+        add("")
+        add(f"{e['workers']} worker processes with empty caches (`lathe-simulated-worker`: the "
+            f"real worker but for its evaluator), a model of {e['model_mib']} MiB. After "
+            f"{e['seconds']:.1f} s, the processes' own starts included, {e['fetched']} had it. "
+            f"The server used {e['server_processor_seconds']:.1f} s of a core and at most "
+            f"{e['server_mb_peak']} MB ({e['server_mb_before']} before); the workers' logs have "
+            f"{e['warnings']} warnings.")
+        add("")
     if "memory" in results:
-        rows = results["memory"]["rows"]
+        m = results["memory"]
         add("## Memory over many jobs")
         add("")
-        add(f"{len(rows)} jobs of {results['memory']['job_trials']:,} trials, one after the other "
-            f"on one server, in {rows[-1][0]} s. Its resident memory at the end of a job: "
-            + ", ".join(f"{mb:.0f} MB after {n + 1}" for n, (_, mb) in
-                        list(enumerate(rows))[:: max(1, len(rows) // 8)])
-            + f", {rows[-1][1]:.0f} MB after the last.")
+        add(f"{m['jobs']} jobs of {m['job_trials']:,} trials, one after the other on one server, "
+            f"in {m['seconds']:.0f} s. Its resident memory: {m['first_mb']:.0f} MB after the "
+            f"first, {m['half_mb']:.0f} MB after half of them, {m['last_mb']:.0f} MB after the "
+            f"last. Over the second half it grew by {m['second_half_grows_mb']:.1f} MB: "
+            + ("flat." if m["is_flat"] else "not flat."))
         add("")
     return "\n".join(lines)
 
@@ -368,6 +433,7 @@ def main():
     parser.add_argument("--results", default=str(SOURCE / "build" / "load-results.json"),
                         help="figures of earlier parts are kept there")
     parser.add_argument("--workers", type=int, default=64)
+    parser.add_argument("--memory-minutes", type=float, default=5)
     flags = parser.parse_args()
     seconds = 4 if flags.quick else 15
     path = pathlib.Path(flags.results)
@@ -379,7 +445,8 @@ def main():
              "renewals": lambda: renewals(seconds),
              "busy": lambda: busy(seconds),
              "large": lambda: large(5_000 if flags.quick else 100_000),
-             "memory": lambda: memory(20 if flags.quick else 240)}
+             "fetch": lambda: fetch(*((20, 4) if flags.quick else (100, 16))),
+             "memory": lambda: memory(20 if flags.quick else 60 * flags.memory_minutes)}
     for part in flags.only.split(","):
         results[part] = steps[part]()
         path.write_text(json.dumps(results, indent=1))

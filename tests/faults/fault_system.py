@@ -216,13 +216,16 @@ def reason_of(failed):
 
 
 class Proxy:
-    """A TCP proxy whose network can be cut: while it is, nothing passes, and
-    connections stay open as they do when a cable is pulled."""
+    """A TCP proxy whose network can be cut, in both directions or in one: while
+    it is, nothing passes there, and connections stay open as they do when a
+    cable is pulled."""
+
+    TO_SERVER, TO_CLIENT = "to the server", "to the client"
 
     def __init__(self, address):
         host, port = address.rsplit(":", 1)
         self.target = (host, int(port))
-        self.is_cut = threading.Event()
+        self.cuts = set()
         self.is_closed = False
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.address = f"127.0.0.1:{self.listener.getsockname()[1]}"
@@ -235,13 +238,15 @@ class Proxy:
                 far = socket.create_connection(self.target, timeout=5)
             except OSError:
                 continue
-            for one, other in ((near, far), (far, near)):
-                threading.Thread(target=self.pump, args=(one, other), daemon=True).start()
+            for one, other, direction in ((near, far, self.TO_SERVER),
+                                          (far, near, self.TO_CLIENT)):
+                threading.Thread(target=self.pump, args=(one, other, direction),
+                                 daemon=True).start()
 
-    def pump(self, source, sink):
+    def pump(self, source, sink, direction):
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
-                while self.is_cut.is_set():
+                while direction in self.cuts:
                     time.sleep(0.01)
                 sink.sendall(data)
         for end in (source, sink):
@@ -249,16 +254,16 @@ class Proxy:
                 end.shutdown(socket.SHUT_RDWR)
 
     @contextlib.contextmanager
-    def cut(self):
-        self.is_cut.set()
+    def cut(self, *directions):
+        self.cuts = set(directions or (self.TO_SERVER, self.TO_CLIENT))
         try:
             yield
         finally:
-            self.is_cut.clear()
+            self.cuts = set()
 
     def close(self):
         self.is_closed = True
-        self.is_cut.clear()
+        self.cuts = set()
         self.listener.close()
 
 

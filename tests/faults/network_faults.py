@@ -8,9 +8,9 @@ from fault_system import grpc, search, types, worker
 
 
 class NetworkFaults(f.FaultTest):
-    def partition(self, seconds, sleep_ms):
-        """A simulated worker behind a network that is cut while it works, and
-        one beside it; what is stored at the end."""
+    def partition(self, seconds, sleep_ms, *directions):
+        """A simulated worker behind a network that is cut while it works, and,
+        if for long, one beside it. How many leases expired."""
         client = self.service.client()
         proxy = f.Proxy(self.service.address)
         self.addCleanup(proxy.close)
@@ -18,7 +18,7 @@ class NetworkFaults(f.FaultTest):
         job = client.create_job(trials=6)
         self.wait(lambda: client.job(job).counts.measured >= 1, "baseline")
         self.wait(lambda: client.job(job).counts.leased == 1, "a trial leased")
-        with proxy.cut():
+        with proxy.cut(*directions):
             time.sleep(seconds)
         if seconds > f.LEASE_SECONDS:
             self.service.start_simulated("--sleep-ms", 20)
@@ -34,6 +34,29 @@ class NetworkFaults(f.FaultTest):
 
     def test_07_a_long_partition_completes_nothing_twice(self):
         self.assertGreaterEqual(self.partition(2 * f.LEASE_SECONDS, sleep_ms=400), 1)
+
+    def test_07_what_the_worker_says_is_lost_for_long(self):
+        # The server hears nothing, and gives the trial to another.
+        self.assertGreaterEqual(
+            self.partition(2 * f.LEASE_SECONDS, 400, f.Proxy.TO_SERVER), 1)
+
+    def test_07_what_the_server_says_is_lost_for_long(self):
+        # Renewals and results arrive, answers do not: the worker stops by itself
+        # or repeats what was stored already.
+        self.partition(2 * f.LEASE_SECONDS, 400, f.Proxy.TO_CLIENT)
+
+    def test_07_a_worker_that_hears_no_answer_stops_by_itself(self):
+        client = self.service.client()
+        proxy = f.Proxy(self.service.address)
+        self.addCleanup(proxy.close)
+        self.service.start_simulated("--sleep-ms", 60_000, address=proxy.address)
+        job = client.create_job(trials=1)
+        self.wait(lambda: client.job(job).counts.leased == 1, "the trial leased")
+        with proxy.cut(f.Proxy.TO_CLIENT):
+            self.wait(lambda: b"giving the trial up" in
+                      (self.folder / "worker0.log").read_bytes(), "the worker gives up")
+        client.search.CancelJob(search.GetJobRequest(name=job), timeout=10)
+        self.check()
 
     def test_08_repeated_calls_change_nothing_more(self):
         client = self.service.client()

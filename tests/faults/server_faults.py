@@ -221,6 +221,141 @@ class ServerFaults(f.FaultTest):
         self.check()
 
 
+class KilledAtAStep(f.FaultTest):
+    """The server ends at steps (writes, syncs, renames) that the seed draws."""
+
+    POINTS = 8
+
+    def make_service(self):
+        return f.FaultService(self.folder, environment=shimmed(self.folder))
+
+    def fault(self, text):
+        (self.folder / "fault").write_text(text)
+
+    def steps(self):
+        path = self.folder / "fault.steps"
+        return path.stat().st_size if path.exists() else 0
+
+    def drawn(self, steps):
+        """Steps from the first to the last, those among them."""
+        self.assertGreater(steps, 2)
+        count = min(self.POINTS, steps)
+        return sorted({1, steps, *self.random.sample(range(1, steps + 1), count)})
+
+    def finished_job(self):
+        client = self.service.client()
+        one = f.ScriptedWorker(client)
+        job = client.create_job(trials=30)
+        one.run(job)
+        return client, job, client.trials(job)
+
+    def test_14_killed_at_any_step_of_a_migration_the_next_start_goes_on(self):
+        _, job, trials = self.finished_job()
+        self.assertEqual(self.service.server.terminate(30), 0)
+        path = self.service.state / "lathe.db"
+        turn_to_schema_1(path)
+        old = path.read_bytes()
+        copy = path.with_name("lathe.db.schema-1")
+
+        def start_anew(fault):
+            """Whether a start from the old schema came to listen."""
+            for made in self.service.state.glob("lathe.db*"):
+                made.unlink()
+            path.write_bytes(old)
+            self.fault(fault)
+            process = subprocess.Popen(
+                self.service.server_command(), stdout=subprocess.PIPE, text=True,
+                env={**os.environ, **self.service.environment}, stderr=subprocess.DEVNULL)
+            line = process.stdout.readline()
+            steps = self.steps()
+            process.kill()
+            process.wait()
+            process.stdout.close()
+            return line.startswith("listening"), steps
+
+        is_up, steps = start_anew("count")
+        self.assertTrue(is_up)
+        killed = 0
+        for point in self.drawn(steps):
+            is_up, _ = start_anew(f"kill {point}")
+            killed += not is_up
+            self.fault("")
+            self.service.start_server()
+            client = self.service.client()
+            self.assertEqual(retried(lambda: client.trials(job)), trials)
+            self.assertEqual(self.service.server.terminate(30), 0)
+            self.assertEqual(version_of(copy), 1)
+            done = lathe.run("lathe-server", "--check", "--state", self.service.state)
+            self.assertEqual(done.returncode, 0, f"step {point}: {done.stdout}{done.stderr}")
+        self.assertGreater(killed, 2)
+
+    def test_14_killed_at_any_step_of_a_backup_it_leaves_none_or_a_whole_one(self):
+        client, job, trials = self.finished_job()
+        path = self.folder / "copy.db"
+
+        def backup():
+            with contextlib.suppress(grpc.RpcError):
+                client.admin.Backup(f.artifact.BackupRequest(path=str(path)), timeout=20)
+                return True
+            return False
+
+        self.fault("count")
+        before = self.steps()
+        self.assertTrue(backup())
+        points = self.drawn(self.steps() - before)
+        for i, point in enumerate(points):
+            path.unlink(missing_ok=True)
+            self.fault("")
+            if self.service.server.popen.poll() is not None:
+                self.service.start_server()
+            retried(lambda: client.job(job))
+            self.fault(f"kill {point}")
+            if backup():
+                self.service.server.kill()
+            self.service.server.popen.wait(timeout=20)
+            self.fault("")
+            if path.exists():
+                self.check_copy(path, f"restored{i}")
+        self.service.start_server()
+        self.assertEqual(retried(lambda: client.trials(job)), trials)
+        # What was left half is no obstacle.
+        path.unlink(missing_ok=True)
+        self.assertTrue(backup())
+        self.check()
+
+    def check_copy(self, copy, name):
+        state = self.folder / name
+        done = lathe.run("lathe-server", "restore", "--from", copy, "--state", state)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        os.symlink(self.service.state / "blobs", state / "blobs")
+        done = lathe.run("lathe-server", "--check", "--state", state)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("30 trials", done.stdout)
+
+
+def turn_to_schema_1(path):
+    """Undoes version 2 (storage/schema.cc) in a database."""
+    import sqlite3
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.executescript("""
+            PRAGMA journal_mode = DELETE;
+            DROP INDEX trials_unlearned;
+            CREATE UNIQUE INDEX trials_unlearned ON trials (job, end_sequence)
+              WHERE learn_sequence IS NULL AND state IN (3, 4);
+            DROP INDEX jobs_active;
+            DROP TABLE uploads;
+            ALTER TABLE workers DROP COLUMN is_draining;
+            ALTER TABLE jobs DROP COLUMN creator;
+            PRAGMA user_version = 1;""")
+
+
+def version_of(path):
+    import sqlite3
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        return database.execute("PRAGMA user_version").fetchone()[0]
+
+
 class ClockFaults(f.FaultTest):
     def make_service(self):
         return f.FaultService(self.folder, environment=shimmed(self.folder))
@@ -257,6 +392,25 @@ class ClockFaults(f.FaultTest):
         (self.folder / "fault").write_text("clock -86400")
         self.wait(lambda: self.service.query(
             f"SELECT fence FROM attempts WHERE outcome = {types.TIMEOUT}"), "it is ended")
+        self.check()
+
+    def test_15_a_workers_clock_that_jumps_costs_no_lease(self):
+        client = self.service.client()
+        self.service.server.terminate(20)
+        self.service.environment, environment = None, self.service.environment
+        self.service.start_server()
+        with unittest.mock.patch.dict(os.environ, environment):
+            process = self.service.start_simulated("--sleep-ms", 300)
+        job = client.create_job(trials=14)
+        for seconds in (86400, -86400, 0):
+            measured = self.wait(lambda: retried(lambda: client.job(job)).counts.measured,
+                                 "a trial measured")
+            (self.folder / "fault").write_text(f"clock {seconds}")
+            self.wait(lambda: client.job(job).counts.measured >= measured + 3,
+                      f"trials are measured at {seconds} s")
+        self.assertEqual(self.wait_done(client, job).counts.measured, 14)
+        self.assertIsNone(process.popen.poll())
+        self.assertEqual({t.attempts for t in client.trials(job)}, {1})
         self.check()
 
     def run_rest(self, one, client, job):

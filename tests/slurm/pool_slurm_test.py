@@ -1,5 +1,6 @@
 """Pools under a real Slurm: what a scheduler does to workers costs nothing but
 time. `LATHE_SLURM_TRIALS` makes the first job longer than its 200 trials."""
+import collections
 import os
 import pathlib
 import re
@@ -108,8 +109,8 @@ class PoolSlurmTest(unittest.TestCase):
         job = self.submit(TRIALS)
         self.up(6)
         tasks = self.await_running(6)
-        self.assertEqual({t["node"] for t in tasks.values()} & set(self.cluster.nodes),
-                         {t["node"] for t in tasks.values()})
+        self.assertEqual(collections.Counter(t["node"] for t in tasks.values()),
+                         {node: 2 for node in self.cluster.nodes})
         self.await_measured(job, 20)
 
         with self.subTest("half of the pool is cancelled: it gives its work back"):
@@ -187,6 +188,18 @@ class PoolSlurmTest(unittest.TestCase):
                              "the pool is gone")
             self.assertEqual(
                 self.pool("scale", "--name", "other", "--workers", 2).returncode, 3)
+
+        with self.subTest("a worker takes nothing that it cannot finish in its time"):
+            brief = self.submit(60)
+            self.up(1, name="brief", sleep_ms=8000, arguments=["--time", "1", "--warn", "3"])
+            self.await_measured(brief, 1)
+            lathe.wait_until(lambda: self.pool("status", "--name", "brief").returncode == 3, 120,
+                             "the brief pool has ended")
+            self.assertLess(self.counts(brief)["measured"], 60)
+            self.assertEqual(self.service.query(
+                "SELECT a.why FROM attempts a JOIN trials t ON t.id = a.trial WHERE t.job = ? "
+                "AND a.outcome != 1", brief.split("/")[1]), [])
+            self.service.lathe("cancel", brief)
 
         lathe.wait_until(self.why_ended, 100, "the trial given back")
         self.assertEqual(self.why_ended(), {"released: time limit": 1})

@@ -105,7 +105,7 @@ class Cluster:
         for node in self.nodes:
             lines.append(f"NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 "
                          f"Port={free_port()} CPUs={CPUS_PER_NODE} State=UNKNOWN")
-        lines.append("PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP\n")
+        lines.append("PartitionName=main Nodes=ALL Default=YES LLN=YES MaxTime=INFINITE State=UP\n")
         (self.folder / "slurm.conf").write_text("\n".join(lines))
         (self.folder / "slurmctld").mkdir()
         for node in self.nodes:
