@@ -99,12 +99,10 @@ void AddCompressionFlags(CLI::App& command, v1::CompressionSettings& settings) {
           "offer f32 layers with weights of these widths, as in 8,4")
       ->delimiter(',')
       ->group(group);
-  AddTexts(command, settings, "--keep-f32",
-           &S::add_keep_f32<const std::string&>,
+  AddTexts(command, settings, "--keep-f32", &S::add_keep_f32,
            "layers that stay in f32: names (* and ? stand for any text and any "
            "character) or kind:KIND, as in conv1,blocks.0.*,kind:linear");
-  AddTexts(command, settings, "--keep-channels",
-           &S::add_keep_channels<const std::string&>,
+  AddTexts(command, settings, "--keep-channels", &S::add_keep_channels,
            "layers that keep all their channels; named alike");
 }
 

@@ -24,7 +24,7 @@ const Shape kImage = {kChannels, 6, 6};
 
 // Convolutions with a depthwise one and a residual addition, a normalisation
 // with two readers, and a classifier.
-Graph Net(uint64_t seed) {
+Graph SeededNet(uint64_t seed) {
   NetBuilder net(seed);
   const ValueId in = net.Input({kDynamic, kChannels, 6, 6});
   const ValueId first = net.Conv(in, kChannels, 16, 3);
@@ -174,30 +174,30 @@ void ExpectAllAnswer(const Graph& graph, const Tensor& samples) {
 
 TEST(Degenerate, ConstantChannels) {
   // Each channel has one number, another one for each: 0, 1 and 2.
-  ExpectAllAnswer(Net(1), Samples(8, [](int, int i) {
+  ExpectAllAnswer(SeededNet(1), Samples(8, [](int, int i) {
                     return static_cast<float>(i / 36);
                   }));
 }
 
 TEST(Degenerate, SamplesOfZeros) {
-  ExpectAllAnswer(Net(2), Samples(8, [](int, int) { return 0.0f; }));
+  ExpectAllAnswer(SeededNet(2), Samples(8, [](int, int) { return 0.0f; }));
 }
 
 TEST(Degenerate, OneSample) {
-  ExpectAllAnswer(Net(3), Samples(1, [](int, int i) {
+  ExpectAllAnswer(SeededNet(3), Samples(1, [](int, int i) {
                     return static_cast<float>(i % 7) - 3;
                   }));
 }
 
 TEST(Degenerate, WeightsThatAreAllZero) {
-  ExpectAllAnswer(WithZeroWeights(Net(4)), Samples(8, [](int n, int i) {
+  ExpectAllAnswer(WithZeroWeights(SeededNet(4)), Samples(8, [](int n, int i) {
                     return static_cast<float>((n * 31 + i) % 11) - 5;
                   }));
 }
 
 TEST(Degenerate, NumbersNearTheEndsOfFloat32) {
   for (const float scale : {1e-30f, 1e12f}) {
-    ExpectAllAnswer(Net(5), Samples(8, [scale](int n, int i) {
+    ExpectAllAnswer(SeededNet(5), Samples(8, [scale](int n, int i) {
                       return scale * static_cast<float>((n * 13 + i) % 5 - 2);
                     }));
   }

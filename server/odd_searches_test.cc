@@ -4,9 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <functional>
-#include <optional>
+#include <memory>
 #include <string>
 
+#include "absl/memory/memory.h"
 #include "proto/confirmation.h"
 #include "proto/names.h"
 #include "server/testing/server_fixture.h"
@@ -36,10 +37,11 @@ class OddSearches : public ServerTest {
 
   void Start() {
     StartServer();
-    worker_.emplace(NewWorker());
+    // Neither copied nor moved.
+    worker_ = absl::WrapUnique(new ScriptedWorker(NewWorker()));
   }
 
-  std::optional<ScriptedWorker> worker_;
+  std::unique_ptr<ScriptedWorker> worker_;
 };
 
 TEST_F(OddSearches, ABudgetBelowTheLeastFailsTheJobAndSaysTheLeast) {
