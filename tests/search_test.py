@@ -101,7 +101,7 @@ class SearchTest(unittest.TestCase):
                 service.lathe_json("export", job, "--trial", point["trial"], "--format", form,
                                    "--to", files[form])
         self.assertEqual(files["lathe"].stat().st_size, point["entropy_bytes"])
-        self.assertLess(files["lathe"].stat().st_size, files["qdq"].stat().st_size / 2)
+        self.assertLess(files["lathe"].stat().st_size, files["qdq"].stat().st_size)
         answers = [lathe.run_json("lathe-worker", "eval", file, "--data", self.data, "--scale",
                                   lathe.GLYPH_SCALE) for file in files.values()]
         self.assertEqual(*answers)
