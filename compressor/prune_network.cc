@@ -38,6 +38,18 @@ absl::StatusOr<std::vector<double>> ScoreSymbols(const Graph& graph,
   }
 }
 
+absl::Status FillCache(const Graph& graph, const ChannelGroups& groups,
+                       ActivationSource& source, const PruneOptions& options,
+                       PruneCache* cache) {
+  if (cache->symbol_scores) return absl::OkStatus();
+  LATHE_ASSIGN_OR_RETURN(cache->symbol_scores,
+                         options.criterion == PruneCriterion::kGamma
+                             ? ScoreByGamma(graph, groups, options.gammas)
+                             : ScoreSymbols(graph, groups, options.criterion,
+                                            source, options.samples));
+  return absl::OkStatus();
+}
+
 absl::StatusOr<RebuiltNetwork> PruneNetwork(
     const Graph& graph, const ChannelGroups& groups,
     absl::Span<const double> keep_ratio_of_group,
@@ -45,13 +57,7 @@ absl::StatusOr<RebuiltNetwork> PruneNetwork(
     const PruneOptions& options, PruneCache* cache) {
   PruneCache own;
   if (cache == nullptr) cache = &own;
-  if (!cache->symbol_scores) {
-    LATHE_ASSIGN_OR_RETURN(cache->symbol_scores,
-                           options.criterion == PruneCriterion::kGamma
-                               ? ScoreByGamma(graph, groups, options.gammas)
-                               : ScoreSymbols(graph, groups, options.criterion,
-                                              source, options.samples));
-  }
+  LATHE_RETURN_IF_ERROR(FillCache(graph, groups, source, options, cache));
   const std::vector<bool> is_kept =
       ChooseKeptSymbols(groups, *cache->symbol_scores, keep_ratio_of_group);
   LATHE_ASSIGN_OR_RETURN(Graph pruned, RemoveChannels(graph, groups, is_kept));

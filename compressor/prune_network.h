@@ -46,6 +46,13 @@ absl::StatusOr<std::vector<double>> ScoreSymbols(const Graph& graph,
                                                  ActivationSource& source,
                                                  int64_t samples);
 
+// Scores the symbols by options.criterion, unless `cache` has them already.
+//
+// Errors: those of ScoreSymbols and ScoreByGamma.
+absl::Status FillCache(const Graph& graph, const ChannelGroups& groups,
+                       ActivationSource& source, const PruneOptions& options,
+                       PruneCache* cache);
+
 // `graph` with the share keep_ratio_of_group[group] of each group's channels,
 // its layers rebuilt, and the statistics of the `observed` values.
 //

@@ -66,16 +66,6 @@ bool IsCorrect(const Answers& answers, const Answers& reference,
          (labels.empty() ? ArgMax(reference.row(sample)) : labels[sample]);
 }
 
-double Divergence(absl::Span<const float> reference,
-                  absl::Span<const float> other) {
-  double sum = 0;
-  for (size_t i = 0; i < reference.size(); ++i) {
-    const double log_p = reference[i];
-    sum += std::exp(log_p) * (log_p - other[i]);
-  }
-  return std::max(sum, 0.0);
-}
-
 }  // namespace
 
 bool EndsInSoftmax(const Graph& graph) {
@@ -129,32 +119,69 @@ absl::StatusOr<int64_t> OutputClasses(const Graph& graph) {
   return elements / batch;
 }
 
-absl::StatusOr<Answers> Answer(const Graph& graph, const ModelInputs& inputs,
-                               absl::Span<const int64_t> samples) {
+AnswerRun::AnswerRun(std::unique_ptr<Executor> executor, int64_t classes,
+                     bool is_probability)
+    : executor_(std::move(executor)),
+      classes_(classes),
+      is_probability_(is_probability) {}
+AnswerRun::AnswerRun(AnswerRun&&) noexcept = default;
+AnswerRun& AnswerRun::operator=(AnswerRun&&) noexcept = default;
+AnswerRun::~AnswerRun() = default;
+
+absl::StatusOr<AnswerRun> AnswerRun::Create(const Graph& graph,
+                                            int64_t samples) {
+  LATHE_ASSIGN_OR_RETURN(const int64_t classes, OutputClasses(graph));
+  LATHE_ASSIGN_OR_RETURN(std::unique_ptr<Executor> executor,
+                         CompileForAnswers(graph, samples));
+  return AnswerRun(std::move(executor), classes, EndsInSoftmax(graph));
+}
+
+absl::StatusOr<Answers> AnswerRun::Next(const ModelInputs& inputs,
+                                        absl::Span<const int64_t> samples) {
   Answers answers;
-  LATHE_ASSIGN_OR_RETURN(answers.classes, OutputClasses(graph));
-  if (samples.empty()) return answers;
-  LATHE_ASSIGN_OR_RETURN(const std::unique_ptr<Executor> executor,
-                         CompileForAnswers(graph, samples.size()));
-  const size_t batch = executor->input_shapes()[0][0];
-  answers.log_probabilities.reserve(samples.size() * answers.classes);
+  answers.classes = classes_;
+  const size_t batch = executor_->input_shapes()[0][0];
+  answers.log_probabilities.reserve(samples.size() * classes_);
   for (size_t first = 0; first < samples.size(); first += batch) {
     const auto part = samples.subspan(first, batch);
-    LATHE_RETURN_IF_ERROR(inputs.Fill(part, executor.get()));
-    LATHE_RETURN_IF_ERROR(executor->Run());
-    const float* output = static_cast<const float*>(executor->output(0));
-    for (size_t i = 0; i < part.size() * answers.classes; ++i) {
+    LATHE_RETURN_IF_ERROR(inputs.Fill(part, executor_.get()));
+    LATHE_RETURN_IF_ERROR(executor_->Run());
+    const float* output = static_cast<const float*>(executor_->output(0));
+    for (size_t i = 0; i < part.size() * classes_; ++i) {
       if (!std::isfinite(output[i])) {
-        return absl::OutOfRangeError(
-            absl::StrCat("the output for sample ", part[i / answers.classes],
-                         " is ", output[i], ", not finite"));
+        return absl::OutOfRangeError(absl::StrCat("the output for sample ",
+                                                  part[i / classes_], " is ",
+                                                  output[i], ", not finite"));
       }
       answers.log_probabilities.push_back(output[i]);
     }
   }
-  ToLogProbabilities(EndsInSoftmax(graph), answers.classes,
+  ToLogProbabilities(is_probability_, classes_,
                      absl::MakeSpan(answers.log_probabilities));
   return answers;
+}
+
+absl::StatusOr<Answers> Answer(const Graph& graph, const ModelInputs& inputs,
+                               absl::Span<const int64_t> samples) {
+  if (samples.empty()) {
+    Answers none;
+    LATHE_ASSIGN_OR_RETURN(none.classes, OutputClasses(graph));
+    return none;
+  }
+  LATHE_ASSIGN_OR_RETURN(
+      AnswerRun run,
+      AnswerRun::Create(graph, static_cast<int64_t>(samples.size())));
+  return run.Next(inputs, samples);
+}
+
+double Divergence(absl::Span<const float> reference,
+                  absl::Span<const float> other) {
+  double sum = 0;
+  for (size_t i = 0; i < reference.size(); ++i) {
+    const double log_p = reference[i];
+    sum += std::exp(log_p) * (log_p - other[i]);
+  }
+  return std::max(sum, 0.0);
 }
 
 Accuracy Score(const Answers& answers, const Answers& reference,

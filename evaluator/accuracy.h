@@ -3,6 +3,7 @@
 #define LATHE_EVALUATOR_ACCURACY_H_
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -51,6 +52,35 @@ void ToLogProbabilities(bool is_probability, int64_t classes,
 // Errors: those of InferShapes.
 absl::StatusOr<int64_t> OutputClasses(const Graph& graph);
 
+class Executor;
+
+// A compiled model that answers samples part by part. Not thread-safe.
+class AnswerRun {
+ public:
+  // For parts of up to `samples` samples.
+  //
+  // Errors: those of Executor::Compile and OutputClasses.
+  static absl::StatusOr<AnswerRun> Create(const Graph& graph, int64_t samples);
+  AnswerRun(AnswerRun&&) noexcept;
+  AnswerRun& operator=(AnswerRun&&) noexcept;
+  ~AnswerRun();
+
+  // The answers to `samples`.
+  //
+  // Errors:
+  //   OutOfRange - an output that is not finite; names the sample.
+  absl::StatusOr<Answers> Next(const ModelInputs& inputs,
+                               absl::Span<const int64_t> samples);
+
+ private:
+  AnswerRun(std::unique_ptr<Executor> executor, int64_t classes,
+            bool is_probability);
+
+  std::unique_ptr<Executor> executor_;
+  int64_t classes_ = 0;
+  bool is_probability_ = false;
+};
+
 // The answers to `samples`, run in batches as large as the model allows: one by
 // one where grids come from the data.
 // Deterministic, and independent of how samples fall into batches as far as
@@ -61,6 +91,11 @@ absl::StatusOr<int64_t> OutputClasses(const Graph& graph);
 //   else those of Executor::Compile.
 absl::StatusOr<Answers> Answer(const Graph& graph, const ModelInputs& inputs,
                                absl::Span<const int64_t> samples);
+
+// Kullback-Leibler divergence of one row of log-probabilities from another, in
+// nats. REQUIRES: equal sizes.
+double Divergence(absl::Span<const float> reference,
+                  absl::Span<const float> other);
 
 // Scores `answers` against `labels` (one a row), or, when there are none,
 // against the answers of `reference`. The divergence is from `reference`.

@@ -1,0 +1,130 @@
+// A quick look at a plan: a sketch of it on few samples.
+#ifndef LATHE_EVALUATOR_FIRST_LOOK_H_
+#define LATHE_EVALUATOR_FIRST_LOOK_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "compressor/activation_source.h"
+#include "compressor/activation_stats.h"
+#include "compressor/compress.h"
+#include "compressor/graph.h"
+#include "compressor/plan_sketch.h"
+#include "evaluator/accuracy.h"
+#include "evaluator/job_data.h"
+#include "evaluator/paired_test.h"
+#include "proto/types.pb.h"
+
+namespace lathe {
+
+// Samples of a whole look, and those after which it is first judged; then after
+// twice as many each time.
+constexpr int64_t kLookSamples = 256;
+constexpr int64_t kLeastLookSamples = 64;
+// Of being beaten, at which a trial ends.
+constexpr double kLookConfidence = 0.95;
+// A rival counts as no slower if it is by this share faster than what the plan
+// is predicted to take: predictions err by about so much.
+constexpr double kLatencyMargin = 0.05;
+// What no plan can better by enough to count: the divergence of a rival, nats.
+// ResNet-20 answers within a quarter of a point of the original then, either
+// way (experiments/evaluation/README.md).
+constexpr double kNothingToGain = 0.005;
+
+// What a plan's sketch answered to the first samples of the search split.
+struct Look {
+  // 1 - exp(-KL) of each sample's answer from the original's, in [0, 1).
+  std::vector<float> losses;
+  int64_t correct = 0;
+  // Mean over the samples, nats.
+  double kl_divergence = 0;
+};
+
+// A measured trial that another one has to beat.
+struct Rival {
+  int64_t number = 0;
+  v1::CompressionPlan plan;
+  double latency_ratio = 1;
+  int64_t size_bytes = 0;
+  double kl_divergence = 0;
+};
+
+// What a plan has to beat at its cost, and what it is expected to cost.
+struct Rivals {
+  std::vector<Rival> rivals;
+  // As a share of the original's; above 0.
+  double predicted_latency_ratio = 1;
+  // Whether a rival must not be slower, or larger, than the plan.
+  bool counts_latency = true;
+  bool counts_size = false;
+};
+
+// That a rival beats a plan at its cost.
+struct Beaten {
+  // The rival's.
+  int64_t by = 0;
+  // That the plan's mean loss is above the rival's, whenever one stops to look;
+  // 1 where the rival leaves nothing to gain.
+  double confidence = 0;
+  // The plan's mean loss less the rival's.
+  double loss_difference = 0;
+  // Of the plan, as far as it was looked at.
+  Look look;
+  // The look's divergence, corrected by how far the rival's look is from its
+  // measurement.
+  double expected_divergence = 0;
+};
+
+// Looks at plans of one job, all on the same samples, so that their losses can
+// be compared in pairs. Not thread-safe.
+class FirstLook {
+ public:
+  // `answers` are the original's to the search split. All but `source` must
+  // outlive this.
+  //
+  // Errors: those of PlanSketcher::Create.
+  static absl::StatusOr<std::unique_ptr<FirstLook>> Create(
+      const Graph& graph, const v1::SearchSpace& space, const JobData& data,
+      const ActivationStats& stats, ActivationSource& source,
+      const CompressOptions& options, const Answers& answers);
+
+  // The whole look at `plan`; one that was looked at lately is not run again.
+  // Depends on nothing but the plan; valid until the next call.
+  //
+  // Errors: those of PlanSketcher::Sketch and AnswerRun.
+  absl::StatusOr<const Look*> At(const v1::CompressionPlan& plan);
+
+  // Whether a rival that costs no more beats the plan: with confidence
+  // kLookConfidence, or because its divergence leaves nothing to gain. Nothing
+  // where there is no such rival.
+  //
+  // Errors: as At.
+  absl::StatusOr<std::optional<Beaten>> BeatenBy(
+      const v1::CompressionPlan& plan, const Rivals& rivals);
+
+  const PlanSketcher& sketcher() const { return *sketcher_; }
+
+ private:
+  FirstLook(const DataPart& search, const Answers& reference)
+      : search_(search), reference_(reference) {}
+
+  // Adds the next `count` samples to the look.
+  absl::Status Extend(int64_t count, AnswerRun& run, Look* look) const;
+  // Looks on until a whole look is had, or `test` against `rival` is sure.
+  absl::Status LookAgainst(const Look& rival, const Graph& sketch, Look* look,
+                           PairedTest* test) const;
+  const DataPart& search_;
+  const Answers& reference_;
+  int64_t samples_ = 0;
+  std::unique_ptr<PlanSketcher> sketcher_;
+  std::map<std::string, Look> looks_;  // Whole ones, by plan digest.
+};
+
+}  // namespace lathe
+
+#endif  // LATHE_EVALUATOR_FIRST_LOOK_H_

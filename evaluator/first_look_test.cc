@@ -1,0 +1,238 @@
+#include "evaluator/first_look.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "compressor/activation_stats.h"
+#include "compressor/canonical.h"
+#include "compressor/compress.h"
+#include "compressor/cost.h"
+#include "compressor/onnx.h"
+#include "compressor/plan_sketch.h"
+#include "compressor/search_space.h"
+#include "evaluator/accuracy.h"
+#include "evaluator/calibration_source.h"
+#include "evaluator/job_data.h"
+#include "evaluator/testing/small_job.h"
+#include "proto/plan.h"
+
+namespace lathe {
+namespace {
+
+constexpr int64_t kMuch = int64_t{1} << 30;
+
+// Whose answers differ from sample to sample: [batch, 3, 8, 8] to [batch, 5].
+Graph DecidedNetwork() {
+  NetBuilder net(/*seed=*/5);
+  const ValueId input = net.Input({kDynamic, 3, 8, 8});
+  const ValueId first = net.Conv(input, 3, 16, 3);
+  net.Relu();
+  const ValueId inner = net.Conv(first, 16, 32, 3);
+  net.Relu();
+  const ValueId second = net.Conv(inner, 32, 16, 3);
+  net.AddInto(first);
+  net.Relu();
+  const ValueId flat = net.Op("Flatten", {second}, {{"axis", int64_t{1}}});
+  return net.Build({net.Gemm(flat, 16 * 64, 5, /*is_transposed=*/true)});
+}
+
+// SmallSpec's data ten times as large, and so are the logits: errors cost more.
+v1::DatasetSpec LoudData() {
+  v1::DatasetSpec data = SmallSpec().dataset();
+  data.set_scale(10 * data.scale());
+  data.set_mean(0, 10);
+  return data;
+}
+
+class Looking : public ::testing::Test {
+ protected:
+  Looking()
+      : graph_(*Canonicalize(DecidedNetwork())),
+        space_(*MakeSearchSpace(graph_, {})),
+        data_(*OpenJobData(graph_, {{"data", SmallDataset(600)}}, LoudData())),
+        source_(&data_->calibration.inputs, data_->calibration.samples, 17),
+        stats_(*CollectActivationStats(graph_, source_, source_.SampleCount())),
+        answers_(*Answer(graph_, data_->search.inputs, data_->search.samples)) {
+  }
+
+  std::unique_ptr<PlanSketcher> Sketcher(int64_t most_bytes = kMuch) {
+    auto made = PlanSketcher::Create(graph_, space_, stats_, source_,
+                                     CompressOptions(), most_bytes);
+    EXPECT_TRUE(made.ok()) << made.status();
+    return *std::move(made);
+  }
+
+  std::unique_ptr<FirstLook> Look() {
+    auto made = FirstLook::Create(graph_, space_, *data_, stats_, source_,
+                                  CompressOptions(), answers_);
+    EXPECT_TRUE(made.ok()) << made.status();
+    return *std::move(made);
+  }
+
+  // Every layer in INT8 with `bits`, keep ratios the `keep`-th of each.
+  v1::CompressionPlan Plan(int bits, int keep) const {
+    v1::CompressionPlan plan = BaselinePlan(space_);
+    for (int i = 0; i < plan.layers_size(); ++i) {
+      plan.mutable_layers(i)->set_precision(v1::INT8);
+      plan.mutable_layers(i)->set_weight_bits(bits);
+      const auto& ratios = space_.layers(i).keep_ratios();
+      plan.mutable_layers(i)->set_keep_ratio(
+          ratios[std::min<int>(keep, ratios.size() - 1)]);
+    }
+    return plan;
+  }
+
+  double DivergenceOf(const Graph& graph) const {
+    const Answers answers =
+        *Answer(graph, data_->search.inputs, data_->search.samples);
+    return Score(answers, answers_, data_->search.labels).kl_divergence;
+  }
+
+  // `plan` as a rival with a measured divergence.
+  static Rivals Against(const v1::CompressionPlan& plan, double kl_divergence,
+                        double latency_ratio) {
+    Rivals rivals;
+    rivals.rivals.push_back({7, plan, latency_ratio, 0, kl_divergence});
+    rivals.predicted_latency_ratio = 0.5;
+    return rivals;
+  }
+
+  const Graph graph_;
+  const v1::SearchSpace space_;
+  const std::unique_ptr<JobData> data_;
+  CalibrationSource source_;
+  const ActivationStats stats_;
+  const Answers answers_;
+};
+
+TEST_F(Looking, ASketchIsTheSameBytesWhateverWasSketchedBefore) {
+  const std::unique_ptr<PlanSketcher> warm = Sketcher();
+  // Forgets every layer at once.
+  const std::unique_ptr<PlanSketcher> forgetful = Sketcher(/*most_bytes=*/1);
+  for (int round = 0; round < 2; ++round) {
+    for (const auto& [bits, keep] :
+         std::vector<std::pair<int, int>>{{8, 1}, {3, 0}, {8, 0}, {3, 1}}) {
+      const v1::CompressionPlan plan = Plan(bits, keep);
+      const std::string sketch = *SerializeOnnx(*warm->Sketch(plan));
+      EXPECT_EQ(*SerializeOnnx(*forgetful->Sketch(plan)), sketch);
+      if (round > 0) continue;
+      EXPECT_EQ(*SerializeOnnx(*Sketcher()->Sketch(plan)), sketch);
+    }
+  }
+  EXPECT_GE(warm->found_layers(), warm->made_layers());
+  EXPECT_EQ(forgetful->found_layers(), 0);
+}
+
+TEST_F(Looking, ASketchHasTheShapesOfTheCompressedModelAndAnswersNearlyAsWell) {
+  const std::unique_ptr<PlanSketcher> sketcher = Sketcher();
+  CompressOptions bare;
+  bare.weights = NearestWeights();
+  bare.prune.rebuild = RebuildMethod::kNone;
+  for (const auto& [bits, keep] :
+       std::vector<std::pair<int, int>>{{8, 1}, {3, 0}}) {
+    const v1::CompressionPlan plan = Plan(bits, keep);
+    const Graph sketch = *sketcher->Sketch(plan);
+    const Graph whole = *Compress(graph_, space_, plan, stats_, source_);
+    EXPECT_EQ(ComputeCost(sketch)->macs, ComputeCost(whole)->macs);
+    EXPECT_EQ(ComputeCost(sketch)->packed_bytes,
+              ComputeCost(whole)->packed_bytes);
+    const double sketched = DivergenceOf(sketch);
+    const double careless =
+        DivergenceOf(*Compress(graph_, space_, plan, stats_, source_, bare));
+    EXPECT_LT(sketched, careless) << bits << " bits, keep " << keep;
+  }
+}
+
+TEST_F(Looking, NothingIsChangedByThePlanThatChangesNothing) {
+  EXPECT_EQ(DivergenceOf(*Sketcher()->Sketch(BaselinePlan(space_))), 0);
+}
+
+TEST_F(Looking, ThereIsNoSketchWhereMoreThanSingleLayersChange) {
+  CompressOptions options;
+  options.low_rank = 0.5;
+  const auto made =
+      PlanSketcher::Create(graph_, space_, stats_, source_, options, kMuch);
+  EXPECT_EQ(made.status().code(), absl::StatusCode::kUnimplemented);
+}
+
+TEST_F(Looking, TheSameLookWhateverWasLookedAtBefore) {
+  const std::unique_ptr<FirstLook> warm = Look();
+  ASSERT_TRUE(warm->At(Plan(2, 1)).ok());
+  ASSERT_TRUE(warm->At(Plan(8, 0)).ok());
+  const auto again = warm->At(Plan(4, 1));
+  ASSERT_TRUE(again.ok()) << again.status();
+  const std::vector<float> losses = (*again)->losses;
+  const std::unique_ptr<FirstLook> cold = Look();
+  EXPECT_EQ((*cold->At(Plan(4, 1)))->losses, losses);
+  EXPECT_EQ(losses.size(), 240u);  // All there are.
+}
+
+TEST_F(Looking, ACheaperRivalThatSurelyAnswersBetterBeatsAPlan) {
+  const std::unique_ptr<FirstLook> look = Look();
+  const auto beaten =
+      look->BeatenBy(Plan(2, 2), Against(Plan(8, 0), 0.01, 0.3));
+  ASSERT_TRUE(beaten.ok()) << beaten.status();
+  ASSERT_TRUE(beaten->has_value());
+  EXPECT_EQ((*beaten)->by, 7);
+  EXPECT_GE((*beaten)->confidence, kLookConfidence);
+  EXPECT_GT((*beaten)->loss_difference, 0);
+  EXPECT_GE(static_cast<int64_t>((*beaten)->look.losses.size()),
+            kLeastLookSamples);
+  EXPECT_GT((*beaten)->expected_divergence, 0);
+}
+
+TEST_F(Looking, APlanGoesOnUnlessItIsSurelyBeatenAtItsCost) {
+  const std::unique_ptr<FirstLook> look = Look();
+  const v1::CompressionPlan good = Plan(8, 0);
+  const v1::CompressionPlan poor = Plan(2, 2);
+  const auto goes_on = [&](const v1::CompressionPlan& plan,
+                           const Rivals& rivals) {
+    const auto beaten = look->BeatenBy(plan, rivals);
+    EXPECT_TRUE(beaten.ok()) << beaten.status();
+    return !beaten->has_value();
+  };
+  EXPECT_TRUE(goes_on(good, Against(poor, 1, 0.3)));
+  EXPECT_TRUE(goes_on(poor, Against(poor, 1, 0.3)));
+  // As fast, but for what predictions err.
+  EXPECT_TRUE(goes_on(poor, Against(good, 0.01, 0.49)));
+  EXPECT_FALSE(goes_on(poor, Against(good, 0.01, 0.47)));
+  Rivals larger = Against(good, 0.01, 0.3);
+  larger.rivals[0].size_bytes = kMuch;
+  EXPECT_FALSE(goes_on(poor, larger));
+  larger.counts_size = true;
+  EXPECT_TRUE(goes_on(poor, larger));
+}
+
+TEST_F(Looking, NothingIsToBeGainedOnARivalThatLosesNothing) {
+  const std::unique_ptr<FirstLook> look = Look();
+  const v1::CompressionPlan plan = Plan(8, 0);
+  const auto beaten = look->BeatenBy(plan, Against(plan, 0.001, 0.3));
+  ASSERT_TRUE(beaten.ok()) << beaten.status();
+  ASSERT_TRUE(beaten->has_value());
+  EXPECT_EQ((*beaten)->confidence, 1);
+}
+
+TEST_F(Looking, PartsOfARunAnswerAsTheWhole) {
+  const DataPart& search = data_->search;
+  const Graph sketch = *Sketcher()->Sketch(Plan(4, 1));
+  auto run = AnswerRun::Create(sketch, 240);
+  ASSERT_TRUE(run.ok()) << run.status();
+  std::vector<float> parts;
+  for (const auto& [first, count] :
+       std::vector<std::pair<int, int>>{{0, 64}, {64, 64}, {128, 112}}) {
+    const Answers answers =
+        *run->Next(search.inputs,
+                   absl::MakeConstSpan(search.samples).subspan(first, count));
+    parts.insert(parts.end(), answers.log_probabilities.begin(),
+                 answers.log_probabilities.end());
+  }
+  EXPECT_EQ(parts,
+            Answer(sketch, search.inputs, search.samples)->log_probabilities);
+}
+
+}  // namespace
+}  // namespace lathe

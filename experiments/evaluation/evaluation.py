@@ -1,0 +1,171 @@
+#!/usr/bin/env python3
+"""Measures what evaluating a candidate costs, per core, in several ways.
+
+    experiments/evaluation/evaluation.py record --name resnet20 --trials 100 -- --model M.onnx --data ...
+    experiments/evaluation/evaluation.py play --name resnet20 --modes plain,product -- M.onnx --data ...
+    experiments/evaluation/evaluation.py table --name resnet20
+
+`record` lets the default agent search and keeps its plans. `play` takes the same
+plans through each way (lathe-evaluation-study); a list that is there is kept.
+`table` compares: trials per hour of one core, and the hypervolume of the frontier
+that each way ends with. That frontier's plans count with what the search measured
+of them, which is every sample and a timed run; the plain loop has to agree.
+Lists lie in runs/NAME beside this file, or in --to.
+"""
+import argparse
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+BIN = pathlib.Path(os.environ.get("LATHE_BIN_DIR", HERE / "../../build/bin"))
+LEAST_ACCURACY_RATIO = 0.8
+
+
+def record(flags, folder):
+    """Searches, or goes on with a search that was stopped, and lists its trials."""
+    state = folder / "state"
+    subprocess.run(
+        [BIN / "lathe", "search", "--trials", str(flags.trials), "--workers", "1", "--seed",
+         str(flags.seed), "--state", state, "--out", folder / "out", "-o", "json", *flags.rest],
+        stdout=subprocess.DEVNULL, check=True)
+    list_trials(state, folder / "plans.jsonl")
+
+
+def list_trials(state, target):
+    """The trials of the only job of a server's state folder."""
+    server = subprocess.Popen(
+        [BIN / "lathe-server", "--state", state, "--listen", "127.0.0.1:0"],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        address = re.search(r"127\.0\.0\.1:\d+", server.stdout.readline()).group()
+        client = [BIN / "lathe", "--server", address]
+        jobs = subprocess.run([*client, "list", "-o", "json"], capture_output=True, text=True,
+                              check=True).stdout
+        job = json.loads(jobs.splitlines()[0])["job"]
+        with open(target, "w") as file:
+            subprocess.run([*client, "trials", job, "-o", "json"], stdout=file, check=True)
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def play(flags, folder):
+    for mode in flags.modes.split(","):
+        target = folder / f"{mode}.jsonl"
+        if target.exists():
+            continue
+        print(f"{flags.name}: {mode}", file=sys.stderr)
+        part = target.with_suffix(".part")
+        with open(part, "w") as file:
+            subprocess.run(
+                [BIN / "lathe-evaluation-study", *flags.rest, "--plans", folder / "plans.jsonl",
+                 "--every", str(flags.every if mode in ("plain", "product") else 1),
+                 "--mode", mode], stdout=file, check=True)
+        part.rename(target)
+
+
+def read(path):
+    with open(path) as file:
+        return [json.loads(line) for line in file]
+
+
+def frontier(rows):
+    """Indices of the rows that none beats on the search split and latency alike."""
+    chosen = []
+    best = -1
+    for i in sorted(range(len(rows)), key=lambda i: (rows[i]["latency_ratio"],
+                                                     -rows[i]["correct"])):
+        if rows[i]["correct"] > best:
+            best = rows[i]["correct"]
+            chosen.append(i)
+    return chosen
+
+
+def hypervolume(points, baseline):
+    """As docs and `lathe frontier` mean it, on the report split."""
+    area, reached = 0.0, LEAST_ACCURACY_RATIO
+    steps = sorted((point["latency_ratio"],
+                    point["report_correct"] / baseline["report_correct"]) for point in points)
+    for latency, accuracy in steps:
+        if latency < 1 and accuracy > reached:
+            area += (1 - latency) * (accuracy - reached)
+            reached = accuracy
+    return area / (1 - LEAST_ACCURACY_RATIO)
+
+
+def rank_correlation(a, b):
+    """Spearman's; ties are broken by place."""
+    def ranks(values):
+        order = sorted(range(len(values)), key=values.__getitem__)
+        rank = [0] * len(values)
+        for place, index in enumerate(order):
+            rank[index] = place
+        return rank
+    squares = sum((x - y) ** 2 for x, y in zip(ranks(a), ranks(b)))
+    return 1 - 6 * squares / (len(a) * (len(a) ** 2 - 1))
+
+
+def looks_line(folder, truth):
+    """How well first looks tell what whole measurements tell."""
+    looks = {row["trial"]: row for row in read(folder / "looks.jsonl")}
+    pairs = [(looks[n]["kl"], truth[n]["kl_divergence"]) for n in looks]
+    harmful = [pair for pair in pairs if pair[1] > 0.002]
+    ratios = sorted(full / look for look, full in harmful)
+    print(f"\nFirst looks: rank correlation of divergence {rank_correlation(*zip(*pairs)):.3f} "
+          f"over {len(pairs)} plans; measured / looked "
+          f"{ratios[len(ratios) // 10]:.2f} to {ratios[-1 - len(ratios) // 10]:.2f} "
+          f"(middle 80 %) of the {len(ratios)} above 0.002 nats.")
+
+
+def table(flags, folder):
+    truth = {row["trial"]: row for row in read(folder / "plans.jsonl")
+             if row["state"] == "MEASURED"}
+    baseline = truth.pop(0)
+    print("| way | trials | core seconds each | an hour | times plain | measured whole | "
+          "hypervolume |")
+    print("|---|---|---|---|---|---|---|")
+    plain = {row["trial"]: row for row in read(folder / "plain.jsonl")}
+    for number, row in plain.items():
+        assert row["correct"] == truth[number]["correct"], f"trial {number} is not what it was"
+    mean = sum(row["seconds"] for row in plain.values()) / len(plain)
+    for way in ("plain", "product", "ladder"):
+        path = folder / f"{way}.jsonl"
+        if not path.exists():
+            continue
+        rows = [row for row in read(path) if row["trial"] in truth]
+        each = sum(row["seconds"] for row in rows) / len(rows)
+        whole = [row for row in rows if not row.get("is_stopped")]
+        # Where a part of the trials was played it stands for all: nothing is lost.
+        numbers = [row["trial"] for row in whole] if way == "ladder" else list(truth)
+        points = [truth[number] for number in numbers]
+        volume = hypervolume([points[i] for i in frontier(points)], baseline)
+        print(f"| {way} | {len(rows)} | {each:.3f} | {3600 / each:.0f} | {mean / each:.1f} | "
+              f"{len(whole)} | {volume:.4f} |")
+    if (folder / "looks.jsonl").exists():
+        looks_line(folder, truth)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("step", choices=["record", "play", "table"])
+    parser.add_argument("--name", required=True)
+    parser.add_argument("--trials", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--modes", default="plain,product,looks,ladder")
+    parser.add_argument("--every", type=int, default=1,
+                        help="plain and product play every so many-th trial")
+    parser.add_argument("--to", default=HERE / "runs")
+    parser.add_argument("rest", nargs="*")
+    flags = parser.parse_args()
+    folder = pathlib.Path(flags.to) / flags.name
+    folder.mkdir(parents=True, exist_ok=True)
+    {"record": record, "play": play, "table": table}[flags.step](flags, folder)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,267 @@
+// lathe-evaluation-study MODEL --plans TRIALS --mode MODE: plays a recorded
+// list of trials through one way of evaluating them. Prints a JSON object for
+// each, with the processor seconds that it took; the first line of a way with a
+// beginning of its own is trial 0. evaluation.py makes a table of several.
+#include <CLI/CLI.hpp>
+#include <ctime>
+#include <fstream>
+#include <iostream>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agent/growing_frontier.h"
+#include "base/status.h"
+#include "client/json_text.h"
+#include "client/plan_json.h"
+#include "client/worker/command.h"
+#include "compressor/activation_stats.h"
+#include "compressor/compression_settings.h"
+#include "compressor/external_data.h"
+#include "data/data_flags.h"
+#include "evaluator/calibration_source.h"
+#include "evaluator/evaluator.h"
+#include "evaluator/executor.h"
+#include "evaluator/first_look.h"
+#include "experiments/evaluation/plain_loop.h"
+
+namespace lathe {
+namespace {
+
+struct Flags {
+  std::string model;
+  std::string plans;
+  std::string mode;
+  int every = 1;
+  DataFlags data;
+};
+
+// A trial of the recorded search.
+struct Recorded {
+  int64_t number = 0;
+  v1::CompressionPlan plan;
+  // The agent's prediction as a share of the original's latency; 0: none.
+  double predicted_latency_ratio = 0;
+};
+
+// Of all threads of this process; evaluations have one.
+double ProcessorSeconds() {
+  timespec now = {};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+  return now.tv_sec + 1e-9 * now.tv_nsec;
+}
+
+// Every `flags.every`-th of the lines of `lathe trials -o json`, without the
+// original and trials that were not measured.
+absl::StatusOr<std::vector<Recorded>> ReadTrials(const Flags& flags,
+                                                 const v1::SearchSpace& space) {
+  std::ifstream file(flags.plans);
+  if (!file) return absl::NotFoundError(flags.plans + " cannot be read");
+  std::vector<Recorded> trials;
+  std::string line;
+  double original_us = 0;
+  int seen = 0;
+  while (std::getline(file, line)) {
+    LATHE_ASSIGN_OR_RETURN(const nlohmann::json trial, ParseJson(line));
+    if (trial.value("state", "") != "MEASURED") continue;
+    if (trial.value("trial", 0) == 0) {
+      original_us = trial.value("latency_us", 0.0);
+      continue;
+    }
+    if (seen++ % flags.every != 0) continue;
+    Recorded& recorded = trials.emplace_back();
+    recorded.number = trial.value("trial", 0);
+    LATHE_ASSIGN_OR_RETURN(recorded.plan, PlanFromJson(trial, space));
+    if (original_us > 0) {
+      recorded.predicted_latency_ratio =
+          trial.value("predicted_latency_us", 0.0) / original_us;
+    }
+  }
+  return trials;
+}
+
+nlohmann::json Row(int64_t number, const v1::Measurement& measurement,
+                   double seconds) {
+  return {{"trial", number},
+          {"seconds", seconds},
+          {"correct", measurement.correct()},
+          {"samples", measurement.samples()},
+          {"kl", measurement.kl_divergence()},
+          {"latency_ratio", measurement.latency_ratio()},
+          {"size_bytes", measurement.size_bytes()}};
+}
+
+void PrintRow(int64_t number, const v1::Measurement& measurement,
+              double seconds) {
+  PrintJson(Row(number, measurement, seconds));
+}
+
+void PrintBeaten(const Recorded& trial, const Beaten& beaten, double seconds) {
+  v1::Measurement measurement;
+  measurement.set_correct(beaten.look.correct);
+  measurement.set_samples(static_cast<int64_t>(beaten.look.losses.size()));
+  measurement.set_kl_divergence(beaten.expected_divergence);
+  measurement.set_latency_ratio(trial.predicted_latency_ratio);
+  nlohmann::json row = Row(trial.number, measurement, seconds);
+  row["is_stopped"] = true;
+  row["beaten_by"] = beaten.by;
+  row["confidence"] = beaten.confidence;
+  PrintJson(row);
+}
+
+absl::Status PlayPlain(PlainLoop& loop, const std::vector<Recorded>& trials) {
+  for (const Recorded& trial : trials) {
+    const double start = ProcessorSeconds();
+    LATHE_ASSIGN_OR_RETURN(const v1::Measurement measurement,
+                           loop.Evaluate(trial.plan));
+    PrintRow(trial.number, measurement, ProcessorSeconds() - start);
+  }
+  return absl::OkStatus();
+}
+
+// What was measured whole so far, as a server tells it to workers.
+class Frontier {
+ public:
+  Frontier() : frontier_(std::vector<std::string>{"latency"}) {}
+
+  void Add(const Recorded& recorded, const v1::Measurement& measurement) {
+    v1::Trial trial;
+    trial.set_number(recorded.number);
+    trial.set_state(v1::TRIAL_MEASURED);
+    *trial.mutable_measurement() = measurement;
+    frontier_.Add(trial);
+    rivals_[recorded.number] = {
+        recorded.number, recorded.plan, measurement.latency_ratio(),
+        measurement.size_bytes(), measurement.kl_divergence()};
+  }
+
+  Rivals RivalsOf(const Recorded& recorded) const {
+    Rivals rivals;
+    for (const int64_t number : frontier_.Numbers()) {
+      rivals.rivals.push_back(rivals_.at(number));
+    }
+    rivals.predicted_latency_ratio = recorded.predicted_latency_ratio;
+    return rivals;
+  }
+
+ private:
+  GrowingFrontier frontier_;
+  std::map<int64_t, Rival> rivals_;
+};
+
+// The evaluator of workers; where there is a `look`, it goes first.
+absl::Status PlayProduct(Evaluator& evaluator, FirstLook* look,
+                         const std::vector<Recorded>& trials) {
+  const double begin = ProcessorSeconds();
+  LATHE_ASSIGN_OR_RETURN(const BaselineEvaluation baseline,
+                         evaluator.EvaluateBaseline());
+  PrintRow(0, baseline.evaluation.measurement, ProcessorSeconds() - begin);
+  Frontier frontier;
+  for (const Recorded& trial : trials) {
+    const double start = ProcessorSeconds();
+    if (look != nullptr && trial.predicted_latency_ratio > 0) {
+      LATHE_ASSIGN_OR_RETURN(
+          const std::optional<Beaten> beaten,
+          look->BeatenBy(trial.plan, frontier.RivalsOf(trial)));
+      if (beaten.has_value()) {
+        PrintBeaten(trial, *beaten, ProcessorSeconds() - start);
+        continue;
+      }
+    }
+    LATHE_ASSIGN_OR_RETURN(const Evaluation evaluation,
+                           evaluator.Evaluate(trial.plan));
+    PrintRow(trial.number, evaluation.measurement, ProcessorSeconds() - start);
+    frontier.Add(trial, evaluation.measurement);
+  }
+  return absl::OkStatus();
+}
+
+// What first looks need, beside what the plain loop has.
+struct LookParts {
+  ActivationStats stats;
+  std::unique_ptr<FirstLook> look;
+};
+
+absl::StatusOr<std::unique_ptr<LookParts>> MakeLook(const PlainLoop& plain,
+                                                    const v1::JobSpec& spec) {
+  LATHE_ASSIGN_OR_RETURN(const CompressOptions options,
+                         MakeCompressOptions(spec.compression()));
+  CalibrationSource source(&plain.data().calibration.inputs,
+                           plain.data().calibration.samples,
+                           plain.graph().parts().opset);
+  auto parts = std::make_unique<LookParts>();
+  LATHE_ASSIGN_OR_RETURN(
+      parts->stats,
+      CollectActivationStats(plain.graph(), source, source.SampleCount()));
+  LATHE_ASSIGN_OR_RETURN(
+      parts->look,
+      FirstLook::Create(plain.graph(), plain.space(), plain.data(),
+                        parts->stats, source, options, plain.search_answers()));
+  return parts;
+}
+
+// Whole first looks, and nothing else: what a sketch tells, and what it takes.
+absl::Status PlayLooks(FirstLook& look, const std::vector<Recorded>& trials) {
+  for (const Recorded& trial : trials) {
+    const double start = ProcessorSeconds();
+    LATHE_ASSIGN_OR_RETURN(const Look* seen, look.At(trial.plan));
+    v1::Measurement measurement;
+    measurement.set_correct(seen->correct);
+    measurement.set_samples(static_cast<int64_t>(seen->losses.size()));
+    measurement.set_kl_divergence(seen->kl_divergence);
+    PrintRow(trial.number, measurement, ProcessorSeconds() - start);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Study(const Flags& flags) {
+  SetThreads(1);
+  LATHE_ASSIGN_OR_RETURN(const LoadedData data, LoadData(flags.data));
+  LATHE_ASSIGN_OR_RETURN(const std::string model, ReadModelFile(flags.model));
+  v1::JobSpec spec;
+  *spec.mutable_dataset() = data.spec;
+  LATHE_ASSIGN_OR_RETURN(const std::unique_ptr<PlainLoop> plain,
+                         PlainLoop::Open(model, data.datasets, spec));
+  LATHE_ASSIGN_OR_RETURN(const std::vector<Recorded> trials,
+                         ReadTrials(flags, plain->space()));
+  if (flags.mode == "plain") return PlayPlain(*plain, trials);
+  std::unique_ptr<LookParts> looks;
+  if (flags.mode != "product") {
+    const double begin = ProcessorSeconds();
+    LATHE_ASSIGN_OR_RETURN(looks, MakeLook(*plain, spec));
+    std::cerr << "getting ready for first looks took "
+              << ProcessorSeconds() - begin << " s\n";
+  }
+  if (flags.mode == "looks") return PlayLooks(*looks->look, trials);
+  LATHE_ASSIGN_OR_RETURN(
+      const std::unique_ptr<Evaluator> evaluator,
+      OpenOneDnnEvaluator(model, data.datasets, spec,
+                          /*activation_stats=*/"", EvaluatorOptions()));
+  return PlayProduct(*evaluator, looks ? looks->look.get() : nullptr, trials);
+}
+
+int Main(int argc, char** argv) {
+  Flags flags;
+  CLI::App app("What evaluating recorded plans takes");
+  AddModelArgument(app, flags.model);
+  app.add_option("--plans", flags.plans, "lines of `lathe trials -o json`")
+      ->required();
+  app.add_option("--mode", flags.mode, "how plans are evaluated")
+      ->check(CLI::IsMember({"plain", "product", "looks", "ladder"}))
+      ->required();
+  app.add_option("--every", flags.every, "plays every so many-th trial only")
+      ->check(CLI::Range(1, 1000000));
+  AddDataFlags(app, flags.data);
+  CLI11_PARSE(app, argc, argv);
+  const absl::Status status = Study(flags);
+  if (!status.ok()) std::cerr << status.message() << "\n";
+  return ExitCodeOf(status);
+}
+
+}  // namespace
+}  // namespace lathe
+
+int main(int argc, char** argv) { return lathe::Main(argc, argv); }
