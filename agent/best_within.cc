@@ -10,6 +10,7 @@
 #include "agent/frontier.h"
 #include "agent/objective.h"
 #include "proto/confirmation.h"
+#include "proto/plan.h"
 
 namespace lathe {
 namespace {
@@ -166,7 +167,7 @@ v1::BestConfiguration BestWithin(absl::Span<const v1::Trial> trials,
   const v1::Trial* solvers = nullptr;
   std::vector<std::pair<Standing, const v1::Trial*>> misses;
   for (const v1::Trial& trial : trials) {
-    if (trial.state() != v1::TRIAL_MEASURED) continue;
+    if (!IsMeasuredWhole(trial)) continue;
     Standing standing = Stand(trial.measurement(), baseline, bounds);
     if (standing.reasons.empty()) {
       if (best == nullptr || IsBetter(trial, *best)) best = &trial;

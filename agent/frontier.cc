@@ -6,6 +6,7 @@
 
 #include "agent/objective.h"
 #include "proto/hypervolume.h"
+#include "proto/plan.h"
 
 namespace lathe {
 namespace {
@@ -39,7 +40,7 @@ std::vector<int> ParetoFrontier(absl::Span<const v1::Trial> trials,
   std::vector<int> measured;
   std::vector<std::vector<double>> coordinates(trials.size());
   for (size_t i = 0; i < trials.size(); ++i) {
-    if (trials[i].state() != v1::TRIAL_MEASURED) continue;
+    if (!IsMeasuredWhole(trials[i])) continue;
     measured.push_back(static_cast<int>(i));
     coordinates[i] = Coordinates(trials[i], objectives);
   }
@@ -76,7 +77,7 @@ double Hypervolume(absl::Span<const v1::Trial> trials,
                    const v1::Measurement& baseline) {
   HypervolumeCurve curve;
   for (const v1::Trial& trial : trials) {
-    if (trial.state() != v1::TRIAL_MEASURED) continue;
+    if (!IsMeasuredWhole(trial)) continue;
     curve.Add(trial.measurement().latency_ratio(),
               AccuracyRatio(trial.measurement(), baseline));
   }

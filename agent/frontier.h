@@ -11,10 +11,11 @@
 
 namespace lathe {
 
-// Indices into `trials` of those that are measured and that no other one
-// dominates: none is at least as good on accuracy (search split) and on every
-// objective ("latency": latency_ratio, "size": size_bytes) and better on one.
-// Of equals the lowest trial number stays. By ascending latency, then size.
+// Indices into `trials` of those that are measured whole and that no other one
+// of them dominates: none is at least as good on accuracy (search split) and on
+// every objective ("latency": latency_ratio, "size": size_bytes) and better on
+// one. Of equals the lowest trial number stays. By ascending latency, then
+// size.
 std::vector<int> ParetoFrontier(absl::Span<const v1::Trial> trials,
                                 absl::Span<const std::string> objectives);
 

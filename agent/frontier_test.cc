@@ -272,5 +272,20 @@ TEST(BestWithin, NamesTheThreeNearestMissesAndWhy) {
               HasSubstr("latency_us 200 is 100.0 % above 100"));
 }
 
+TEST(Frontier, WhatWasOnlyLookedAtIsNoAnswer) {
+  std::vector<v1::Trial> trials = {MakeTrial(1, 0.5, 0.5),
+                                   MakeTrial(2, 0.9, 0.1)};
+  const std::vector<std::string> objectives = {"latency"};
+  const double both = Hypervolume(trials, Baseline());
+  trials[1].mutable_measurement()->mutable_early_stop()->set_samples(64);
+  EXPECT_THAT(ParetoFrontier(trials, objectives), ElementsAre(0));
+  EXPECT_LT(Hypervolume(trials, Baseline()), both);
+  v1::GetBestConfigurationRequest bounds;
+  bounds.set_max_latency_ratio(0.6);
+  EXPECT_EQ(BestWithin(trials, Baseline(), bounds).trial().number(), 1);
+  bounds.set_max_latency_ratio(0.2);
+  EXPECT_FALSE(BestWithin(trials, Baseline(), bounds).has_trial());
+}
+
 }  // namespace
 }  // namespace lathe

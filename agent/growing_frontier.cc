@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "agent/objective.h"
+#include "proto/plan.h"
 
 namespace lathe {
 
@@ -40,7 +41,7 @@ bool GrowingFrontier::IsDominated(const Point& point) const {
 }
 
 bool GrowingFrontier::Add(const v1::Trial& trial) {
-  if (trial.state() != v1::TRIAL_MEASURED) return false;
+  if (!IsMeasuredWhole(trial)) return false;
   const Point point = PointOf(trial);
   if (IsDominated(point)) return false;
   members_.erase(std::remove_if(members_.begin(), members_.end(),
@@ -54,7 +55,7 @@ bool GrowingFrontier::Add(const v1::Trial& trial) {
 }
 
 bool GrowingFrontier::WouldEnter(const v1::Trial& trial) const {
-  return !IsDominated(PointOf(trial));
+  return !trial.measurement().has_early_stop() && !IsDominated(PointOf(trial));
 }
 
 std::vector<int64_t> GrowingFrontier::Numbers() const {

@@ -19,11 +19,12 @@ class GrowingFrontier {
   // Axes besides accuracy, as ParetoFrontier's.
   explicit GrowingFrontier(absl::Span<const std::string> objectives);
 
-  // Takes in a trial; one that is not measured changes nothing. Whether it is
-  // a member now; a member that is added again stays one.
+  // Takes in a trial; one that is not measured whole changes nothing. Whether
+  // it is a member now; a member that is added again stays one.
   bool Add(const v1::Trial& trial);
 
-  // Whether `trial`, measured, would be a member if it were added.
+  // Whether `trial`, measured, would be a member if it were added; never for
+  // one that was only looked at.
   bool WouldEnter(const v1::Trial& trial) const;
 
   // Trial numbers, ascending.

@@ -86,5 +86,15 @@ TEST(GrowingFrontier, AnEqualOfAMemberWouldNotEnter) {
   EXPECT_THAT(frontier.Numbers(), ElementsAre(1));
 }
 
+TEST(GrowingFrontier, WhatWasOnlyLookedAtNeverEnters) {
+  GrowingFrontier frontier(Axes{"latency"});
+  ASSERT_TRUE(frontier.Add(Trial(1, 0.5, 0.5, 1)));
+  v1::Trial looked = Trial(2, 0.9, 0.1, 1);
+  looked.mutable_measurement()->mutable_early_stop()->set_samples(64);
+  EXPECT_FALSE(frontier.WouldEnter(looked));
+  EXPECT_FALSE(frontier.Add(looked));
+  EXPECT_THAT(frontier.Numbers(), ElementsAre(1));
+}
+
 }  // namespace
 }  // namespace lathe

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/status.h"
+#include "proto/plan.h"
 
 namespace lathe {
 namespace {
@@ -205,7 +206,8 @@ std::optional<Choices> SearchCore::Learn(const v1::Trial& trial) {
   std::optional<Choices> choices = space_.FromPlan(trial.proposal().plan());
   if (!choices.has_value()) return std::nullopt;
   known_.insert(*choices);
-  if (trial.state() == v1::TRIAL_MEASURED) {
+  // The latency of a first look is the cost model's own.
+  if (IsMeasuredWhole(trial)) {
     if (costs_.Observe(*choices, trial.measurement())) Refresh();
   }
   return choices;

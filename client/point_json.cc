@@ -143,6 +143,13 @@ nlohmann::json TrialToJson(const v1::Trial& trial,
   const auto add_if_set = [&object](const char* key, const std::string& value) {
     if (!value.empty()) object[key] = value;
   };
+  if (trial.measurement().has_early_stop()) {
+    const v1::EarlyStop& stop = trial.measurement().early_stop();
+    object["early_stop"] = {{"samples", stop.samples()},
+                            {"beaten_by", stop.beaten_by()},
+                            {"confidence", stop.confidence()},
+                            {"loss_difference", stop.loss_difference()}};
+  }
   add_if_set("reason", trial.state_reason());
   add_if_set("explanation", trial.proposal().explanation());
   add_if_set("reused_from", trial.reused_from());

@@ -6,8 +6,11 @@
 
 #include "absl/memory/memory.h"
 #include "absl/types/span.h"
+#include "base/numeric.h"
 #include "base/status.h"
+#include "compressor/cost.h"
 #include "compressor/onnx.h"
+#include "evaluator/measured_layers.h"
 #include "proto/plan.h"
 
 namespace lathe {
@@ -22,27 +25,19 @@ constexpr size_t kMostLooks = 4096;
 constexpr double kMostCorrection = 2;
 
 // The rival of least divergence that costs no more; null where there is none.
-const Rival* StrongestRival(const Rivals& rivals, int64_t size_bytes) {
-  const double latency = rivals.predicted_latency_ratio * (1 - kLatencyMargin);
-  const Rival* strongest = nullptr;
-  for (const Rival& rival : rivals.rivals) {
-    if (rivals.counts_latency && rival.latency_ratio > latency) continue;
-    if (rivals.counts_size && rival.size_bytes > size_bytes) continue;
+const v1::Rival* StrongestRival(const v1::Rivals& rivals, int64_t size_bytes) {
+  const double latency =
+      rivals.predicted_latency_ratio() * (1 - kLatencyMargin);
+  const v1::Rival* strongest = nullptr;
+  for (const v1::Rival& rival : rivals.rivals()) {
+    if (rivals.counts_latency() && rival.latency_ratio() > latency) continue;
+    if (rivals.counts_size() && rival.size_bytes() > size_bytes) continue;
     if (strongest == nullptr ||
-        rival.kl_divergence < strongest->kl_divergence) {
+        rival.kl_divergence() < strongest->kl_divergence()) {
       strongest = &rival;
     }
   }
   return strongest;
-}
-
-// By how much what was measured of the rival is above what its look told.
-double Correction(const Rival& rival, double looked) {
-  if (looked <= kNothingToGain || rival.kl_divergence <= kNothingToGain) {
-    return 1;
-  }
-  return std::clamp(rival.kl_divergence / looked, 1 / kMostCorrection,
-                    kMostCorrection);
 }
 
 double MeanDivergence(const Look& look, size_t samples) {
@@ -57,7 +52,7 @@ absl::StatusOr<std::unique_ptr<FirstLook>> FirstLook::Create(
     const Graph& graph, const v1::SearchSpace& space, const JobData& data,
     const ActivationStats& stats, ActivationSource& source,
     const CompressOptions& options, const Answers& answers) {
-  auto look = absl::WrapUnique(new FirstLook(data.search, answers));
+  auto look = absl::WrapUnique(new FirstLook(space, data.search, answers));
   look->samples_ = std::min<int64_t>(kLookSamples, answers.samples());
   LATHE_ASSIGN_OR_RETURN(look->sketcher_,
                          PlanSketcher::Create(graph, space, stats, source,
@@ -117,34 +112,84 @@ absl::Status FirstLook::LookAgainst(const Look& rival, const Graph& sketch,
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::optional<Beaten>> FirstLook::BeatenBy(
-    const v1::CompressionPlan& plan, const Rivals& rivals) {
+absl::StatusOr<v1::Measurement> FirstLook::Measured(
+    const v1::CompressionPlan& plan, const Graph& sketch, const Look& look,
+    const v1::Rival& rival, const Look& rival_look) const {
+  v1::Measurement measurement;
+  const auto samples = static_cast<int64_t>(look.losses.size());
+  measurement.set_metric(search_.labels.empty() ? "agreement" : "top1");
+  measurement.set_correct(look.correct);
+  measurement.set_samples(samples);
+  // What the original answers to these samples and to the others tells how
+  // much easier they are.
+  Answers seen = reference_;
+  seen.log_probabilities.resize(samples * seen.classes);
+  const auto labels = absl::MakeConstSpan(search_.labels);
+  const Accuracy part = Score(seen, seen, labels.subspan(0, samples));
+  const Accuracy whole = Score(reference_, reference_, labels);
+  const double shift =
+      static_cast<double>(whole.correct) / whole.samples -
+      static_cast<double>(part.correct) / static_cast<double>(samples);
+  const auto shifted = [shift](double rate) {
+    return std::clamp(rate + shift, 0.0, 1.0);
+  };
+  const Interval interval = WilsonInterval(look.correct, samples);
+  measurement.set_accuracy(shifted(static_cast<double>(look.correct) /
+                                   static_cast<double>(samples)));
+  measurement.set_accuracy_low(shifted(interval.low));
+  measurement.set_accuracy_high(shifted(interval.high));
+  // The rival tells how far sketches on these samples are from the measured.
+  const double of_rival = MeanDivergence(rival_look, samples);
+  const double correction =
+      of_rival > kNothingToGain && rival.kl_divergence() > kNothingToGain
+          ? std::clamp(rival.kl_divergence() / of_rival, 1 / kMostCorrection,
+                       kMostCorrection)
+          : 1;
+  measurement.set_kl_divergence(look.kl_divergence * correction);
+  LATHE_ASSIGN_OR_RETURN(const std::string file, SerializeOnnx(sketch));
+  LATHE_ASSIGN_OR_RETURN(const ModelCost cost, ComputeCost(sketch));
+  measurement.set_size_bytes(static_cast<int64_t>(file.size()));
+  measurement.set_packed_bytes(cost.packed_bytes);
+  measurement.set_macs(cost.macs);
+  SetMeasuredLayers(sketch, space_, plan, &measurement);
+  return measurement;
+}
+
+absl::StatusOr<std::optional<v1::Measurement>> FirstLook::EndedBy(
+    const v1::CompressionPlan& plan, const v1::Rivals& rivals) {
   LATHE_ASSIGN_OR_RETURN(const Graph sketch, sketcher_->Sketch(plan));
   int64_t size_bytes = 0;
-  if (rivals.counts_size) {
+  if (rivals.counts_size()) {
     LATHE_ASSIGN_OR_RETURN(const std::string file, SerializeOnnx(sketch));
     size_bytes = static_cast<int64_t>(file.size());
   }
-  const Rival* rival = StrongestRival(rivals, size_bytes);
+  const v1::Rival* rival = StrongestRival(rivals, size_bytes);
   if (rival == nullptr) return std::nullopt;
-  LATHE_ASSIGN_OR_RETURN(const Look* kept, At(rival->plan));
+  LATHE_ASSIGN_OR_RETURN(const Look* kept, At(rival->plan()));
   const Look rival_look = *kept;
-  Beaten beaten;
+  Look look;
   PairedTest test;
-  LATHE_RETURN_IF_ERROR(LookAgainst(rival_look, sketch, &beaten.look, &test));
-  const bool leaves_nothing = rival->kl_divergence <= kNothingToGain;
+  LATHE_RETURN_IF_ERROR(LookAgainst(rival_look, sketch, &look, &test));
+  const bool leaves_nothing = rival->kl_divergence() <= kNothingToGain;
   if (test.confidence() < kLookConfidence && !leaves_nothing) {
     // Should it reach the frontier, it is a rival itself.
-    looks_.emplace(PlanDigest(plan), std::move(beaten.look));
+    looks_.emplace(PlanDigest(plan), std::move(look));
     return std::nullopt;
   }
-  beaten.by = rival->number;
-  beaten.confidence = leaves_nothing ? 1 : test.confidence();
-  beaten.loss_difference = test.mean_difference();
-  beaten.expected_divergence =
-      beaten.look.kl_divergence *
-      Correction(*rival, MeanDivergence(rival_look, beaten.look.losses.size()));
-  return beaten;
+  LATHE_ASSIGN_OR_RETURN(v1::Measurement measurement,
+                         Measured(plan, sketch, look, *rival, rival_look));
+  measurement.set_latency_us(rivals.predicted_latency_us());
+  measurement.set_latency_ratio(rivals.predicted_latency_ratio());
+  measurement.set_latency_ratio_low(rivals.predicted_latency_ratio());
+  measurement.set_latency_ratio_high(rivals.predicted_latency_ratio());
+  measurement.set_baseline_latency_us(rivals.predicted_latency_us() /
+                                      rivals.predicted_latency_ratio());
+  v1::EarlyStop* stop = measurement.mutable_early_stop();
+  stop->set_samples(measurement.samples());
+  stop->set_beaten_by(rival->number());
+  stop->set_confidence(leaves_nothing ? 1 : test.confidence());
+  stop->set_loss_difference(test.mean_difference());
+  return measurement;
 }
 
 }  // namespace lathe

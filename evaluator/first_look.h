@@ -45,41 +45,6 @@ struct Look {
   double kl_divergence = 0;
 };
 
-// A measured trial that another one has to beat.
-struct Rival {
-  int64_t number = 0;
-  v1::CompressionPlan plan;
-  double latency_ratio = 1;
-  int64_t size_bytes = 0;
-  double kl_divergence = 0;
-};
-
-// What a plan has to beat at its cost, and what it is expected to cost.
-struct Rivals {
-  std::vector<Rival> rivals;
-  // As a share of the original's; above 0.
-  double predicted_latency_ratio = 1;
-  // Whether a rival must not be slower, or larger, than the plan.
-  bool counts_latency = true;
-  bool counts_size = false;
-};
-
-// That a rival beats a plan at its cost.
-struct Beaten {
-  // The rival's.
-  int64_t by = 0;
-  // That the plan's mean loss is above the rival's, whenever one stops to look;
-  // 1 where the rival leaves nothing to gain.
-  double confidence = 0;
-  // The plan's mean loss less the rival's.
-  double loss_difference = 0;
-  // Of the plan, as far as it was looked at.
-  Look look;
-  // The look's divergence, corrected by how far the rival's look is from its
-  // measurement.
-  double expected_divergence = 0;
-};
-
 // Looks at plans of one job, all on the same samples, so that their losses can
 // be compared in pairs. Not thread-safe.
 class FirstLook {
@@ -99,25 +64,36 @@ class FirstLook {
   // Errors: those of PlanSketcher::Sketch and AnswerRun.
   absl::StatusOr<const Look*> At(const v1::CompressionPlan& plan);
 
-  // Whether a rival that costs no more beats the plan: with confidence
-  // kLookConfidence, or because its divergence leaves nothing to gain. Nothing
-  // where there is no such rival.
+  // What a trial ends with whose plan a rival beats that costs no more: with
+  // confidence kLookConfidence, or because that rival's divergence leaves
+  // nothing to gain. Nothing where there is no such rival. Profile, version and
+  // duration are left to the caller.
   //
   // Errors: as At.
-  absl::StatusOr<std::optional<Beaten>> BeatenBy(
-      const v1::CompressionPlan& plan, const Rivals& rivals);
+  absl::StatusOr<std::optional<v1::Measurement>> EndedBy(
+      const v1::CompressionPlan& plan, const v1::Rivals& rivals);
 
   const PlanSketcher& sketcher() const { return *sketcher_; }
 
  private:
-  FirstLook(const DataPart& search, const Answers& reference)
-      : search_(search), reference_(reference) {}
+  FirstLook(const v1::SearchSpace& space, const DataPart& search,
+            const Answers& reference)
+      : space_(space), search_(search), reference_(reference) {}
 
   // Adds the next `count` samples to the look.
   absl::Status Extend(int64_t count, AnswerRun& run, Look* look) const;
   // Looks on until a whole look is had, or `test` against `rival` is sure.
   absl::Status LookAgainst(const Look& rival, const Graph& sketch, Look* look,
                            PairedTest* test) const;
+  // The measurement of a plan that was looked at so far, `rival_look` having
+  // seen as many samples at least.
+  absl::StatusOr<v1::Measurement> Measured(const v1::CompressionPlan& plan,
+                                           const Graph& sketch,
+                                           const Look& look,
+                                           const v1::Rival& rival,
+                                           const Look& rival_look) const;
+
+  const v1::SearchSpace& space_;
   const DataPart& search_;
   const Answers& reference_;
   int64_t samples_ = 0;

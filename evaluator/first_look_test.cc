@@ -93,11 +93,17 @@ class Looking : public ::testing::Test {
   }
 
   // `plan` as a rival with a measured divergence.
-  static Rivals Against(const v1::CompressionPlan& plan, double kl_divergence,
-                        double latency_ratio) {
-    Rivals rivals;
-    rivals.rivals.push_back({7, plan, latency_ratio, 0, kl_divergence});
-    rivals.predicted_latency_ratio = 0.5;
+  static v1::Rivals Against(const v1::CompressionPlan& plan,
+                            double kl_divergence, double latency_ratio) {
+    v1::Rivals rivals;
+    v1::Rival* rival = rivals.add_rivals();
+    rival->set_number(7);
+    *rival->mutable_plan() = plan;
+    rival->set_latency_ratio(latency_ratio);
+    rival->set_kl_divergence(kl_divergence);
+    rivals.set_predicted_latency_us(500);
+    rivals.set_predicted_latency_ratio(0.5);
+    rivals.set_counts_latency(true);
     return rivals;
   }
 
@@ -173,16 +179,20 @@ TEST_F(Looking, TheSameLookWhateverWasLookedAtBefore) {
 
 TEST_F(Looking, ACheaperRivalThatSurelyAnswersBetterBeatsAPlan) {
   const std::unique_ptr<FirstLook> look = Look();
-  const auto beaten =
-      look->BeatenBy(Plan(2, 2), Against(Plan(8, 0), 0.01, 0.3));
-  ASSERT_TRUE(beaten.ok()) << beaten.status();
-  ASSERT_TRUE(beaten->has_value());
-  EXPECT_EQ((*beaten)->by, 7);
-  EXPECT_GE((*beaten)->confidence, kLookConfidence);
-  EXPECT_GT((*beaten)->loss_difference, 0);
-  EXPECT_GE(static_cast<int64_t>((*beaten)->look.losses.size()),
-            kLeastLookSamples);
-  EXPECT_GT((*beaten)->expected_divergence, 0);
+  const auto ended = look->EndedBy(Plan(2, 2), Against(Plan(8, 0), 0.01, 0.3));
+  ASSERT_TRUE(ended.ok()) << ended.status();
+  ASSERT_TRUE(ended->has_value());
+  const v1::Measurement& measurement = **ended;
+  EXPECT_EQ(measurement.early_stop().beaten_by(), 7);
+  EXPECT_GE(measurement.early_stop().confidence(), kLookConfidence);
+  EXPECT_GT(measurement.early_stop().loss_difference(), 0);
+  EXPECT_GE(measurement.early_stop().samples(), kLeastLookSamples);
+  EXPECT_EQ(measurement.samples(), measurement.early_stop().samples());
+  EXPECT_GT(measurement.kl_divergence(), 0);
+  EXPECT_EQ(measurement.report_samples(), 0);
+  EXPECT_EQ(measurement.latency_ratio(), 0.5);
+  EXPECT_EQ(measurement.latency_repeats(), 0);
+  EXPECT_EQ(measurement.layers_size(), space_.layers_size());
 }
 
 TEST_F(Looking, APlanGoesOnUnlessItIsSurelyBeatenAtItsCost) {
@@ -190,30 +200,30 @@ TEST_F(Looking, APlanGoesOnUnlessItIsSurelyBeatenAtItsCost) {
   const v1::CompressionPlan good = Plan(8, 0);
   const v1::CompressionPlan poor = Plan(2, 2);
   const auto goes_on = [&](const v1::CompressionPlan& plan,
-                           const Rivals& rivals) {
-    const auto beaten = look->BeatenBy(plan, rivals);
-    EXPECT_TRUE(beaten.ok()) << beaten.status();
-    return !beaten->has_value();
+                           const v1::Rivals& rivals) {
+    const auto ended = look->EndedBy(plan, rivals);
+    EXPECT_TRUE(ended.ok()) << ended.status();
+    return !ended->has_value();
   };
   EXPECT_TRUE(goes_on(good, Against(poor, 1, 0.3)));
   EXPECT_TRUE(goes_on(poor, Against(poor, 1, 0.3)));
   // As fast, but for what predictions err.
   EXPECT_TRUE(goes_on(poor, Against(good, 0.01, 0.49)));
   EXPECT_FALSE(goes_on(poor, Against(good, 0.01, 0.47)));
-  Rivals larger = Against(good, 0.01, 0.3);
-  larger.rivals[0].size_bytes = kMuch;
+  v1::Rivals larger = Against(good, 0.01, 0.3);
+  larger.mutable_rivals(0)->set_size_bytes(kMuch);
   EXPECT_FALSE(goes_on(poor, larger));
-  larger.counts_size = true;
+  larger.set_counts_size(true);
   EXPECT_TRUE(goes_on(poor, larger));
 }
 
 TEST_F(Looking, NothingIsToBeGainedOnARivalThatLosesNothing) {
   const std::unique_ptr<FirstLook> look = Look();
   const v1::CompressionPlan plan = Plan(8, 0);
-  const auto beaten = look->BeatenBy(plan, Against(plan, 0.001, 0.3));
-  ASSERT_TRUE(beaten.ok()) << beaten.status();
-  ASSERT_TRUE(beaten->has_value());
-  EXPECT_EQ((*beaten)->confidence, 1);
+  const auto ended = look->EndedBy(plan, Against(plan, 0.001, 0.3));
+  ASSERT_TRUE(ended.ok()) << ended.status();
+  ASSERT_TRUE(ended->has_value());
+  EXPECT_EQ((*ended)->early_stop().confidence(), 1);
 }
 
 TEST_F(Looking, PartsOfARunAnswerAsTheWhole) {

@@ -25,9 +25,11 @@
 #include "evaluator/core_pin.h"
 #include "evaluator/evaluator.h"
 #include "evaluator/executor.h"
+#include "evaluator/first_look.h"
 #include "evaluator/job_data.h"
 #include "evaluator/latency.h"
 #include "evaluator/latency_table.h"
+#include "evaluator/measured_layers.h"
 #include "evaluator/model_inputs.h"
 #include "evaluator/sensitivity.h"
 #include "proto/plan.h"
@@ -105,6 +107,8 @@ class OneDnnEvaluator : public Evaluator {
 
   absl::StatusOr<BaselineEvaluation> EvaluateBaseline() override;
   absl::StatusOr<Evaluation> Evaluate(const v1::CompressionPlan& plan) override;
+  absl::StatusOr<std::optional<v1::Measurement>> LookFirst(
+      const v1::CompressionPlan& plan, const v1::Rivals& rivals) override;
 
   // Statistics of trial 0, so that they need not be collected.
   absl::Status SetStats(absl::string_view bytes);
@@ -129,8 +133,6 @@ class OneDnnEvaluator : public Evaluator {
   absl::Status SetLatency(const Graph& graph, v1::Measurement* measurement);
   // `trial_seconds` is what a trial takes.
   absl::Status SetSensitivity(double trial_seconds, v1::BaselineReport* report);
-  void SetLayers(const Graph& graph, const v1::CompressionPlan& plan,
-                 v1::Measurement* measurement) const;
 
   const Graph graph_;
   const v1::SearchSpace space_;
@@ -151,6 +153,9 @@ class OneDnnEvaluator : public Evaluator {
   std::optional<PartAnswers> baseline_answers_;
   std::unique_ptr<Executor> baseline_executor_;
   std::optional<ActivationStats> stats_;
+  // Made for the first look; null after it where the job has none.
+  std::unique_ptr<FirstLook> first_look_;
+  bool has_no_look_ = false;
 };
 
 absl::Status OneDnnEvaluator::SetStats(absl::string_view bytes) {
@@ -261,24 +266,6 @@ absl::Status OneDnnEvaluator::SetLatency(const Graph& graph,
   return absl::OkStatus();
 }
 
-void OneDnnEvaluator::SetLayers(const Graph& graph,
-                                const v1::CompressionPlan& plan,
-                                v1::Measurement* measurement) const {
-  std::map<std::string, const Node*> nodes;
-  for (const Node& node : graph.nodes()) nodes[node.name] = &node;
-  for (int i = 0; i < space_.layers_size(); ++i) {
-    const v1::Layer& layer = space_.layers(i);
-    v1::MeasuredLayer* measured = measurement->add_layers();
-    measured->set_name(layer.name());
-    *measured->mutable_choice() = plan.layers(i);
-    const auto node = nodes.find(layer.name());
-    measured->set_channels(
-        node == nodes.end()
-            ? KeptChannels(layer.out_channels(), plan.layers(i).keep_ratio())
-            : ChannelsOf(graph, *node->second).out);
-  }
-}
-
 absl::StatusOr<Evaluation> OneDnnEvaluator::Measure(
     const Graph& graph, const v1::CompressionPlan& plan) {
   Evaluation evaluation;
@@ -298,7 +285,7 @@ absl::StatusOr<Evaluation> OneDnnEvaluator::Measure(
   measurement.set_macs(cost.macs);
   *measurement.mutable_profile() = profile_;
   measurement.set_evaluator_version(kEvaluatorVersion);
-  SetLayers(graph, plan, &measurement);
+  SetMeasuredLayers(graph, space_, plan, &measurement);
   return evaluation;
 }
 
@@ -382,6 +369,34 @@ absl::StatusOr<Evaluation> OneDnnEvaluator::Evaluate(
   if (!evaluation.ok()) return PlanFault(evaluation.status());
   evaluation->measurement.set_evaluation_seconds(SecondsSince(start));
   return evaluation;
+}
+
+absl::StatusOr<std::optional<v1::Measurement>> OneDnnEvaluator::LookFirst(
+    const v1::CompressionPlan& plan, const v1::Rivals& rivals) {
+  const Clock::time_point start = Clock::now();
+  LATHE_RETURN_IF_ERROR(ValidatePlan(space_, plan));
+  if (rivals.rivals().empty() || has_no_look_) return std::nullopt;
+  SetThreads(profile_.threads());
+  LATHE_RETURN_IF_ERROR(PrepareBaseline());
+  LATHE_RETURN_IF_ERROR(PrepareStats());
+  if (first_look_ == nullptr) {
+    CompressOptions compress = compress_;
+    compress.prune_cache = &prune_cache_;
+    auto made = FirstLook::Create(graph_, space_, *data_, *stats_, remembering_,
+                                  compress, baseline_answers_->search);
+    has_no_look_ = !made.ok();
+    if (has_no_look_) return std::nullopt;
+    first_look_ = *std::move(made);
+  }
+  // What a sketch cannot do is for Evaluate to judge.
+  auto ended = first_look_->EndedBy(plan, rivals);
+  if (!ended.ok()) return std::nullopt;
+  if (ended->has_value()) {
+    (*ended)->set_evaluator_version(kEvaluatorVersion);
+    *(*ended)->mutable_profile() = profile_;
+    (*ended)->set_evaluation_seconds(SecondsSince(start));
+  }
+  return ended;
 }
 
 // Whether the model takes the job's batch.

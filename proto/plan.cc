@@ -102,6 +102,11 @@ absl::Status ValidatePlan(const v1::SearchSpace& space,
   return absl::OkStatus();
 }
 
+bool IsMeasuredWhole(const v1::Trial& trial) {
+  return trial.state() == v1::TRIAL_MEASURED &&
+         !trial.measurement().has_early_stop();
+}
+
 int64_t KeptChannels(int64_t total, double keep_ratio) {
   return std::max<int64_t>(
       1, std::llround(static_cast<double>(total) * keep_ratio));

@@ -30,6 +30,10 @@ int DefaultWeightBits(v1::Precision precision);
 absl::Status ValidatePlan(const v1::SearchSpace& space,
                           const v1::CompressionPlan& plan);
 
+// Whether the trial was measured, and not only looked at: only such can be on a
+// frontier, and only such are reused.
+bool IsMeasuredWhole(const v1::Trial& trial);
+
 // Channels of `total` that a keep ratio leaves: the product, rounded to
 // nearest, at least 1.
 int64_t KeptChannels(int64_t total, double keep_ratio);

@@ -7,6 +7,7 @@
 #include "absl/strings/str_join.h"
 #include "base/digest.h"
 #include "server/errors.h"
+#include "server/rivals.h"
 
 namespace lathe {
 namespace {
@@ -185,6 +186,11 @@ absl::Status CheckJobSpec(const v1::JobSpec& spec,
   RequireInRange(checks, "spec.batch", spec.batch(), 0, kMostBatch);
   RequireInRange(checks, "spec.sensitivity_samples", spec.sensitivity_samples(),
                  0, kMostSensitivitySamples);
+  checks.Require(spec.fidelity().empty() || spec.fidelity() == kFullFidelity ||
+                     spec.fidelity() == kLadderFidelity,
+                 "spec.fidelity",
+                 absl::StrCat(Quoted(spec.fidelity()),
+                              ", neither \"full\" nor \"ladder\""));
   // Its names are the worker's to judge.
   const int64_t settings =
       static_cast<int64_t>(spec.compression().ByteSizeLong());

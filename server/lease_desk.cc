@@ -13,6 +13,7 @@
 #include "proto/names.h"
 #include "server/errors.h"
 #include "server/resource_names.h"
+#include "server/rivals.h"
 
 namespace lathe {
 namespace {
@@ -35,13 +36,14 @@ constexpr size_t kMostGrantsAtOnce = 128;
 
 LeaseDesk::LeaseDesk(Store* store, LeaseTable* leases, WorkerRegistry* workers,
                      JobControl* control, RetryHolds* holds,
-                     const Signals* signals, Metrics* metrics,
-                     const LeaseTimes& times)
+                     FrontierTracker* frontiers, const Signals* signals,
+                     Metrics* metrics, const LeaseTimes& times)
     : store_(*store),
       leases_(*leases),
       workers_(*workers),
       control_(*control),
       holds_(*holds),
+      frontiers_(*frontiers),
       signals_(*signals),
       metrics_(*metrics),
       times_(times),
@@ -237,7 +239,9 @@ void LeaseDesk::Answer(Grant& grant, const TermsByJob& terms) {
       // A lease that is not announced here expires.
       return grant.call.answer(of_job->second.status());
     }
-    *response.add_leases() = MakeLease(lease, *of_job->second);
+    absl::StatusOr<v1::Lease> made = MakeLease(lease, *of_job->second);
+    if (!made.ok()) return grant.call.answer(made.status());
+    *response.add_leases() = *std::move(made);
   }
   if (!grant.call.is_gone()) return grant.call.answer(std::move(response));
   // What cannot be given back now expires.
@@ -254,8 +258,8 @@ absl::StatusOr<JobTerms> LeaseDesk::TermsOf(const std::string& job) {
   return terms_.Of(job);
 }
 
-v1::Lease LeaseDesk::MakeLease(const GrantedLease& granted,
-                               const JobTerms& terms) const {
+absl::StatusOr<v1::Lease> LeaseDesk::MakeLease(const GrantedLease& granted,
+                                               const JobTerms& terms) const {
   v1::Lease lease;
   lease.set_fence(granted.fence);
   lease.set_trial(granted.trial.name());
@@ -264,6 +268,9 @@ v1::Lease LeaseDesk::MakeLease(const GrantedLease& granted,
   lease.set_trial_number(granted.trial.number());
   lease.set_activation_stats_digest(terms.activation_stats_digest);
   lease.set_ttl_seconds(absl::ToDoubleSeconds(times_.ttl));
+  LATHE_ASSIGN_OR_RETURN(v1::Rivals rivals, RivalsOf(terms.spec, granted.trial,
+                                                     store_, frontiers_));
+  if (!rivals.rivals().empty()) *lease.mutable_rivals() = std::move(rivals);
   return lease;
 }
 

@@ -18,6 +18,7 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "proto/worker.pb.h"
+#include "server/frontier_tracker.h"
 #include "server/job_control.h"
 #include "server/lease_table.h"
 #include "server/lease_terms.h"
@@ -49,8 +50,8 @@ class LeaseDesk {
  public:
   // All must outlive this.
   LeaseDesk(Store* store, LeaseTable* leases, WorkerRegistry* workers,
-            JobControl* control, RetryHolds* holds, const Signals* signals,
-            Metrics* metrics, const LeaseTimes& times);
+            JobControl* control, RetryHolds* holds, FrontierTracker* frontiers,
+            const Signals* signals, Metrics* metrics, const LeaseTimes& times);
   ~LeaseDesk();
   LeaseDesk(const LeaseDesk&) = delete;
   LeaseDesk& operator=(const LeaseDesk&) = delete;
@@ -106,7 +107,8 @@ class LeaseDesk {
   // Terms of a job's leases. Ends them if it ended while they were granted:
   // then their workers are told to stop.
   absl::StatusOr<JobTerms> TermsOf(const std::string& job);
-  v1::Lease MakeLease(const GrantedLease& granted, const JobTerms& terms) const;
+  absl::StatusOr<v1::Lease> MakeLease(const GrantedLease& granted,
+                                      const JobTerms& terms) const;
   void ParkAgain(std::vector<LeaseCall> calls) ABSL_LOCKS_EXCLUDED(mu_);
 
   Store& store_;
@@ -114,6 +116,7 @@ class LeaseDesk {
   WorkerRegistry& workers_;
   JobControl& control_;
   RetryHolds& holds_;
+  FrontierTracker& frontiers_;
   const Signals& signals_;
   Metrics& metrics_;
   const LeaseTimes times_;

@@ -363,5 +363,65 @@ TEST_F(Leases, ATrialTellsHowFarItsWorkerIs) {
   EXPECT_FALSE(GetTrial(job, 0).has_progress());
 }
 
+TEST_F(Leases, OfALadderBringTheFrontierAndItsEarlyEndsAreNoResult) {
+  StartServer();
+  v1::JobSpec spec = Spec(/*trials=*/6, "rl");
+  spec.set_fidelity("ladder");
+  const std::string job = CreateJob(spec);
+  ScriptedWorker worker = NewWorker();
+  RunTrials(worker, 2);
+  const v1::Trial first = GetTrial(job, 1);
+  std::vector<v1::Lease> leases = worker.Lease();
+  ASSERT_EQ(leases.size(), 1u);
+  // It was granted after trial 1 had ended.
+  const v1::Rivals& rivals = leases[0].rivals();
+  ASSERT_EQ(rivals.rivals_size(), 1);
+  EXPECT_EQ(rivals.rivals(0).number(), 1);
+  EXPECT_EQ(rivals.rivals(0).latency_ratio(),
+            first.measurement().latency_ratio());
+  EXPECT_EQ(rivals.rivals(0).plan().layers_size(), 3);
+  EXPECT_GT(rivals.predicted_latency_ratio(), 0);
+  EXPECT_TRUE(rivals.counts_latency());
+  EXPECT_FALSE(rivals.counts_size());
+  // Better than all, if it were measured.
+  v1::Outcome outcome = SimulatedOutcome(leases[0]);
+  outcome.mutable_measurement()->set_accuracy(1);
+  outcome.mutable_measurement()->set_latency_ratio(0.01);
+  outcome.mutable_measurement()->mutable_early_stop()->set_samples(64);
+  outcome.mutable_measurement()->mutable_early_stop()->set_confidence(0.99);
+  v1::CompleteTrialResponse answer;
+  ASSERT_TRUE(worker.Complete(leases[0].fence(), outcome, &answer).ok());
+  EXPECT_FALSE(answer.upload_artifact());
+  const int64_t looked = leases[0].trial_number();
+  EXPECT_EQ(GetTrial(job, looked).state(), v1::TRIAL_MEASURED);
+  RunToEnd(worker, job);
+  EXPECT_EQ(GetJob(job).counts().measured(), 6);
+  v1::GetFrontierRequest request;
+  request.set_name(job);
+  v1::Frontier frontier;
+  ASSERT_TRUE(
+      search_->GetFrontier(NewContext().get(), request, &frontier).ok());
+  for (const v1::Trial& member : frontier.trials()) {
+    EXPECT_NE(member.number(), looked);
+  }
+  // Another job measures that plan itself.
+  v1::JobSpec next = Spec(/*trials=*/2);
+  *next.add_first_plans() = leases[0].plan();
+  const std::string again = CreateJob(next);
+  RunToEnd(worker, again);
+  EXPECT_EQ(GetTrial(again, 1).reused_from(), "");
+  EXPECT_FALSE(GetTrial(again, 1).measurement().has_early_stop());
+}
+
+TEST_F(Leases, OfOtherJobsBringNoRivals) {
+  StartServer();
+  const std::string job = CreateJob(Spec(/*trials=*/4, "rl"));
+  ScriptedWorker worker = NewWorker();
+  RunTrials(worker, 2);
+  const std::vector<v1::Lease> leases = worker.Lease();
+  ASSERT_EQ(leases.size(), 1u);
+  EXPECT_FALSE(leases[0].has_rivals());
+}
+
 }  // namespace
 }  // namespace lathe::testing

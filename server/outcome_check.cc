@@ -152,6 +152,17 @@ absl::Status CheckMeasurement(const v1::Measurement& m) {
   for (const Number& number : numbers) {
     LATHE_RETURN_IF_ERROR(CheckNumber(number));
   }
+  if (m.has_early_stop()) {
+    LATHE_RETURN_IF_ERROR(
+        CheckNumber({"early_stop.samples",
+                     static_cast<double>(m.early_stop().samples()), 1, kMost}));
+    LATHE_RETURN_IF_ERROR(
+        CheckNumber({"early_stop.confidence", m.early_stop().confidence(),
+                     kLeastPositive, 1}));
+    LATHE_RETURN_IF_ERROR(
+        CheckNumber({"early_stop.loss_difference",
+                     m.early_stop().loss_difference(), -1, 1}));
+  }
   LATHE_RETURN_IF_ERROR(CheckCounts("correct", m.correct(), m.samples()));
   LATHE_RETURN_IF_ERROR(
       CheckCounts("report_correct", m.report_correct(), m.report_samples()));
@@ -200,6 +211,9 @@ absl::Status CheckOutcome(const v1::Outcome& outcome, bool is_baseline) {
   }
   if (outcome.has_measurement()) {
     LATHE_RETURN_IF_ERROR(CheckMeasurement(outcome.measurement()));
+  }
+  if (is_baseline && outcome.measurement().has_early_stop()) {
+    return Invalid("outcome.measurement.early_stop: trial 0 is measured whole");
   }
   if (outcome.has_baseline()) return CheckBaselineReport(outcome.baseline());
   if (is_baseline && outcome.has_measurement()) {

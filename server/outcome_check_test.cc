@@ -41,6 +41,8 @@ TEST(OutcomeCheck, RefusesWhatCannotBeTrue) {
   const double infinity = std::numeric_limits<double>::infinity();
   const std::vector<Spoil> spoils = {
       [](auto& o) { o.clear_kind(); },
+      // Trial 0 is measured whole.
+      [](auto& o) { M(o).mutable_early_stop()->set_samples(64); },
       [](auto& o) { o.set_kind(static_cast<v1::OutcomeKind>(99)); },
       [](auto& o) { o.clear_measurement(); },
       [](auto& o) { o.clear_baseline(); },
@@ -109,6 +111,24 @@ TEST(OutcomeCheck, RefusesWhatCannotBeTrue) {
               absl::StatusCode::kInvalidArgument)
         << "case " << i;
   }
+}
+
+TEST(OutcomeCheck, TakesAFirstLookThatCanBe) {
+  v1::Outcome looked = Baseline();
+  looked.clear_baseline();
+  v1::EarlyStop& stop = *M(looked).mutable_early_stop();
+  stop.set_samples(64);
+  stop.set_confidence(0.95);
+  stop.set_loss_difference(0.1);
+  EXPECT_TRUE(CheckOutcome(looked, /*is_baseline=*/false).ok());
+  stop.set_confidence(1.1);
+  EXPECT_FALSE(CheckOutcome(looked, /*is_baseline=*/false).ok());
+  stop.set_confidence(0.95);
+  stop.set_samples(0);
+  EXPECT_FALSE(CheckOutcome(looked, /*is_baseline=*/false).ok());
+  stop.set_samples(64);
+  stop.set_loss_difference(-2);
+  EXPECT_FALSE(CheckOutcome(looked, /*is_baseline=*/false).ok());
 }
 
 }  // namespace

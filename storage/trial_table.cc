@@ -332,8 +332,11 @@ absl::Status InsertMeasurement(Database& db, int64_t row,
       "INSERT INTO measurements (trial, reuse_key, measurement) "
       "VALUES (?, ?, ?)",
       row,
-      ReuseKey(spec, trial.plan_digest(), measurement.profile(),
-               measurement.evaluator_version()),
+      // What was only looked at is nobody else's result.
+      measurement.has_early_stop()
+          ? std::string()
+          : ReuseKey(spec, trial.plan_digest(), measurement.profile(),
+                     measurement.evaluator_version()),
       Blob(measurement));
 }
 

@@ -136,6 +136,27 @@ class SearchTest(unittest.TestCase):
             # Not assertEqual, which would print the files.
             self.assertTrue(models[0][plan] == models[1][plan], plan)
 
+    def test_a_ladder_ends_trials_early_and_measures_its_frontier_whole(self):
+        folder = self.folder / "ladder"
+        folder.mkdir()
+        found = lathe.run_json(
+            "lathe", "search", "--model", lathe.SAMPLE_MODEL, "--data", self.data, "--scale",
+            lathe.GLYPH_SCALE, "--agent", "random", "--seed", 5, "--trials", 20, "--fidelity",
+            "ladder", "--workers", 1, "--state", folder / "state", "--out", folder / "out")
+        self.assertEqual(found["trials"], 20)
+        with lathe.Service(folder) as service:
+            trials = service.lathe_lines("trials", found["job"])
+        whole = {t["trial"] for t in trials if "early_stop" not in t}
+        ended = [t for t in trials if "early_stop" in t]
+        self.assertTrue(ended)
+        for trial in ended:
+            self.assertEqual((trial["state"], trial["report_samples"]), ("MEASURED", 0))
+            self.assertIn(trial["early_stop"]["beaten_by"], whole)
+            self.assertGreaterEqual(trial["early_stop"]["confidence"], 0.95)
+        self.assertLessEqual({p["trial"] for p in found["frontier"]}, whole)
+        for point in found["frontier"]:
+            self.assertGreater(point["report_samples"], 0)
+
     def test_best_answers_within_the_bound_or_says_what_is_nearest(self):
         with lathe.Service(self.folder) as service:
             job = self.found["job"]

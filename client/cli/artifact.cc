@@ -6,6 +6,7 @@
 #include "client/blobs.h"
 #include "compressor/packed_model.h"
 #include "proto/names.h"
+#include "proto/plan.h"
 
 namespace lathe {
 namespace {
@@ -16,6 +17,11 @@ absl::Status CheckHasArtifact(const v1::Trial& trial) {
     return absl::FailedPreconditionError(
         absl::StrCat(trial.name(), " is ", TrialStateName(trial.state()),
                      ": only measured trials have a model"));
+  }
+  if (!IsMeasuredWhole(trial)) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        trial.name(), " has no model: it ended on a first look, beaten by ",
+        "trial ", trial.measurement().early_stop().beaten_by()));
   }
   return absl::FailedPreconditionError(absl::StrCat(
       trial.name(),

@@ -121,6 +121,13 @@ void AddJobFlags(CLI::App& command, JobFlags& flags) {
           "most 3 % of the evaluations' time")
       ->check(CLI::Range(int64_t{0}, kMostTrials))
       ->group(group);
+  command
+      .add_option("--fidelity", flags.fidelity,
+                  "full: every trial is measured whole; ladder: trials end on "
+                  "a first look where the frontier surely beats them")
+      ->check(CLI::IsMember({"full", "ladder"}))
+      ->capture_default_str()
+      ->group(group);
   AddCompressionFlags(command, flags.compression);
 }
 
@@ -148,6 +155,7 @@ absl::StatusOr<v1::JobSpec> MakeSpec(const JobFlags& flags) {
   if (flags.sensitivity_samples) {
     spec.set_sensitivity_samples(*flags.sensitivity_samples);
   }
+  if (flags.fidelity != "full") spec.set_fidelity(flags.fidelity);
   if (flags.compression.ByteSizeLong() > 0) {
     *spec.mutable_compression() = flags.compression;
   }

@@ -34,6 +34,8 @@ struct JobFlags {
   std::vector<std::string> warm_start_jobs;
   v1::CompressionSettings compression;
   std::optional<int64_t> sensitivity_samples;
+  // See JobSpec.fidelity.
+  std::string fidelity = "full";
 };
 
 // Adds --model, the data flags and the rest; `flags` must outlive the parse.

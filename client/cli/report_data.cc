@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "client/cli/report_figures.h"
+#include "proto/plan.h"
 
 namespace lathe {
 namespace {
@@ -24,7 +25,7 @@ void AddTrials(const ReportInput& input, json& data) {
   json trials = json::array();
   json rewards = json::array();
   for (const v1::Trial& trial : input.trials) {
-    if (trial.state() == v1::TRIAL_MEASURED) trials.push_back(PointOf(trial));
+    if (IsMeasuredWhole(trial)) trials.push_back(PointOf(trial));
     if (trial.has_reward()) {
       rewards.push_back(
           {{"n", trial.number()}, {"reward", trial.reward().value()}});

@@ -5,16 +5,17 @@
 #include <utility>
 
 #include "proto/hypervolume.h"
+#include "proto/plan.h"
 
 namespace lathe {
 namespace {
 
-// Measured trials, in the order of learning.
+// Trials measured whole, in the order of learning.
 std::vector<const v1::Trial*> InLearningOrder(
     absl::Span<const v1::Trial> trials) {
   std::vector<const v1::Trial*> ordered;
   for (const v1::Trial& trial : trials) {
-    if (trial.state() == v1::TRIAL_MEASURED) ordered.push_back(&trial);
+    if (IsMeasuredWhole(trial)) ordered.push_back(&trial);
   }
   const auto key = [](const v1::Trial* trial) {
     const bool is_learned = trial->learn_sequence() > 0;

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "client/cli/quantity.h"
+#include "proto/plan.h"
 
 namespace lathe {
 namespace {
@@ -48,7 +49,7 @@ void SearchProgress::Add(const v1::Event& event) {
     done_ = std::max(done_, DoneTrials(event.counts()));
   }
   if (event.has_job()) state_ = event.job().state();
-  if (!event.has_trial() || event.trial().state() != v1::TRIAL_MEASURED) return;
+  if (!event.has_trial() || !IsMeasuredWhole(event.trial())) return;
   const v1::Measurement& measurement = event.trial().measurement();
   const Seen seen = {measurement.accuracy(), measurement.latency_ratio()};
   if (event.trial().number() == 0) baseline_ = seen;

@@ -181,6 +181,14 @@ class EvaluateServer {
   static absl::Status EvaluatePlan(Evaluator& evaluator,
                                    const v1::EvaluationRequest& request,
                                    v1::EvaluationResponse* response) {
+    LATHE_ASSIGN_OR_RETURN(
+        const std::optional<v1::Measurement> looked,
+        evaluator.LookFirst(request.plan(), request.rivals()));
+    if (looked.has_value()) {
+      response->mutable_outcome()->set_kind(v1::MEASURED);
+      *response->mutable_outcome()->mutable_measurement() = *looked;
+      return absl::OkStatus();
+    }
     LATHE_ASSIGN_OR_RETURN(Evaluation evaluation,
                            evaluator.Evaluate(request.plan()));
     return Fill(evaluation, request, response);

@@ -142,6 +142,7 @@ class LeaseWork {
       job->set_pinned_core(*place_.pinned_core);
     }
     if (lease_.trial_number() != 0) *request->mutable_plan() = lease_.plan();
+    if (lease_.has_rivals()) *request->mutable_rivals() = lease_.rivals();
     request->set_output_folder(place_.output_folder);
     return absl::OkStatus();
   }
@@ -161,7 +162,7 @@ class LeaseWork {
     v1::CompleteTrialRequest request;
     request.set_fence(lease_.fence());
     *request.mutable_outcome() = response.outcome();
-    request.set_offers_artifact(true);
+    request.set_offers_artifact(!response.artifact_path().empty());
     LATHE_ASSIGN_OR_RETURN(const v1::CompleteTrialResponse answer,
                            Complete(request));
     if (!answer.upload_artifact()) return absl::OkStatus();

@@ -96,19 +96,12 @@ nlohmann::json Row(int64_t number, const v1::Measurement& measurement,
 
 void PrintRow(int64_t number, const v1::Measurement& measurement,
               double seconds) {
-  PrintJson(Row(number, measurement, seconds));
-}
-
-void PrintBeaten(const Recorded& trial, const Beaten& beaten, double seconds) {
-  v1::Measurement measurement;
-  measurement.set_correct(beaten.look.correct);
-  measurement.set_samples(static_cast<int64_t>(beaten.look.losses.size()));
-  measurement.set_kl_divergence(beaten.expected_divergence);
-  measurement.set_latency_ratio(trial.predicted_latency_ratio);
-  nlohmann::json row = Row(trial.number, measurement, seconds);
-  row["is_stopped"] = true;
-  row["beaten_by"] = beaten.by;
-  row["confidence"] = beaten.confidence;
+  nlohmann::json row = Row(number, measurement, seconds);
+  if (measurement.has_early_stop()) {
+    row["is_stopped"] = true;
+    row["beaten_by"] = measurement.early_stop().beaten_by();
+    row["confidence"] = measurement.early_stop().confidence();
+  }
   PrintJson(row);
 }
 
@@ -133,28 +126,33 @@ class Frontier {
     trial.set_state(v1::TRIAL_MEASURED);
     *trial.mutable_measurement() = measurement;
     frontier_.Add(trial);
-    rivals_[recorded.number] = {
-        recorded.number, recorded.plan, measurement.latency_ratio(),
-        measurement.size_bytes(), measurement.kl_divergence()};
+    v1::Rival& rival = rivals_[recorded.number];
+    rival.set_number(recorded.number);
+    *rival.mutable_plan() = recorded.plan;
+    rival.set_latency_ratio(measurement.latency_ratio());
+    rival.set_kl_divergence(measurement.kl_divergence());
   }
 
-  Rivals RivalsOf(const Recorded& recorded) const {
-    Rivals rivals;
+  v1::Rivals RivalsOf(const Recorded& recorded) const {
+    v1::Rivals rivals;
+    if (!(recorded.predicted_latency_ratio > 0)) return rivals;
     for (const int64_t number : frontier_.Numbers()) {
-      rivals.rivals.push_back(rivals_.at(number));
+      *rivals.add_rivals() = rivals_.at(number);
     }
-    rivals.predicted_latency_ratio = recorded.predicted_latency_ratio;
+    rivals.set_predicted_latency_ratio(recorded.predicted_latency_ratio);
+    rivals.set_predicted_latency_us(recorded.predicted_latency_ratio);
+    rivals.set_counts_latency(true);
     return rivals;
   }
 
  private:
   GrowingFrontier frontier_;
-  std::map<int64_t, Rival> rivals_;
+  std::map<int64_t, v1::Rival> rivals_;
 };
 
-// The evaluator of workers; where there is a `look`, it goes first.
-absl::Status PlayProduct(Evaluator& evaluator, FirstLook* look,
-                         const std::vector<Recorded>& trials) {
+// The evaluator of workers, which looks first where `has_looks`.
+absl::Status PlayProduct(Evaluator& evaluator,
+                         const std::vector<Recorded>& trials, bool has_looks) {
   const double begin = ProcessorSeconds();
   LATHE_ASSIGN_OR_RETURN(const BaselineEvaluation baseline,
                          evaluator.EvaluateBaseline());
@@ -162,12 +160,12 @@ absl::Status PlayProduct(Evaluator& evaluator, FirstLook* look,
   Frontier frontier;
   for (const Recorded& trial : trials) {
     const double start = ProcessorSeconds();
-    if (look != nullptr && trial.predicted_latency_ratio > 0) {
+    if (has_looks) {
       LATHE_ASSIGN_OR_RETURN(
-          const std::optional<Beaten> beaten,
-          look->BeatenBy(trial.plan, frontier.RivalsOf(trial)));
-      if (beaten.has_value()) {
-        PrintBeaten(trial, *beaten, ProcessorSeconds() - start);
+          const std::optional<v1::Measurement> looked,
+          evaluator.LookFirst(trial.plan, frontier.RivalsOf(trial)));
+      if (looked.has_value()) {
+        PrintRow(trial.number, *looked, ProcessorSeconds() - start);
         continue;
       }
     }
@@ -228,19 +226,19 @@ absl::Status Study(const Flags& flags) {
   LATHE_ASSIGN_OR_RETURN(const std::vector<Recorded> trials,
                          ReadTrials(flags, plain->space()));
   if (flags.mode == "plain") return PlayPlain(*plain, trials);
-  std::unique_ptr<LookParts> looks;
-  if (flags.mode != "product") {
+  if (flags.mode == "looks") {
     const double begin = ProcessorSeconds();
-    LATHE_ASSIGN_OR_RETURN(looks, MakeLook(*plain, spec));
+    LATHE_ASSIGN_OR_RETURN(const std::unique_ptr<LookParts> looks,
+                           MakeLook(*plain, spec));
     std::cerr << "getting ready for first looks took "
               << ProcessorSeconds() - begin << " s\n";
+    return PlayLooks(*looks->look, trials);
   }
-  if (flags.mode == "looks") return PlayLooks(*looks->look, trials);
   LATHE_ASSIGN_OR_RETURN(
       const std::unique_ptr<Evaluator> evaluator,
       OpenOneDnnEvaluator(model, data.datasets, spec,
                           /*activation_stats=*/"", EvaluatorOptions()));
-  return PlayProduct(*evaluator, looks ? looks->look.get() : nullptr, trials);
+  return PlayProduct(*evaluator, trials, flags.mode == "ladder");
 }
 
 int Main(int argc, char** argv) {
