@@ -82,7 +82,7 @@ absl::Status WriteOnce(v1::Artifacts::Stub& stub, grpc::ClientContext& context,
 absl::Status WriteRest(v1::Artifacts::Stub& stub, const BlobSource& source,
                        const RetryOptions& options) {
   Backoff backoff(options);
-  const absl::Time give_up = absl::Now() + options.give_up_after;
+  const Patience patience(options.give_up_after);
   bool may_resume = true;
   while (true) {
     LATHE_ASSIGN_OR_RETURN(const v1::WriteStatus arrived,
@@ -100,7 +100,7 @@ absl::Status WriteRest(v1::Artifacts::Stub& stub, const BlobSource& source,
       may_resume = false;
       continue;
     }
-    if (!absl::IsUnavailable(status) || absl::Now() >= give_up) return status;
+    if (!absl::IsUnavailable(status) || patience.IsOver()) return status;
     absl::SleepFor(backoff.Next());
   }
 }

@@ -33,7 +33,9 @@ absl::Status JobWatcher::Open() {
   grpc::ClientContext* context = nullptr;
   {
     absl::MutexLock lock(&mu_);
-    if (is_cancelled_) return absl::CancelledError("watching was cancelled");
+    if (cancelled_.is_set()) {
+      return absl::CancelledError("watching was cancelled");
+    }
     context_ = std::make_unique<grpc::ClientContext>();
     context = context_.get();
   }
@@ -49,12 +51,14 @@ absl::Status JobWatcher::Close() {
   reader_.reset();
   absl::MutexLock lock(&mu_);
   context_.reset();
-  if (is_cancelled_) return absl::CancelledError("watching was cancelled");
+  if (cancelled_.is_set()) {
+    return absl::CancelledError("watching was cancelled");
+  }
   return status;
 }
 
 absl::StatusOr<v1::Event> JobWatcher::Next() {
-  absl::Time give_up = absl::Now() + options_.give_up_after;
+  Patience patience(options_.give_up_after);
   Backoff backoff(options_);
   while (true) {
     if (reader_ == nullptr) LATHE_RETURN_IF_ERROR(Open());
@@ -68,22 +72,21 @@ absl::StatusOr<v1::Event> JobWatcher::Next() {
     if (status.ok()) return absl::OutOfRangeError("the job has ended");
     if (absl::IsDeadlineExceeded(status)) {
       // A quiet stream that reached its deadline was connected until now.
-      give_up = absl::Now() + options_.give_up_after;
+      patience = Patience(options_.give_up_after);
       backoff.Reset();
       continue;
     }
-    const absl::Time retry_at = absl::Now() + backoff.Next();
-    if (!absl::IsUnavailable(status) || retry_at >= give_up) return status;
-    absl::MutexLock lock(&mu_);
-    if (mu_.AwaitWithDeadline(absl::Condition(&is_cancelled_), retry_at)) {
+    const absl::Duration wait = backoff.Next();
+    if (!absl::IsUnavailable(status) || patience.IsOver(wait)) return status;
+    if (cancelled_.WaitFor(wait)) {
       return absl::CancelledError("watching was cancelled");
     }
   }
 }
 
 void JobWatcher::Cancel() {
+  cancelled_.Set();
   absl::MutexLock lock(&mu_);
-  is_cancelled_ = true;
   if (context_ != nullptr) context_->TryCancel();
 }
 

@@ -15,6 +15,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "base/steady_flag.h"
 #include "client/retry.h"
 #include "proto/search.grpc.pb.h"
 
@@ -60,7 +61,7 @@ class JobWatcher {
   absl::Mutex mu_;
   // Of the stream in `reader_`.
   std::unique_ptr<grpc::ClientContext> context_ ABSL_GUARDED_BY(mu_);
-  bool is_cancelled_ ABSL_GUARDED_BY(mu_) = false;
+  SteadyFlag cancelled_;
 };
 
 }  // namespace lathe

@@ -23,10 +23,18 @@ absl::Duration Backoff::Next() {
   return wait;
 }
 
+Patience::Patience(absl::Duration duration)
+    : start_(std::chrono::steady_clock::now()), duration_(duration) {}
+
+bool Patience::IsOver(absl::Duration ahead) const {
+  const auto passed = std::chrono::steady_clock::now() - start_;
+  return absl::FromChrono(passed) + ahead >= duration_;
+}
+
 absl::Status CallWithRetry(
     const RetryOptions& options,
     absl::FunctionRef<grpc::Status(grpc::ClientContext&)> call) {
-  const absl::Time give_up = absl::Now() + options.give_up_after;
+  const Patience patience(options.give_up_after);
   Backoff backoff(options);
   while (true) {
     grpc::ClientContext context;
@@ -35,7 +43,7 @@ absl::Status CallWithRetry(
     absl::Status status = FromGrpc(call(context));
     if (!absl::IsUnavailable(status)) return status;
     const absl::Duration wait = backoff.Next();
-    if (absl::Now() + wait >= give_up) return status;
+    if (patience.IsOver(wait)) return status;
     absl::SleepFor(wait);
   }
 }

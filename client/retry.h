@@ -5,6 +5,8 @@
 #include <grpcpp/client_context.h>
 #include <grpcpp/support/status.h>
 
+#include <chrono>
+
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
@@ -28,6 +30,18 @@ struct RetryOptions {
 absl::Status CallWithRetry(
     const RetryOptions& options,
     absl::FunctionRef<grpc::Status(grpc::ClientContext&)> call);
+
+// A time that runs out, by a clock that never jumps. Immutable.
+class Patience {
+ public:
+  explicit Patience(absl::Duration duration);
+  // Whether it is over, or will be after `ahead`.
+  bool IsOver(absl::Duration ahead = absl::ZeroDuration()) const;
+
+ private:
+  std::chrono::steady_clock::time_point start_;
+  absl::Duration duration_;
+};
 
 // The waits of RetryOptions, for loops of other forms. Not thread-safe.
 class Backoff {

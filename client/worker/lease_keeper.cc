@@ -24,20 +24,13 @@ LeaseKeeper::LeaseKeeper(ServerLink* link, WorkerControl* control,
       thread_([this] { Loop(); }) {}
 
 LeaseKeeper::~LeaseKeeper() {
-  {
-    absl::MutexLock lock(&mu_);
-    is_ending_ = true;
-  }
+  ending_.Set();
   thread_.join();
 }
 
 void LeaseKeeper::Loop() {
   for (;;) {
-    const absl::Duration wait = link_->renew_times().interval * Jitter();
-    {
-      absl::MutexLock lock(&mu_);
-      if (mu_.AwaitWithTimeout(absl::Condition(&is_ending_), wait)) return;
-    }
+    if (ending_.WaitFor(link_->renew_times().interval * Jitter())) return;
     RenewOnce();
   }
 }

@@ -5,9 +5,8 @@
 #include <chrono>
 #include <thread>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
+#include "base/steady_flag.h"
 #include "client/worker/server_link.h"
 #include "client/worker/stop_signal.h"
 #include "client/worker/worker_control.h"
@@ -27,7 +26,7 @@ class LeaseKeeper {
   LeaseKeeper& operator=(const LeaseKeeper&) = delete;
 
  private:
-  void Loop() ABSL_LOCKS_EXCLUDED(mu_);
+  void Loop();
   void RenewOnce();
   void Obey(const v1::RenewLeasesResponse& response);
 
@@ -36,8 +35,7 @@ class LeaseKeeper {
   StopSignal* const work_;
   // Of the thread alone. Unlike the wall clock it never jumps.
   std::chrono::steady_clock::time_point last_renewal_;
-  absl::Mutex mu_;
-  bool is_ending_ ABSL_GUARDED_BY(mu_) = false;
+  SteadyFlag ending_;
   std::thread thread_;
 };
 

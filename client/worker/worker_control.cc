@@ -98,49 +98,38 @@ std::optional<absl::Duration> WorkerControl::RemainingLifetime() const {
 }
 
 void WorkerControl::Drain() {
+  draining_.Set();
   absl::MutexLock lock(&mu_);
-  is_draining_ = true;
   if (waiting_call_ != nullptr) waiting_call_->TryCancel();
 }
 
 void WorkerControl::Terminate(StopSignal::Reason reason) {
   absl::MutexLock lock(&mu_);
-  is_draining_ = is_terminating_ = true;
   if (reason_ == StopSignal::Reason::kNone) reason_ = reason;
+  draining_.Set();
+  terminating_.Set();
   if (waiting_call_ != nullptr) waiting_call_->TryCancel();
   if (work_ != nullptr) work_->Stop(reason_);
 }
 
-bool WorkerControl::is_draining() const {
-  absl::MutexLock lock(&mu_);
-  return is_draining_;
+bool WorkerControl::WaitUnlessDraining(absl::Duration duration) const {
+  return !draining_.WaitFor(duration);
 }
 
-bool WorkerControl::is_terminating() const {
-  absl::MutexLock lock(&mu_);
-  return is_terminating_;
-}
-
-bool WorkerControl::WaitUnlessDraining(absl::Duration duration) {
-  absl::MutexLock lock(&mu_);
-  return !mu_.AwaitWithTimeout(absl::Condition(&is_draining_), duration);
-}
-
-bool WorkerControl::WaitUnlessTerminating(absl::Duration duration) {
-  absl::MutexLock lock(&mu_);
-  return !mu_.AwaitWithTimeout(absl::Condition(&is_terminating_), duration);
+bool WorkerControl::WaitUnlessTerminating(absl::Duration duration) const {
+  return !terminating_.WaitFor(duration);
 }
 
 void WorkerControl::SetWaitingCall(grpc::ClientContext* call) {
   absl::MutexLock lock(&mu_);
   waiting_call_ = call;
-  if (call != nullptr && is_draining_) call->TryCancel();
+  if (call != nullptr && is_draining()) call->TryCancel();
 }
 
 void WorkerControl::SetWork(StopSignal* work) {
   absl::MutexLock lock(&mu_);
   work_ = work;
-  if (work != nullptr && is_terminating_) {
+  if (work != nullptr && is_terminating()) {
     work->Stop(reason_);
   }
 }

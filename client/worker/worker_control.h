@@ -13,6 +13,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "base/signal_routing.h"
+#include "base/steady_flag.h"
 #include "client/worker/stop_signal.h"
 
 namespace lathe {
@@ -47,13 +48,13 @@ class WorkerControl {
   // Until work must be over, at least 0; none: not limited.
   std::optional<absl::Duration> RemainingLifetime() const;
   // True when terminating, too.
-  bool is_draining() const ABSL_LOCKS_EXCLUDED(mu_);
-  bool is_terminating() const ABSL_LOCKS_EXCLUDED(mu_);
+  bool is_draining() const { return draining_.is_set(); }
+  bool is_terminating() const { return terminating_.is_set(); }
 
   // Waits; returns early, and false, once draining.
-  bool WaitUnlessDraining(absl::Duration duration) ABSL_LOCKS_EXCLUDED(mu_);
+  bool WaitUnlessDraining(absl::Duration duration) const;
   // Waits; returns early, and false, once terminating.
-  bool WaitUnlessTerminating(absl::Duration duration) ABSL_LOCKS_EXCLUDED(mu_);
+  bool WaitUnlessTerminating(absl::Duration duration) const;
 
   // The call that waits for work: cancelled by draining. Null for none.
   void SetWaitingCall(grpc::ClientContext* call) ABSL_LOCKS_EXCLUDED(mu_);
@@ -73,9 +74,9 @@ class WorkerControl {
   sigset_t old_mask_;
   std::thread watcher_;
   std::optional<SignalRouting> routing_;
-  mutable absl::Mutex mu_;
-  bool is_draining_ ABSL_GUARDED_BY(mu_) = false;
-  bool is_terminating_ ABSL_GUARDED_BY(mu_) = false;
+  SteadyFlag draining_;
+  SteadyFlag terminating_;
+  absl::Mutex mu_;
   // Why, once terminating.
   StopSignal::Reason reason_ ABSL_GUARDED_BY(mu_) = StopSignal::Reason::kNone;
   grpc::ClientContext* waiting_call_ ABSL_GUARDED_BY(mu_) = nullptr;

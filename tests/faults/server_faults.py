@@ -224,7 +224,7 @@ class ServerFaults(f.FaultTest):
 class KilledAtAStep(f.FaultTest):
     """The server ends at steps (writes, syncs, renames) that the seed draws."""
 
-    POINTS = 8
+    POINTS = 5
 
     def make_service(self):
         return f.FaultService(self.folder, environment=shimmed(self.folder))
