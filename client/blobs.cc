@@ -92,8 +92,7 @@ absl::Status WriteRest(v1::Artifacts::Stub& stub, const BlobSource& source,
         arrived.committed_bytes(), 0, static_cast<int64_t>(source.bytes)));
     const size_t offset = may_resume ? had : 0;
     grpc::ClientContext context;
-    context.set_deadline(absl::ToChronoTime(
-        absl::Now() + WithTimeFor(options, source.bytes).call_timeout));
+    SetTimeout(context, WithTimeFor(options, source.bytes).call_timeout);
     absl::Status status = WriteOnce(stub, context, source, offset);
     if (offset > 0 &&
         (absl::IsInvalidArgument(status) || absl::IsOutOfRange(status))) {

@@ -1,6 +1,5 @@
 #include "client/job_watcher.h"
 
-#include "absl/time/clock.h"
 #include "base/status.h"
 #include "client/status.h"
 
@@ -39,7 +38,7 @@ absl::Status JobWatcher::Open() {
     context_ = std::make_unique<grpc::ClientContext>();
     context = context_.get();
   }
-  context->set_deadline(absl::ToChronoTime(absl::Now() + kStreamTimeout));
+  SetTimeout(*context, kStreamTimeout);
   // Outside the lock: it waits for the connection. Only this thread replaces
   // the context.
   reader_ = stub_->WatchJob(context, request);

@@ -1,6 +1,7 @@
 #include "client/retry.h"
 
 #include <algorithm>
+#include <chrono>
 #include <random>
 
 #include "absl/time/clock.h"
@@ -23,6 +24,11 @@ absl::Duration Backoff::Next() {
   return wait;
 }
 
+void SetTimeout(grpc::ClientContext& context, absl::Duration timeout) {
+  context.set_deadline(std::chrono::system_clock::now() +
+                       absl::ToChronoMilliseconds(timeout));
+}
+
 Patience::Patience(absl::Duration duration)
     : start_(std::chrono::steady_clock::now()), duration_(duration) {}
 
@@ -38,8 +44,7 @@ absl::Status CallWithRetry(
   Backoff backoff(options);
   while (true) {
     grpc::ClientContext context;
-    context.set_deadline(
-        absl::ToChronoTime(absl::Now() + options.call_timeout));
+    SetTimeout(context, options.call_timeout);
     absl::Status status = FromGrpc(call(context));
     if (!absl::IsUnavailable(status)) return status;
     const absl::Duration wait = backoff.Next();

@@ -31,6 +31,11 @@ absl::Status CallWithRetry(
     const RetryOptions& options,
     absl::FunctionRef<grpc::Status(grpc::ClientContext&)> call);
 
+// The call fails with DEADLINE_EXCEEDED after `timeout`. (absl::Now() lags
+// behind a system clock that jumps, by which gRPC counts: calls would fail at
+// once.)
+void SetTimeout(grpc::ClientContext& context, absl::Duration timeout);
+
 // A time that runs out, by a clock that never jumps. Immutable.
 class Patience {
  public:

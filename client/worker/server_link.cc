@@ -5,9 +5,9 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
-#include "absl/time/clock.h"
 #include "base/log.h"
 #include "base/status.h"
+#include "client/retry.h"
 #include "client/status.h"
 
 namespace lathe {
@@ -19,10 +19,6 @@ constexpr absl::Duration kRenewTimeout = absl::Seconds(4);
 // A worker that ends does not wait longer than this for the server.
 constexpr absl::Duration kReleaseTimeout = absl::Seconds(2);
 constexpr absl::Duration kLeaseWait = absl::Seconds(20);
-
-void SetTimeout(grpc::ClientContext* context, absl::Duration timeout) {
-  context->set_deadline(absl::ToChronoTime(absl::Now() + timeout));
-}
 
 }  // namespace
 
@@ -50,7 +46,7 @@ absl::Status ServerLink::Register() {
     if (fence_.has_value()) request.add_fences(*fence_);
   }
   grpc::ClientContext context;
-  SetTimeout(&context, kCallTimeout);
+  SetTimeout(context, kCallTimeout);
   v1::RegisterWorkerResponse response;
   LATHE_RETURN_IF_ERROR(
       FromGrpc(stub_->RegisterWorker(&context, request, &response)));
@@ -77,7 +73,7 @@ absl::StatusOr<std::optional<v1::Lease>> ServerLink::WaitForLease(
     request.set_remaining_lifetime_seconds(absl::ToDoubleSeconds(*remaining));
   }
   grpc::ClientContext context;
-  SetTimeout(&context, kLeaseWait + kCallTimeout);
+  SetTimeout(context, kLeaseWait + kCallTimeout);
   v1::LeaseTrialsResponse response;
   control->SetWaitingCall(&context);
   const absl::Status status =
@@ -118,7 +114,7 @@ absl::StatusOr<v1::RenewLeasesResponse> ServerLink::Renew() {
     }
   }
   grpc::ClientContext context;
-  SetTimeout(&context, kRenewTimeout);
+  SetTimeout(context, kRenewTimeout);
   v1::RenewLeasesResponse response;
   LATHE_RETURN_IF_ERROR(
       FromGrpc(stub_->RenewLeases(&context, request, &response)));
@@ -129,7 +125,7 @@ absl::StatusOr<v1::CompleteTrialResponse> ServerLink::Complete(
     v1::CompleteTrialRequest request) {
   request.set_session(identity_->session());
   grpc::ClientContext context;
-  SetTimeout(&context, kCallTimeout);
+  SetTimeout(context, kCallTimeout);
   v1::CompleteTrialResponse response;
   LATHE_RETURN_IF_ERROR(
       FromGrpc(stub_->CompleteTrial(&context, request, &response)));
@@ -143,7 +139,7 @@ absl::Status ServerLink::Release(int64_t fence,
   request.add_fences(fence);
   request.set_reason(reason);
   grpc::ClientContext context;
-  SetTimeout(&context, kReleaseTimeout);
+  SetTimeout(context, kReleaseTimeout);
   google::protobuf::Empty response;
   return FromGrpc(stub_->ReleaseLeases(&context, request, &response));
 }
