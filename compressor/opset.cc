@@ -128,7 +128,7 @@ void UpgradeTopK(Draft& draft, int index) {
 void UpgradeNode(Draft& draft, const Probes& probes, int index, int64_t opset) {
   const std::string op = draft.node(index).op_type;
   auto& attributes = draft.node(index).attributes;
-  if (op == "Softmax" || op == "LogSoftmax") {
+  if (op == "Softmax" || op == "LogSoftmax" || op == "Hardmax") {
     if (opset < 13) UpgradeSoftmax(draft, probes, index);
   } else if (op == "Squeeze" || op == "Unsqueeze" || op == "ReduceSum") {
     IntsToInput(draft, index, "axes", 1);

@@ -77,6 +77,24 @@ absl::StatusOr<Tensors> SoftmaxKernel(const OpCall& call,
   return Only(std::move(out).Build());
 }
 
+// 1 at the first largest number of each row.
+absl::StatusOr<Tensors> HardmaxKernel(const OpCall& call,
+                                      const Values& outputs) {
+  LATHE_ASSIGN_OR_RETURN(const SoftmaxAxis axis, ResolveSoftmax(call));
+  const auto in = call.ValuesOf<float>(0);
+  TensorBuilder<float> out(outputs[0]);
+  for (int64_t row = 0; row < axis.outer * axis.step; ++row) {
+    const int64_t first =
+        row / axis.step * axis.count * axis.step + row % axis.step;
+    int64_t best = first;
+    for (int64_t k = 1; k < axis.count; ++k) {
+      if (in[first + k * axis.step] > in[best]) best = first + k * axis.step;
+    }
+    out.data()[best] = 1;
+  }
+  return Only(std::move(out).Build());
+}
+
 // --------------------------------------------------------- Normalisations
 
 // `input` i is a vector of `size` elements.
@@ -330,6 +348,7 @@ absl::Span<const OperatorDef> NormOperators() {
   static const OperatorDef kOperators[] = {
       {"Softmax", 1, 1, kFloat, SoftmaxRule, SoftmaxKernel<false>, true},
       {"LogSoftmax", 1, 1, kFloat, SoftmaxRule, SoftmaxKernel<true>, true},
+      {"Hardmax", 1, 1, kFloat, SoftmaxRule, HardmaxKernel},
       {"BatchNormalization", 5, 5, kFloat, BatchNormRule, BatchNormKernel,
        true},
       {"LayerNormalization", 2, 3, kFloat, TrailingNormRule, LayerNormKernel,

@@ -1,5 +1,4 @@
-// Operators along an axis or over a triangle: Trilu, CumSum, Hardmax and
-// Einsum, and Swish.
+// Operators along an axis or over a triangle: Trilu and CumSum; Einsum and Swish.
 #include <algorithm>
 #include <cmath>
 #include <map>
@@ -98,40 +97,6 @@ absl::StatusOr<Tensors> CumSumKernel(const OpCall& call,
     }
     return Only(std::move(out).Build());
   });
-}
-
-// ------------------------------------------------------------------ Hardmax
-
-// Before opset 13 everything from the axis on is one row.
-absl::StatusOr<Values> HardmaxRule(const OpCall& call) {
-  if (call.opset() < 13) {
-    return call.Unsupported("Hardmax before opset 13; convert the model to 13");
-  }
-  LATHE_RETURN_IF_ERROR(
-      NormalizeAxis(call, call.node().IntOr("axis", -1), call.Rank(0))
-          .status());
-  return LikeInput(call);
-}
-
-absl::StatusOr<Tensors> HardmaxKernel(const OpCall& call,
-                                      const Values& outputs) {
-  LATHE_ASSIGN_OR_RETURN(
-      const int64_t axis,
-      NormalizeAxis(call, call.node().IntOr("axis", -1), call.Rank(0)));
-  const Shape& shape = outputs[0].shape;
-  const int64_t size = shape[axis];
-  const int64_t inner = CountRange(shape, axis + 1, shape.size());
-  const auto in = call.ValuesOf<float>(0);
-  TensorBuilder<float> out(outputs[0]);
-  for (int64_t row = 0; row < out.size() / std::max<int64_t>(size, 1); ++row) {
-    const int64_t first = row / inner * size * inner + row % inner;
-    int64_t best = first;
-    for (int64_t k = 1; k < size; ++k) {
-      if (in[first + k * inner] > in[best]) best = first + k * inner;
-    }
-    if (size > 0) out.data()[best] = 1;
-  }
-  return Only(std::move(out).Build());
 }
 
 // -------------------------------------------------------------------- Swish
@@ -294,7 +259,6 @@ absl::Span<const OperatorDef> SequenceOperators() {
   static constexpr OperatorDef kOperators[] = {
       {"Trilu", 1, 2, OpTypes::kAny, TriluRule, TriluKernel},
       {"CumSum", 2, 2, OpTypes::kAny, CumSumRule, CumSumKernel},
-      {"Hardmax", 1, 1, OpTypes::kFloat32, HardmaxRule, HardmaxKernel},
       {"Swish", 1, 1, OpTypes::kFloat32, LikeInput, SwishKernel},
       {"Einsum", 1, 8, OpTypes::kFloat32, EinsumRule, EinsumKernel, true},
   };

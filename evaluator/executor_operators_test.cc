@@ -368,6 +368,39 @@ TEST(ExecutorOperators, ResponseNormalisationIsRight) {
   }
 }
 
+TEST(ExecutorOperators, EinsumOfTwoIsAProduct) {
+  struct Case {
+    const char* equation;
+    Shape first;
+    Shape second;
+  };
+  const Case cases[] = {{"bmhd,bnhd->bhmn", {2, 5, 3, 4}, {2, 6, 3, 4}},
+                        {"bhmn,bnhd->bmhd", {2, 3, 5, 6}, {2, 6, 3, 4}},
+                        {"abc,cd->abd", {2, 3, 5}, {5, 7}},
+                        {"abc, cde -> abde", {2, 3, 5}, {5, 2, 3}},
+                        {"ij,kl->ijkl", {2, 3}, {4, 5}},
+                        {"ab,ab->", {4, 5}, {4, 5}},
+                        {"ij,jk->ki", {4, 5}, {5, 6}}};
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.equation);
+    GraphBuilder b(1);
+    const ValueId y = b.Add({"Einsum",
+                             {b.Input(c.first), b.Input(c.second)},
+                             {{"equation", std::string(c.equation)}}});
+    ExpectQuick(b.Build({y}), "Einsum", b.random());
+  }
+  // A sum of one factor alone, and a diagonal.
+  for (const char* equation : {"ab,bc->c", "aa,ab->b"}) {
+    SCOPED_TRACE(equation);
+    GraphBuilder b(1);
+    const ValueId y = b.Add({"Einsum",
+                             {b.Input({4, 4}), b.Input({4, 4})},
+                             {{"equation", std::string(equation)}}});
+    const Graph graph = b.Build({y});
+    ExpectSameInFloat(graph, RandomInputs(graph, b.random()));
+  }
+}
+
 TEST(ExecutorOperators, SmallPowersAreQuick) {
   for (float power : {2.f, 3.f, -1.f, 0.5f}) {
     GraphBuilder b(1);

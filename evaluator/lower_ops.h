@@ -23,6 +23,9 @@ absl::StatusOr<bool> LowerGemm(LoweringContext& context, const Node& node);
 // `node` may have what NodeGroup::node may have.
 absl::StatusOr<bool> LowerMatMul(LoweringContext& context, const Node& node);
 
+// Einsum of two values that is a product of matrices.
+absl::StatusOr<bool> LowerEinsum(LoweringContext& context, const Node& node);
+
 // LSTM and GRU with constant weights and oneDNN's attributes: the default
 // activations, all steps of all samples, no clip, no peepholes.
 absl::StatusOr<bool> LowerRecurrent(LoweringContext& context, const Node& node);

@@ -26,6 +26,7 @@ LowerFunction FindLowering(const Node& node) {
       {"DepthToSpace", LowerDepthToSpace},
       {"Div", LowerBinary},
       {"Dropout", LowerReshape},
+      {"Einsum", LowerEinsum},
       {"Elu", LowerUnary},
       {"Erf", LowerUnary},
       {"Exp", LowerUnary},
