@@ -160,6 +160,57 @@ TEST(ExecutorOperators, TransposedConvolutionStandsBetweenInt8Layers) {
       1);
 }
 
+TEST(ExecutorOperators, TransposedConvolutionsOfAnySizeAreRight) {
+  for (int seed = 0; seed < 40; ++seed) {
+    SCOPED_TRACE(seed);
+    GraphBuilder b(seed);
+    const int64_t in = b.Between(1, 20);
+    const int64_t out = b.Between(1, 36);
+    Shape source = {b.Between(1, 2), in};
+    Shape weights = {in, out};
+    Ints strides;
+    Ints begin;
+    Ints end;
+    Ints added;
+    for (int64_t d = b.Between(1, 2); d > 0; --d) {
+      source.push_back(b.Between(1, 7));
+      weights.push_back(b.Between(1, 5));
+      strides.push_back(b.Between(1, 3));
+      begin.push_back(b.Between(0, (weights.back() - 1) / 2));
+      end.push_back(b.Between(0, (weights.back() - 1) / 2));
+      added.push_back(b.Between(0, strides.back() - 1));
+    }
+    begin.insert(begin.end(), end.begin(), end.end());
+    const ValueId y = b.Add(
+        {"ConvTranspose",
+         {b.Input(source), b.Weights(weights, .3f), b.Weights({out}, 1)},
+         {{"strides", strides}, {"pads", begin}, {"output_padding", added}}});
+    ExpectQuick(b.Build({b.Add({"Relu", {y}})}), "ConvTranspose", b.random());
+  }
+}
+
+TEST(ExecutorOperators, WhereBroadcastsInAnyWay) {
+  for (int seed = 0; seed < 12; ++seed) {
+    SCOPED_TRACE(seed);
+    GraphBuilder b(seed);
+    const Shape full = {2, 3, 4, 5};
+    const auto some = [&] {
+      Shape shape = full;
+      for (int64_t& size : shape) size = b.Between(0, 2) == 0 ? 1 : size;
+      shape.erase(shape.begin(), shape.begin() + b.Between(0, 3));
+      return shape;
+    };
+    const ValueId x = b.Input(full);
+    const ValueId condition = b.Add({"Greater", {x, b.Weights(some(), 1)}});
+    const ValueId y =
+        seed % 2 == 0
+            ? b.Add({"Where", {condition, b.Weights(some(), 1), x}})
+            : b.Add({"Where",
+                     {condition, b.Weights(some(), 1), b.Weights(some(), 1)}});
+    ExpectQuick(b.Build({y}), "Where", b.random());
+  }
+}
+
 TEST(ExecutorOperators, SplitPiecesAreReadAndOverwritten) {
   for (int64_t batch : {1, 2}) {
     for (int64_t piece : {16, 8, 5}) {

@@ -279,6 +279,9 @@ absl::StatusOr<bool> LowerConvTranspose(LoweringContext& context,
       ResolveTransposedWindow(
           node, absl::MakeConstSpan(weighted.source_shape).subspan(2),
           absl::MakeConstSpan(weights->shape()).subspan(2)));
+  const auto as_convolution = LowerTransposedAsConvolution(
+      context, node, *weights, weighted.bias, window);
+  if (as_convolution.ok() && *as_convolution) return true;
   weighted.make = [&](const MemoryDesc& source, const MemoryDesc& weights,
                       const MemoryDesc& destination, bool has_bias,
                       const Attributes& attributes) {

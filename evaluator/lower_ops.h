@@ -4,8 +4,11 @@
 #ifndef LATHE_EVALUATOR_LOWER_OPS_H_
 #define LATHE_EVALUATOR_LOWER_OPS_H_
 
+#include <vector>
+
 #include "absl/status/statusor.h"
 #include "compressor/graph.h"
+#include "compressor/window.h"
 #include "evaluator/lowering_context.h"
 
 namespace lathe {
@@ -18,11 +21,17 @@ absl::StatusOr<bool> LowerConv(LoweringContext& context, const Node& node);
 // In float32.
 absl::StatusOr<bool> LowerConvTranspose(LoweringContext& context,
                                         const Node& node);
+// The same by a convolution of the input; false where none does it, or not
+// quicker.
+absl::StatusOr<bool> LowerTransposedAsConvolution(
+    LoweringContext& context, const Node& node, const Tensor& weights,
+    const std::vector<float>& bias, const Window& window);
 absl::StatusOr<bool> LowerGemm(LoweringContext& context, const Node& node);
 // Constant second factor: LowerWeighted; else oneDNN's matmul.
 // `node` may have what NodeGroup::node may have.
 absl::StatusOr<bool> LowerMatMul(LoweringContext& context, const Node& node);
 
+absl::StatusOr<bool> LowerWhere(LoweringContext& context, const Node& node);
 // Einsum of two values that is a product of matrices.
 absl::StatusOr<bool> LowerEinsum(LoweringContext& context, const Node& node);
 

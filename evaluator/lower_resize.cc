@@ -91,11 +91,20 @@ void SetOuterAndInner(const MemoryDesc& desc, const Shape& shape,
   resampling->outer = shape[0] * ((shape[1] + inner - 1) / inner);
 }
 
-// Whether a copy of such a layout, made anew for another size, lies alike.
+// The same order of dimensions for another size, unfilled blocks included: the
+// zeros in them are resampled too.
+MemoryDesc ImageDesc(const MemoryDesc& like, const Shape& shape,
+                     DataType type) {
+  const int64_t block = DescribeLayout(like)->channel_block;
+  return block == 8 || block == 16 ? BlockedDesc(shape, block, type)
+                                   : DescLike(like, shape, type);
+}
+
+// Whether there are no gaps.
 bool IsDenseImage(const Copy& copy, const Shape& shape) {
   return DescribeLayout(copy.desc) &&
          IsSameLayout(copy.desc,
-                      DescLike(copy.desc, shape, copy.encoding.type));
+                      ImageDesc(copy.desc, shape, copy.encoding.type));
 }
 
 }  // namespace
@@ -132,7 +141,7 @@ absl::StatusOr<bool> LowerResize(LoweringContext& context, const Node& node) {
   SetOuterAndInner(source.desc, in, &*resampling);
   const Copy destination = context.NewCopy(
       source.encoding,
-      DescLike(source.desc, context.shape(output), source.encoding.type));
+      ImageDesc(source.desc, context.shape(output), source.encoding.type));
   const auto bytes = static_cast<int64_t>(ElementBytes(source.encoding.type));
   context.AddLoop("resize", is_nearest ? "copy" : VectorLoopIsa(),
                   {Reads(source), Writes(destination)},

@@ -87,6 +87,7 @@ LowerFunction FindLowering(const Node& node) {
       {"Tile", LowerTile},
       {"Transpose", LowerTranspose},
       {"Unsqueeze", LowerReshape},
+      {"Where", LowerWhere},
       {"Upsample", LowerResize},
   };
   if (!node.domain.empty() && node.domain != "ai.onnx") return nullptr;

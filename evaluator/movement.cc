@@ -108,7 +108,9 @@ MemoryDesc DescLike(const MemoryDesc& like, absl::Span<const int64_t> shape,
       shape.size() > 5) {
     return PlainDesc(shape, type);
   }
-  if (layout->channel_block == 8 || layout->channel_block == 16) {
+  const bool is_filled = shape[1] % layout->channel_block == 0;
+  if (is_filled &&
+      (layout->channel_block == 8 || layout->channel_block == 16)) {
     return BlockedDesc(shape, layout->channel_block, type);
   }
   if (layout->channel_block > 1) return ChannelsLastDesc(shape, type);

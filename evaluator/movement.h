@@ -41,7 +41,8 @@ std::optional<PadSpec> ParsePad(const LoweringContext& context,
                                 const Node& node);
 
 // A layout for `shape` in the same order of dimensions as `like`; channels last
-// for blocks of other than 8 or 16 channels.
+// for blocks of other than 8 or 16 channels and where `shape` leaves a block
+// unfilled (what lies there has to be zeros).
 // REQUIRES: DescribeLayout(like) has a value or is not needed; equal ranks.
 MemoryDesc DescLike(const MemoryDesc& like, absl::Span<const int64_t> shape,
                     DataType type);

@@ -58,6 +58,17 @@ def model(nodes, shape, constants, outs, opset, kind=TensorProto.FLOAT):
     return made
 
 
+def recurrent(op, gates, hidden=64, **attributes):
+    """Over 50 steps of one sample."""
+    directions = 2 if attributes.get("direction") == "bidirectional" else 1
+    weights = [numpy_helper.from_array(normal(directions, gates * hidden, size) / 8, name)
+               for name, size in (("w", 40), ("r", hidden))]
+    nodes = [helper.make_node("Transpose", ["x"], ["steps"], perm=[1, 0, 2]),
+             helper.make_node(op, ["steps", "w", "r"], ["y0"], hidden_size=hidden,
+                              **attributes)]
+    return model(nodes, [1, 50, 40], weights, ["y0"], 17)
+
+
 def between_convolutions(op, shape, *constants, opset=17, **attributes):
     channels = shape[1]
     weights = [numpy_helper.from_array(normal(channels, channels, 1, 1) / 8, f"w{i}")
@@ -140,14 +151,11 @@ OPERATORS = {
     "Log": lambda: one("Log", TOKENS),
     "Einsum bmhd,bnhd->bhmn": lambda: one(
         "Einsum", [1, 64, 6, 32], normal(1, 64, 6, 32), equation="bmhd,bnhd->bhmn"),
-    "LSTM with clip": lambda: one(
-        "LSTM", [50, 1, 40], normal(1, 256, 40), normal(1, 256, 64), hidden_size=64, clip=3.0),
-    "GRU of one sample": lambda: one(
-        "GRU", [50, 1, 40], normal(1, 192, 40), normal(1, 192, 64), hidden_size=64),
-    "LSTM bidirectional": lambda: one(
-        "LSTM", [50, 1, 40], normal(2, 256, 40), normal(2, 256, 64), hidden_size=64,
-        direction="bidirectional"),
-    "RNN": lambda: one("RNN", [50, 1, 40], normal(1, 64, 40), normal(1, 64, 64), hidden_size=64),
+    "LSTM with clip": lambda: recurrent("LSTM", 4, clip=3.0),
+    "LSTM of one sample": lambda: recurrent("LSTM", 4),
+    "LSTM bidirectional": lambda: recurrent("LSTM", 4, direction="bidirectional"),
+    "GRU of one sample": lambda: recurrent("GRU", 3),
+    "RNN": lambda: recurrent("RNN", 1),
     "MaxPool 3x3": lambda: one("MaxPool", IMAGE, kernel_shape=[3, 3], strides=[2, 2]),
     "AveragePool 3x3, ceil": lambda: one(
         "AveragePool", IMAGE, kernel_shape=[3, 3], strides=[2, 2], ceil_mode=1),
