@@ -43,7 +43,8 @@ class Agent {
   virtual ~Agent() = default;
 
   // The next plan to measure; legal in the space. Plans already proposed are
-  // avoided while the space has others.
+  // avoided while the space has others; only the solver's answer for the job's
+  // budget is proposed as such whatever was before.
   //
   // Errors:
   //   OutOfRange - the agent has nothing more to propose; the call changed

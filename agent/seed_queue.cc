@@ -28,10 +28,10 @@ std::optional<SeedQueue::Seed> SeedQueue::Next() {
   while (!seeds_.empty()) {
     Seed seed = std::move(seeds_.front());
     seeds_.pop_front();
-    if (!core_.IsKnown(seed.plan) &&
-        core_.IsWithin(seed.plan, core_.limits())) {
-      return seed;
-    }
+    const bool is_new = seed.is_solvers_answer
+                            ? answered_.insert(seed.plan).second
+                            : !core_.IsKnown(seed.plan);
+    if (is_new && core_.IsWithin(seed.plan, core_.limits())) return seed;
   }
   return std::nullopt;
 }
@@ -59,7 +59,10 @@ void SeedQueue::AskSolver() {
   const bool is_limited =
       std::isfinite(limits.us) || std::isfinite(limits.bytes);
   if (!is_limited || !has_solver_ || core_.space().size() == 0) return;
-  seeds_.push_front({LeastDamage(core_, model_, limits), true});
+  Choices answer = LeastDamage(core_, model_, limits);
+  const bool is_uncompressed =
+      std::all_of(answer.begin(), answer.end(), [](int c) { return c == 0; });
+  if (!is_uncompressed) seeds_.push_front({std::move(answer), true});
 }
 
 }  // namespace lathe

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <deque>
 #include <optional>
+#include <set>
 
 #include "agent/archive.h"
 #include "agent/divergence_model.h"
@@ -29,8 +30,9 @@ class SeedQueue {
     // For the job's budget.
     bool is_solvers_answer = false;
   };
-  // The next one that is unknown and within the job's limits; nothing when
-  // there are no more.
+  // The next one that is within the job's limits and unknown; nothing when
+  // there are no more. The solver's answer comes even when another seed was the
+  // same plan, so that there is a trial which says what it is.
   std::optional<Seed> Next();
 
  private:
@@ -43,6 +45,8 @@ class SeedQueue {
   const DivergenceModel& model_;
   const bool has_solver_;
   std::deque<Seed> seeds_;
+  // The solver's answers so far.
+  std::set<Choices> answered_;
   // That AddAlike may still add.
   size_t left_;
   bool has_solved_ = false;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 #include <string>
 #include <thread>
@@ -383,6 +384,8 @@ TEST_F(Search, TheAgentsProposalsDoNotDependOnTheReportSplit) {
       ASSERT_EQ(leases.size(), 1u);
       v1::Outcome outcome = SimulatedOutcome(leases[0]);
       outcome.mutable_measurement()->set_report_accuracy(report_accuracy);
+      outcome.mutable_measurement()->set_report_correct(std::llround(
+          report_accuracy * outcome.measurement().report_samples()));
       ASSERT_TRUE(worker.Complete(leases[0].fence(), outcome).ok());
       ASSERT_TRUE(Eventually([&] {
         const v1::Trial trial = GetTrial(job, leases[0].trial_number());
