@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "agent/archive.h"
+#include "agent/state_archive.h"
 
 namespace lathe {
 
@@ -22,6 +23,9 @@ class AccuracyCurve {
   // divergence seen the last pool's accuracy.
   double At(double divergence) const;
 
+  // See StateArchive.
+  void Visit(StateArchive& archive) { archive(pools_); }
+
  private:
   struct Pool {
     // Least and largest divergence of its rows.
@@ -29,6 +33,13 @@ class AccuracyCurve {
     double last = 0;
     double accuracy = 0;
     double rows = 0;
+
+    void Visit(StateArchive& archive) {
+      archive(first);
+      archive(last);
+      archive(accuracy);
+      archive(rows);
+    }
   };
   std::vector<Pool> pools_;
 };

@@ -70,7 +70,7 @@ bool AdditiveCorrection::Observe(CostParts parts, double total) {
   rows_.push_back(std::move(parts));
   totals_.push_back(total);
   trust_.push_back(1);
-  Extend();
+  Extend(static_cast<Eigen::Index>(rows_.size()));
   // A refit takes a time that grows with the third power of the rows.
   if (rows_.size() - fitted_rows_ > rows_.size() / kRowsPerRefit ||
       rows_.size() == kMostRows) {
@@ -79,11 +79,10 @@ bool AdditiveCorrection::Observe(CostParts parts, double total) {
   return true;
 }
 
-void AdditiveCorrection::Extend() {
-  const Eigen::Index n = static_cast<Eigen::Index>(rows_.size());
+void AdditiveCorrection::Extend(Eigen::Index n) {
   common_.conservativeResize(n, n);
   layered_.conservativeResize(n, n);
-  const CostParts& last = rows_.back();
+  const CostParts& last = rows_[n - 1];
   const double last_total = TotalOf(last);
   const double last_saving = SavingOf(last);
   double last_kinds[kKinds];
@@ -187,6 +186,24 @@ double AdditiveCorrection::Corrected(int layer, const CostPart& part) const {
 
 double AdditiveCorrection::CorrectedRest(double rest) const {
   return rest * std::max(kLeastFactor, 1 + all_ + rest_);
+}
+
+void AdditiveCorrection::Visit(StateArchive& archive) {
+  for (double* number : {&of_layer_, &noise_, &all_, &rest_, &saving_}) {
+    archive(*number);
+  }
+  archive(rows_);
+  archive(totals_);
+  archive(trust_);
+  archive(fitted_rows_);
+  archive(alpha_);
+  archive(kinds_);
+  if (!archive.is_reading()) return;
+  common_.resize(0, 0);
+  layered_.resize(0, 0);
+  for (size_t n = 1; n <= rows_.size(); ++n) {
+    Extend(static_cast<Eigen::Index>(n));
+  }
 }
 
 }  // namespace lathe

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "agent/gaussian_weights.h"
+#include "agent/state_archive.h"
 
 namespace lathe {
 
@@ -21,6 +22,16 @@ struct CostPart {
   double log_in = 0;
   double log_out = 0;
   double option = 0;
+
+  // See StateArchive.
+  void Visit(StateArchive& archive) {
+    archive(amount);
+    archive(saving);
+    archive(kind);
+    archive(log_in);
+    archive(log_out);
+    archive(option);
+  }
 };
 
 // One network as parts, one per layer in a fixed order, and what is outside of
@@ -28,6 +39,12 @@ struct CostPart {
 struct CostParts {
   std::vector<CostPart> layers;
   double rest = 0;
+
+  // See StateArchive.
+  void Visit(StateArchive& archive) {
+    archive(layers);
+    archive(rest);
+  }
 };
 
 // Gaussian-process regression of totals with an additive kernel: a part's true
@@ -66,10 +83,13 @@ class AdditiveCorrection {
   // Standard error of one total, relative, as the totals so far show it.
   double noise() const { return noise_; }
 
+  // See StateArchive.
+  void Visit(StateArchive& archive);
+
  private:
   double LayerCovariance(const CostPart& a, const CostPart& b) const;
-  // Covariances of the last row with all rows, appended.
-  void Extend();
+  // Covariances of the `n`-th row with all before it and itself, appended.
+  void Extend(Eigen::Index n);
   void Fit();
   void SetTrust(const GaussianWeights& weights);
   GaussianWeights FitWith(double of_layer, double noise) const;

@@ -83,6 +83,13 @@ class Agent {
   // What it has learned that may hold for other networks, too, for their
   // searches to begin with. Empty: nothing.
   virtual std::string Experience() const { return ""; }
+
+  // A snapshot: an agent of the same name and context that restores it goes on
+  // as this one does. Empty: this agent is quick enough to be replayed.
+  virtual std::string Save() { return ""; }
+  // Whether `state` is a snapshot of such an agent. If not, this agent is of no
+  // use any more. REQUIRES: nothing was called before.
+  virtual bool Restore(absl::string_view /*state*/) { return false; }
 };
 
 // Makes the agent called `name`.

@@ -6,6 +6,7 @@
 
 #include "agent/decisions.h"
 #include "agent/search_core.h"
+#include "agent/state_archive.h"
 #include "proto/types.pb.h"
 
 namespace lathe {
@@ -23,6 +24,16 @@ struct Evaluated {
   double latency_ratio = 1;
   double size_ratio = 1;
   bool is_feasible = true;
+
+  // See StateArchive.
+  void Visit(StateArchive& archive) {
+    archive(choices);
+    for (double* number : {&quality, &divergence, &accuracy_ratio,
+                           &latency_ratio, &size_ratio}) {
+      archive(*number);
+    }
+    archive(is_feasible);
+  }
 };
 
 // What no plan that works comes near: the answers are those of another network.
@@ -49,6 +60,12 @@ class Archive {
   // dominated in quality and the job's objectives; ascending by latency. When
   // none is within the budget, the same without the budget.
   const std::vector<int>& elites() const { return elites_; }
+
+  // See StateArchive.
+  void Visit(StateArchive& archive) {
+    archive(rows_);
+    archive(elites_);
+  }
 
  private:
   void FindElites(bool heeds_budget);

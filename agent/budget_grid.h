@@ -8,6 +8,7 @@
 
 #include "agent/random.h"
 #include "agent/search_core.h"
+#include "agent/state_archive.h"
 
 namespace lathe {
 
@@ -45,6 +46,13 @@ class BudgetGrid {
   // A budget to aim at, likelier the more is lost there against the
   // uncompressed model (in proportion to the root of it).
   EpisodeBudget Draw(Random* random) const;
+
+  // See StateArchive.
+  void Visit(StateArchive& archive) {
+    archive(latencies_);
+    archive(sizes_);
+    archive(best_);
+  }
 
  private:
   // Index of the first budget of an axis that allows `ratio`.

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <exception>
+#include <sstream>
 
 #include "absl/strings/strip.h"
 #include "agent/mlp.h"
@@ -77,6 +79,23 @@ struct ChoiceNetwork::Parts {
     return torch::log_softmax(logits, 1);
   }
 
+  std::string SaveOptimizer() const {
+    std::ostringstream bytes;
+    torch::save(optimizer, bytes);
+    return bytes.str();
+  }
+
+  // torch throws on what it did not write.
+  bool LoadOptimizer(const std::string& saved) {
+    try {
+      std::istringstream bytes(saved);
+      torch::load(optimizer, bytes);
+      return true;
+    } catch (const std::exception&) {
+      return false;
+    }
+  }
+
   Mlp mlp;
   torch::Tensor log_alpha;
   torch::optim::Adam optimizer;
@@ -137,6 +156,15 @@ bool ChoiceNetwork::Load(absl::string_view saved) {
     next += parameter.numel();
   }
   return true;
+}
+
+void ChoiceNetwork::Visit(StateArchive& archive) {
+  std::string weights = Save();
+  archive(weights);
+  std::string optimizer = parts_->SaveOptimizer();
+  archive(optimizer);
+  if (!archive.is_reading() || !archive.is_sound()) return;
+  if (!Load(weights) || !parts_->LoadOptimizer(optimizer)) archive.Refuse();
 }
 
 void ChoiceNetwork::Update(absl::Span<const ChoiceStep> steps) {

@@ -9,6 +9,7 @@
 
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "agent/state_archive.h"
 
 namespace lathe {
 
@@ -55,6 +56,9 @@ class ChoiceNetwork {
   // Takes over the weights of a network with features of the same number. False
   // for anything else, which changes nothing.
   bool Load(absl::string_view saved);
+
+  // See StateArchive: the weights, and what Adam remembers.
+  void Visit(StateArchive& archive);
 
   // Keeps choices open that are as good as the taken ones.
   static constexpr double kEntropyWeight = 0.003;

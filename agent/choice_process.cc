@@ -148,4 +148,17 @@ std::vector<ChoiceProcess::Prediction> ChoiceProcess::Predict(
   return predictions;
 }
 
+void ChoiceProcess::Visit(StateArchive& archive) {
+  archive(settings_.variance);
+  archive(settings_.keep_length);
+  archive(settings_.option_length);
+  archive(settings_rows_);
+  archive(plans_);
+  archive(values_);
+  if (!archive.is_reading() || !archive.is_sound() || plans_.empty()) return;
+  const Eigen::Map<const Eigen::VectorXd> targets(
+      values_.data(), static_cast<Eigen::Index>(values_.size()));
+  weights_ = FitWith(DistancesOf(plans_, plans_), settings_, targets);
+}
+
 }  // namespace lathe

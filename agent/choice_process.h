@@ -8,6 +8,7 @@
 #include "absl/types/span.h"
 #include "agent/decisions.h"
 #include "agent/gaussian_weights.h"
+#include "agent/state_archive.h"
 
 namespace lathe {
 
@@ -36,6 +37,9 @@ class ChoiceProcess {
 
   // Mean 0 and the prior's spread before the first fit.
   std::vector<Prediction> Predict(absl::Span<const Choices> plans) const;
+
+  // See StateArchive.
+  void Visit(StateArchive& archive);
 
  private:
   struct Settings {

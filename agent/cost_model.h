@@ -10,6 +10,7 @@
 #include "agent/additive_correction.h"
 #include "agent/decisions.h"
 #include "agent/min_sum.h"
+#include "agent/state_archive.h"
 #include "proto/latency_curve.h"
 #include "proto/types.pb.h"
 
@@ -42,6 +43,13 @@ class CostModel {
   double size_noise() const { return size_.noise(); }
   // Changes whenever predictions may have changed.
   int revision() const { return revision_; }
+
+  // See StateArchive.
+  void Visit(StateArchive& archive) {
+    archive(latency_);
+    archive(size_);
+    archive(revision_);
+  }
 
   // ---- Parts, corrected. ----
   double FixedUs() const;

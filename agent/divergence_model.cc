@@ -280,4 +280,12 @@ double DivergenceModel::Prediction::Optimistic(double sds) const {
   return std::max(0.0, std::exp(log_mean - sds * log_sd) - kFloor);
 }
 
+void DivergenceModel::Visit(StateArchive& archive) {
+  archive(parameters_);
+  archive(off_);
+  archive(is_trusted_);
+  archive(judged_rows_);
+  if (archive.is_reading() && archive.is_sound()) FillTable();
+}
+
 }  // namespace lathe

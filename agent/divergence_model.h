@@ -59,6 +59,9 @@ class DivergenceModel {
     return damage_[decision][choice];
   }
 
+  // See StateArchive.
+  void Visit(StateArchive& archive);
+
   // Divergences are not told apart below this: far less than what changes one
   // answer in a thousand.
   static constexpr double kFloor = 3e-4;

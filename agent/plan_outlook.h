@@ -9,6 +9,7 @@
 #include "agent/budget_grid.h"
 #include "agent/divergence_model.h"
 #include "agent/search_core.h"
+#include "agent/state_archive.h"
 
 namespace lathe {
 
@@ -18,6 +19,13 @@ struct PlanOutlook {
   double worth = 0;
   double latency_ratio = 0;
   double size_ratio = 0;
+
+  // See StateArchive.
+  void Visit(StateArchive& archive) {
+    archive(worth);
+    archive(latency_ratio);
+    archive(size_ratio);
+  }
 };
 
 // What an outcome of this divergence is worth.

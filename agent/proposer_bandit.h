@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "agent/random.h"
+#include "agent/state_archive.h"
 
 namespace lathe {
 
@@ -17,6 +18,9 @@ class ProposerBandit {
   int Draw(Random* random) const;
   // A trial of `proposer` gained `gain` >= 0.
   void Credit(int proposer, double gain);
+
+  // See StateArchive.
+  void Visit(StateArchive& archive) { archive(gains_); }
 
   static constexpr double kFloor = 0.08;
 

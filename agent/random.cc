@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <sstream>
+#include <string>
 
 namespace lathe {
 
@@ -42,5 +44,13 @@ int Random::Weighted(const std::vector<double>& weights) {
 }
 
 double Random::Exponential() { return -std::log(1 - Uniform()); }
+
+void Random::Visit(StateArchive& archive) {
+  std::ostringstream written;
+  written << engine_;
+  std::string text = written.str();
+  archive(text);
+  std::istringstream(text) >> engine_;
+}
 
 }  // namespace lathe

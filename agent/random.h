@@ -7,6 +7,8 @@
 #include <random>
 #include <vector>
 
+#include "agent/state_archive.h"
+
 namespace lathe {
 
 // Not thread-safe. The sequence depends on the seed and the calls only.
@@ -27,6 +29,9 @@ class Random {
   int Weighted(const std::vector<double>& weights);
   // Exponential with mean 1.
   double Exponential();
+
+  // See StateArchive.
+  void Visit(StateArchive& archive);
 
  private:
   std::mt19937_64 engine_;

@@ -11,33 +11,32 @@
 // proposed; now and then a bandit says whose turn it is instead, so that no
 // proposer is judged by its predictions alone.
 #include <algorithm>
-#include <cmath>
 #include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/string_view.h"
 #include "agent/accuracy_curve.h"
-#include "agent/additive_solver.h"
 #include "agent/archive.h"
 #include "agent/budget_grid.h"
 #include "agent/choice_network.h"
 #include "agent/divergence_model.h"
-#include "agent/elite_children.h"
 #include "agent/plan_outlook.h"
 #include "agent/policy.h"
 #include "agent/policy_answer.h"
 #include "agent/policy_teacher.h"
 #include "agent/proposer_bandit.h"
+#include "agent/proposers.h"
 #include "agent/rl_parts.h"
 #include "agent/search_core.h"
 #include "agent/seed_queue.h"
 #include "agent/sensitivity_rows.h"
+#include "agent/state_archive.h"
 #include "agent/strategies.h"
 #include "base/numeric.h"
 #include "base/status.h"
@@ -46,12 +45,6 @@
 namespace lathe {
 namespace {
 
-// Plans that each proposer suggests in a round.
-constexpr int kPolicyPlans = 16;
-constexpr int kElitePlans = 8;
-constexpr int kChildren = 600;
-constexpr int kSolverPlans = 3;
-
 // Share of the rounds in which the bandit decides.
 constexpr double kBanditShare = 0.15;
 
@@ -59,8 +52,8 @@ constexpr double kBanditShare = 0.15;
 // of others.
 constexpr size_t kFirstPlans = 10;
 
-enum Proposer { kPolicy, kElite, kChild, kSolver, kProposerCount };
-constexpr const char* kProposerNames[] = {"policy", "elite", "child", "solver"};
+// The form of snapshots; any change of it needs another name.
+constexpr absl::string_view kSavedAs = "lathe rl 1";
 
 class RlAgent : public Agent {
  public:
@@ -75,6 +68,8 @@ class RlAgent : public Agent {
         network_(Policy::FeatureSize(), MixSeed(core_->context().seed, 2)),
         policy_(core_.get(), &model_, &grid_, &network_, parts.has_masks),
         teacher_(&archive_, &model_, &policy_, &network_),
+        proposers_(&parts_, core_.get(), &archive_, &model_, &curve_, &grid_,
+                   &policy_, &teacher_),
         bandit_(kProposerCount) {
     network_.Load(core_->context().experience);
     Refit();
@@ -155,18 +150,48 @@ class RlAgent : public Agent {
     return parts_.has_policy ? network_.Save() : "";
   }
 
+  std::string Save() override {
+    StateArchive archive;
+    Visit(archive);
+    return archive.bytes();
+  }
+
+  bool Restore(absl::string_view state) override {
+    StateArchive archive(state);
+    Visit(archive);
+    return archive.is_at_end();
+  }
+
  private:
   // A plan that was proposed and not yet learned.
   struct Pending {
     std::optional<Proposer> proposer;
     PlanOutlook outlook;
+
+    void Visit(StateArchive& archive) {
+      archive(proposer);
+      archive(outlook);
+    }
   };
-  struct Suggestion {
-    Choices plan;
-    Proposer proposer = kPolicy;
-    PlanOutlook outlook;
-    double score = 0;
-  };
+
+  // Members that are not here follow from the context.
+  void Visit(StateArchive& archive) {
+    std::string form(kSavedAs);
+    archive(form);
+    if (form != kSavedAs) return archive.Refuse();
+    archive(*core_);
+    archive(random_);
+    archive(archive_);
+    archive(model_);
+    archive(curve_);
+    archive(grid_);
+    archive(network_);
+    archive(bandit_);
+    if (seeds_) archive(*seeds_);
+    archive(started_);
+    archive(pending_);
+    archive(rows_since_fit_);
+  }
 
   void AddToGrid(const Evaluated& row) {
     if (!row.is_feasible) return;
@@ -262,7 +287,7 @@ class RlAgent : public Agent {
   }
 
   std::vector<Suggestion> ScoredSuggestions(const EpisodeBudget& budget) {
-    std::vector<Suggestion> suggestions = Suggest(budget);
+    std::vector<Suggestion> suggestions = proposers_.Suggest(budget, &random_);
     std::vector<Choices> plans;
     for (const Suggestion& s : suggestions) plans.push_back(s.plan);
     const std::vector<PlanOutlook> outlooks = Outlooks(plans);
@@ -274,50 +299,6 @@ class RlAgent : public Agent {
     return suggestions;
   }
 
-  // Unknown plans within the limits, each once.
-  std::vector<Suggestion> Suggest(const EpisodeBudget& budget) {
-    std::vector<Suggestion> suggestions;
-    std::set<Choices> suggested;
-    const auto add = [&](Choices plan, Proposer proposer) {
-      if (core_->IsKnown(plan) || !core_->IsWithin(plan, core_->limits()) ||
-          !suggested.insert(plan).second) {
-        return;
-      }
-      suggestions.push_back({std::move(plan), proposer, {}, 0});
-    };
-    if (parts_.has_policy) {
-      const BudgetPrior prior = policy_.PriorOf(budget);
-      std::vector<Choices> drawn = policy_.Draw(prior, kPolicyPlans, &random_);
-      if (parts_.has_rollouts) Rehearse(prior, drawn);
-      for (Choices& plan : drawn) add(std::move(plan), kPolicy);
-      for (int i = 0; parts_.has_resampling && i < kElitePlans; ++i) {
-        add(RedrawnElite(prior), kElite);
-      }
-    }
-    for (int i = 0; parts_.has_solver && i < kSolverPlans; ++i) {
-      const EpisodeBudget asked = i == 0 ? budget : grid_.Draw(&random_);
-      add(LeastDamage(*core_, model_, LimitsOf(*core_, asked)), kSolver);
-    }
-    for (int i = 0; parts_.has_children && i < kChildren; ++i) {
-      add(EliteChild(*core_, archive_, &random_), kChild);
-    }
-    return suggestions;
-  }
-
-  // The policy learns from plans it has just drawn by what the model thinks of
-  // them.
-  void Rehearse(const BudgetPrior& prior, absl::Span<const Choices> drawn) {
-    std::vector<double> worths;
-    for (const PlanOutlook& outlook : Outlooks(drawn)) {
-      // Only without masks anything is exceeded.
-      const double excess =
-          std::max(0.0, outlook.latency_ratio - prior.budget.latency_ratio) +
-          std::max(0.0, outlook.size_ratio - prior.budget.size_ratio);
-      worths.push_back(outlook.worth - excess);
-    }
-    teacher_.Reinforce(prior, drawn, worths);
-  }
-
   BudgetGrid GridWithPending() const {
     BudgetGrid grid = grid_;
     for (const auto& [plan, pending] : pending_) {
@@ -325,19 +306,6 @@ class RlAgent : public Agent {
       grid.Add(outlook.worth, outlook.latency_ratio, outlook.size_ratio);
     }
     return grid;
-  }
-
-  Choices RedrawnElite(const BudgetPrior& prior) {
-    const Choices elite = EliteNear(archive_, prior.budget, &random_).choices;
-    // One decision on average half the time, a quarter of them otherwise.
-    const double share = random_.Uniform() < 0.5
-                             ? 1.5 / std::max<size_t>(1, elite.size())
-                             : 0.25;
-    std::vector<bool> is_free(elite.size());
-    for (size_t d = 0; d < is_free.size(); ++d) {
-      is_free[d] = random_.Uniform() < share;
-    }
-    return policy_.Redraw(elite, is_free, prior, &random_);
   }
 
   // Tells the bandit what a result gains.
@@ -365,6 +333,7 @@ class RlAgent : public Agent {
   ChoiceNetwork network_;
   const Policy policy_;
   PolicyTeacher teacher_;
+  Proposers proposers_;
   ProposerBandit bandit_;
   std::optional<SeedQueue> seeds_;
   // Random plans proposed to begin with.

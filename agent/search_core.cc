@@ -225,4 +225,11 @@ v1::Reward SearchCore::Evaluate(const v1::Trial& trial) const {
   return reward;
 }
 
+void SearchCore::Visit(StateArchive& archive) {
+  archive(costs_);
+  archive(known_);
+  archive(moving_baseline_);
+  if (archive.is_reading() && archive.is_sound()) Refresh();
+}
+
 }  // namespace lathe

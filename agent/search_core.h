@@ -15,6 +15,7 @@
 #include "agent/objective.h"
 #include "agent/random.h"
 #include "agent/reachability.h"
+#include "agent/state_archive.h"
 #include "proto/types.pb.h"
 
 namespace lathe {
@@ -77,6 +78,9 @@ class SearchCore {
   std::optional<Choices> Dismiss(const v1::Trial& trial);
   v1::Reward Evaluate(const v1::Trial& trial) const;
   double moving_baseline() const { return moving_baseline_.value_or(0); }
+
+  // See StateArchive.
+  void Visit(StateArchive& archive);
 
  private:
   SearchCore(const AgentContext& context, DecisionSpace space);

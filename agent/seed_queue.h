@@ -10,6 +10,7 @@
 #include "agent/archive.h"
 #include "agent/divergence_model.h"
 #include "agent/search_core.h"
+#include "agent/state_archive.h"
 
 namespace lathe {
 
@@ -29,11 +30,23 @@ class SeedQueue {
     Choices plan;
     // For the job's budget.
     bool is_solvers_answer = false;
+
+    void Visit(StateArchive& archive) {
+      archive(plan);
+      archive(is_solvers_answer);
+    }
   };
   // The next one that is within the job's limits and unknown; nothing when
   // there are no more. The solver's answer comes even when another seed was the
   // same plan, so that there is a trial which says what it is.
   std::optional<Seed> Next();
+
+  // See StateArchive.
+  void Visit(StateArchive& archive) {
+    archive(seeds_);
+    archive(left_);
+    archive(has_solved_);
+  }
 
  private:
   void AddAlike();

@@ -66,15 +66,17 @@ AgentDriver::AgentDriver(std::unique_ptr<Agent> agent, v1::SearchSpace space)
 
 int AgentDriver::Replay(absl::Span<const v1::Trial> trials) {
   const std::vector<const v1::Trial*> results = LearnedTrials(trials);
-  size_t next = 0;
+  auto next = static_cast<size_t>(learned_);
+  int64_t known = proposals_;
   int differences = 0;
   for (const v1::Trial& trial : trials) {
-    if (!IsAgentsOwn(trial)) continue;
+    if (!IsAgentsOwn(trial) || known-- > 0) continue;
     while (next < results.size() &&
            learned_ < trial.proposal().learned_before()) {
       Learn(*results[next++]);
     }
     const absl::StatusOr<v1::Proposal> again = agent_->Propose();
+    ++proposals_;
     if (!again.ok() || PlanDigest(again->plan()) != trial.plan_digest()) {
       ++differences;
     }
@@ -85,8 +87,23 @@ int AgentDriver::Replay(absl::Span<const v1::Trial> trials) {
 
 absl::StatusOr<v1::Proposal> AgentDriver::Propose() {
   LATHE_ASSIGN_OR_RETURN(v1::Proposal proposal, agent_->Propose());
+  ++proposals_;
   proposal.set_learned_before(learned_);
   return proposal;
+}
+
+v1::AgentSnapshot AgentDriver::Save() {
+  v1::AgentSnapshot snapshot;
+  snapshot.set_proposals(proposals_);
+  snapshot.set_learned(learned_);
+  snapshot.set_state(agent_->Save());
+  return snapshot;
+}
+
+bool AgentDriver::Restore(const v1::AgentSnapshot& snapshot) {
+  proposals_ = snapshot.proposals();
+  learned_ = snapshot.learned();
+  return agent_->Restore(snapshot.state());
 }
 
 std::optional<v1::Reward> AgentDriver::Learn(const v1::Trial& trial) {

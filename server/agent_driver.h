@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "agent/agent.h"
+#include "proto/agent.pb.h"
 #include "proto/types.pb.h"
 
 namespace lathe {
@@ -34,10 +35,17 @@ class AgentDriver {
  public:
   AgentDriver(std::unique_ptr<Agent> agent, v1::SearchSpace space);
 
-  // Makes the calls that led to a job's stored trials: each agent's proposal
-  // after the results that it had learned, each result in learn order. Where
-  // the agent now proposes something else, the stored trial wins. Returns how
-  // often it did. REQUIRES: no other call came before.
+  // The agent as it stands; see AgentSnapshot.
+  v1::AgentSnapshot Save();
+  // Whether the agent goes on from the snapshot; if not, this driver is of no
+  // use any more. REQUIRES: no other call came before.
+  bool Restore(const v1::AgentSnapshot& snapshot);
+
+  // Makes the calls that led to a job's stored trials, but for those that a
+  // snapshot holds: each agent's proposal after the results that it had
+  // learned, each result in learn order. Where the agent now proposes something
+  // else, the stored trial wins. Returns how often it did. REQUIRES: no other
+  // call than Restore came before.
   int Replay(absl::Span<const v1::Trial> trials);
 
   // The next proposal, with learned_before set.
@@ -64,6 +72,8 @@ class AgentDriver {
 
   const std::unique_ptr<Agent> agent_;
   const v1::SearchSpace space_;
+  // Calls so far.
+  int64_t proposals_ = 0;
   int64_t learned_ = 0;
 };
 

@@ -42,6 +42,11 @@ class LoggingAgent : public Agent {
     reward.set_value(learned_);
     return reward;
   }
+  bool Restore(absl::string_view state) override {
+    proposed_ = state[0] - '0';
+    learned_ = state[1] - '0';
+    return true;
+  }
 
   v1::Trial last;
 
@@ -114,6 +119,25 @@ TEST(AgentDriver, ReplayMakesTheSameCallsInTheSameOrder) {
   EXPECT_EQ(log, search.log);
   EXPECT_EQ(driver.learned(), 5);
   EXPECT_THAT(log, ::testing::Contains("dismiss 3"));
+}
+
+TEST(AgentDriver, ReplayGoesOnWhereASnapshotEnds) {
+  const Search search = RunSearch();
+  std::vector<std::string> log;
+  AgentDriver driver(std::make_unique<LoggingAgent>(&log),
+                     testing::SimulatedSpace());
+  v1::AgentSnapshot snapshot;
+  snapshot.set_proposals(2);
+  snapshot.set_learned(2);
+  // As LoggingAgent reads it: what it had proposed and learned.
+  snapshot.set_state("22");
+  ASSERT_TRUE(driver.Restore(snapshot));
+  EXPECT_EQ(driver.Replay(search.trials), 0);
+  // All but the first four calls: learn 0, twice propose, learn 2.
+  EXPECT_EQ(log,
+            std::vector<std::string>(search.log.begin() + 4, search.log.end()));
+  EXPECT_EQ(driver.learned(), 4);
+  EXPECT_EQ(driver.Save().proposals(), 4);
 }
 
 TEST(AgentDriver, ReplayCountsStoredPlansThatTheAgentWouldNotPropose) {

@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "agent/agent.h"
 #include "base/status.h"
 #include "server/errors.h"
 #include "server/experience.h"
@@ -64,13 +63,10 @@ absl::Status BudgetAnswers::Replay(const v1::Job& job) {
   driver_.reset();
   LATHE_ASSIGN_OR_RETURN(const AgentContext context,
                          ReadAgentContext(job, trials.front(), store_));
-  absl::StatusOr<std::unique_ptr<Agent>> agent =
-      MakeAgent(job.spec().agent(), context);
-  if (!agent.ok()) return WithReasons(agent.status(), kReasons);
-  auto driver =
-      std::make_unique<AgentDriver>(*std::move(agent), job.baseline().space());
-  driver->Replay(trials);
-  driver_ = std::move(driver);
+  absl::StatusOr<RestoredDriver> restored =
+      RestoreDriver(job, context, trials, store_);
+  if (!restored.ok()) return WithReasons(restored.status(), kReasons);
+  driver_ = std::move(restored->driver);
   job_ = job.name();
   return absl::OkStatus();
 }

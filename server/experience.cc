@@ -1,11 +1,11 @@
 #include "server/experience.h"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
 #include "base/status.h"
 #include "proto/agent.pb.h"
-#include "server/agent_driver.h"
 
 namespace lathe {
 namespace {
@@ -38,6 +38,17 @@ absl::StatusOr<std::string> EarlierExperience(const v1::Job& job,
   return std::string();
 }
 
+// Whether the trials hold all calls that the snapshot has seen.
+bool IsOf(const v1::AgentSnapshot& snapshot,
+          absl::Span<const v1::Trial> trials) {
+  const auto proposals =
+      std::count_if(trials.begin(), trials.end(), IsAgentsOwn);
+  const auto learned = std::count_if(
+      trials.begin(), trials.end(),
+      [](const v1::Trial& trial) { return trial.learn_sequence() > 0; });
+  return snapshot.proposals() <= proposals && snapshot.learned() <= learned;
+}
+
 }  // namespace
 
 absl::StatusOr<AgentContext> BeginAgentContext(const v1::Job& job,
@@ -65,13 +76,54 @@ absl::StatusOr<AgentContext> ReadAgentContext(const v1::Job& job,
   return context;
 }
 
-absl::Status SaveExperience(const std::string& job, int64_t learned,
-                            std::string experience, Store& store) {
+absl::Status SaveExperience(const std::string& job, AgentDriver& driver,
+                            Store& store) {
+  std::string experience = driver.Experience();
+  if (experience.empty()) return absl::OkStatus();
   LATHE_ASSIGN_OR_RETURN(std::optional<v1::AgentMemory> memory,
                          LoadMemory(job, store));
   if (!memory.has_value()) memory.emplace();
   memory->set_experience(std::move(experience));
-  return store.SaveAgentState(job, learned, memory->SerializeAsString());
+  *memory->mutable_snapshot() = driver.Save();
+  return store.SaveAgentState(job, driver.learned(),
+                              memory->SerializeAsString());
+}
+
+absl::Status SaveSnapshot(const std::string& job, AgentDriver& driver,
+                          Store& store) {
+  v1::AgentSnapshot snapshot = driver.Save();
+  if (snapshot.state().empty()) return absl::OkStatus();
+  LATHE_ASSIGN_OR_RETURN(std::optional<v1::AgentMemory> memory,
+                         LoadMemory(job, store));
+  if (!memory.has_value()) memory.emplace();
+  *memory->mutable_snapshot() = std::move(snapshot);
+  return store.SaveAgentState(job, driver.learned(),
+                              memory->SerializeAsString());
+}
+
+absl::StatusOr<RestoredDriver> RestoreDriver(const v1::Job& job,
+                                             const AgentContext& context,
+                                             absl::Span<const v1::Trial> trials,
+                                             Store& store) {
+  RestoredDriver restored;
+  const auto make = [&]() -> absl::Status {
+    LATHE_ASSIGN_OR_RETURN(std::unique_ptr<Agent> agent,
+                           MakeAgent(job.spec().agent(), context));
+    restored.driver =
+        std::make_unique<AgentDriver>(std::move(agent), job.baseline().space());
+    return absl::OkStatus();
+  };
+  LATHE_RETURN_IF_ERROR(make());
+  LATHE_ASSIGN_OR_RETURN(const std::optional<v1::AgentMemory> memory,
+                         LoadMemory(job.name(), store));
+  if (memory.has_value() && !memory->snapshot().state().empty() &&
+      IsOf(memory->snapshot(), trials) &&
+      !restored.driver->Restore(memory->snapshot())) {
+    // Of another version: all is replayed.
+    LATHE_RETURN_IF_ERROR(make());
+  }
+  restored.differences = restored.driver->Replay(trials);
+  return restored;
 }
 
 }  // namespace lathe

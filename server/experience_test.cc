@@ -5,12 +5,29 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/time/time.h"
 #include "storage/sqlite_store.h"
 
 namespace lathe {
 namespace {
+
+// Has nothing but experience.
+class LeavingAgent : public Agent {
+ public:
+  explicit LeavingAgent(std::string experience)
+      : experience_(std::move(experience)) {}
+  absl::StatusOr<v1::Proposal> Propose() override {
+    return absl::OutOfRangeError("nothing");
+  }
+  void Learn(const v1::Trial&) override {}
+  v1::Reward Evaluate(const v1::Trial&) const override { return {}; }
+  std::string Experience() const override { return experience_; }
+
+ private:
+  const std::string experience_;
+};
 
 class ExperienceTest : public ::testing::Test {
  protected:
@@ -41,20 +58,26 @@ class ExperienceTest : public ::testing::Test {
     return ReadAgentContext(job, v1::Trial(), *store_)->experience;
   }
 
+  // What the agent of `job` leaves at its end.
+  void Leave(const v1::Job& job, const std::string& experience) {
+    AgentDriver driver(std::make_unique<LeavingAgent>(experience), {});
+    ASSERT_TRUE(SaveExperience(job.name(), driver, *store_).ok());
+  }
+
   std::string folder_;
   std::unique_ptr<Store> store_;
 };
 
 TEST_F(ExperienceTest, IsThatOfTheEarlierJobWhenTheAgentStarted) {
   const v1::Job earlier = Create("a");
-  ASSERT_TRUE(SaveExperience(earlier.name(), 9, "policy 1", *store_).ok());
+  Leave(earlier, "policy 1");
   const v1::Job job = Create("b", earlier.name());
   EXPECT_EQ(Begin(job), "policy 1");
   // Whatever becomes of the earlier job, a replay begins with the same.
-  ASSERT_TRUE(SaveExperience(earlier.name(), 10, "policy 2", *store_).ok());
+  Leave(earlier, "policy 2");
   EXPECT_EQ(Begin(job), "policy 1");
   EXPECT_EQ(Read(job), "policy 1");
-  ASSERT_TRUE(SaveExperience(job.name(), 5, "its own", *store_).ok());
+  Leave(job, "its own");
   EXPECT_EQ(Begin(job), "policy 1");
   EXPECT_EQ(Begin(Create("c", job.name())), "its own");
 }
@@ -63,7 +86,7 @@ TEST_F(ExperienceTest, WhatIsLeftAfterTheStartComesTooLate) {
   const v1::Job earlier = Create("a");
   const v1::Job job = Create("b", earlier.name());
   EXPECT_EQ(Begin(job), "");
-  ASSERT_TRUE(SaveExperience(earlier.name(), 9, "policy", *store_).ok());
+  Leave(earlier, "policy");
   EXPECT_EQ(Begin(job), "");
 }
 

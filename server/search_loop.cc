@@ -33,6 +33,10 @@ constexpr int64_t kWarmStartShare = 4;
 // agent, short against what a worker with another trial at hand would notice.
 constexpr absl::Duration kThoughtSlice = absl::Milliseconds(20);
 
+// A restart replays at most about so many trials; the default agent thinks for
+// some 20 ms about each, and a snapshot has up to a few megabytes.
+constexpr int64_t kTrialsPerSnapshot = 100;
+
 int64_t CountAll(const v1::TrialCounts& counts) {
   return counts.pending() + counts.leased() + counts.measured() +
          counts.infeasible() + counts.failed() + counts.quarantined();
@@ -189,19 +193,20 @@ absl::StatusOr<bool> SearchLoop::MakeDriver(const v1::Job& job) {
   }
   LATHE_ASSIGN_OR_RETURN(const AgentContext context,
                          BeginAgentContext(job, trials[0], *parts_.store));
-  absl::StatusOr<std::unique_ptr<Agent>> agent =
-      MakeAgent(job.spec().agent(), context);
-  if (!agent.ok()) {
-    LATHE_RETURN_IF_ERROR(parts_.control->Fail(job_, agent.status().message()));
+  BeginThought();
+  absl::StatusOr<RestoredDriver> restored =
+      RestoreDriver(job, context, trials, *parts_.store);
+  EndThought("replay");
+  if (absl::IsFailedPrecondition(restored.status()) ||
+      absl::IsInvalidArgument(restored.status())) {
+    LATHE_RETURN_IF_ERROR(
+        parts_.control->Fail(job_, restored.status().message()));
     return false;
   }
+  LATHE_RETURN_IF_ERROR(restored.status());
   baseline_ = trials[0].measurement();
   exhausted_after_.reset();
-  auto driver =
-      std::make_unique<AgentDriver>(*std::move(agent), job.baseline().space());
-  BeginThought();
-  const int differences = driver->Replay(trials);
-  EndThought("replay");
+  const int differences = restored->differences;
   if (differences > 0) {
     LATHE_LOG(kWarning) << job_ << ": on replay the agent proposed "
                         << differences
@@ -211,7 +216,8 @@ absl::StatusOr<bool> SearchLoop::MakeDriver(const v1::Job& job) {
   for (const v1::Trial& trial : trials) {
     if (trial.learn_sequence() > 0) frontier_->Add(trial);
   }
-  driver_ = std::move(driver);
+  driver_ = std::move(restored->driver);
+  snapshot_after_ = driver_->learned();
   job_record_ = job;
   LATHE_RETURN_IF_ERROR(AddFirstPlans(trials));
   return true;
@@ -306,6 +312,10 @@ absl::Status SearchLoop::LearnSome() {
   has_learned_since_proposal_ = true;
   LATHE_RETURN_IF_ERROR(
       parts_.store->RecordLearned(job_, learned, frontier_->Numbers()));
+  if (driver_->learned() >= snapshot_after_ + kTrialsPerSnapshot) {
+    snapshot_after_ = driver_->learned();
+    LATHE_RETURN_IF_ERROR(SaveSnapshot(job_, *driver_, *parts_.store));
+  }
   parts_.signals->job_changed(job_);
   return absl::OkStatus();
 }
@@ -322,11 +332,7 @@ absl::StatusOr<SearchLoop::Next> SearchLoop::ProposeOrEnd(
     return ProposeSome(std::min(left, wanted - counts.pending()));
   }
   if (counts.pending() + counts.leased() > 0) return Next::kWait;
-  std::string experience = driver_->Experience();
-  if (!experience.empty()) {
-    LATHE_RETURN_IF_ERROR(SaveExperience(job_, driver_->learned(),
-                                         std::move(experience), *parts_.store));
-  }
+  LATHE_RETURN_IF_ERROR(SaveExperience(job_, *driver_, *parts_.store));
   LATHE_RETURN_IF_ERROR(parts_.control->Finish(job_));
   return Next::kGoOn;
 }

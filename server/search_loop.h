@@ -43,7 +43,7 @@ struct SearchLoopParts {
 
 // Runs on a thread of its own, so that a thinking agent holds up nobody. All
 // it knows is in the store: after an error, or a restart, it rebuilds the
-// agent by replay and goes on.
+// agent from its last snapshot by replay and goes on.
 //
 // Trial 0 comes first. Once that is measured the loop keeps two trials per
 // active worker (at least two) pending until the job's trials are used, and
@@ -133,6 +133,8 @@ class SearchLoop {
   std::optional<GrowingFrontier> frontier_;  // Of the job's objectives.
   // Read from the store and not yet learned, in order.
   std::deque<v1::Trial> unlearned_;
+  // Results learned at the last snapshot.
+  int64_t snapshot_after_ = 0;
   bool has_learned_since_proposal_ = true;
   // What the agent thought since it last proposed.
   absl::Duration thought_ = absl::ZeroDuration();

@@ -172,6 +172,51 @@ TEST_P(AgentSuite, EndsASmallSpaceWithoutProposingAPlanTwice) {
   }
 }
 
+TEST_P(AgentSuite, GoesOnFromASnapshotAsIfNothingHadHappened) {
+  const SyntheticNetwork network(Small());
+  AgentContext context = network.Context(/*seed=*/18, /*trials=*/90);
+  for (const bool has_budget : {false, true}) {
+    if (has_budget) context.budget.set_max_latency_ratio(0.5);
+    for (const int before : {0, 7, 45}) {
+      SCOPED_TRACE(before);
+      std::unique_ptr<Agent> agent = Make(context);
+      Plans(agent.get(), network, before, 3);
+      // Two are pending.
+      std::vector<v1::Trial> pending;
+      for (int i = 0; i < 2; ++i) {
+        const absl::StatusOr<v1::Proposal> proposal = agent->Propose();
+        ASSERT_TRUE(proposal.ok()) << proposal.status();
+        pending.push_back(network.Run(*proposal, before + i + 1));
+      }
+      const std::string state = agent->Save();
+      if (state.empty()) return;
+      std::unique_ptr<Agent> restored = Make(context);
+      ASSERT_TRUE(restored->Restore(state));
+      EXPECT_EQ(restored->Save(), state);
+      for (const v1::Trial& trial : pending) {
+        agent->Learn(trial);
+        restored->Learn(trial);
+      }
+      EXPECT_EQ(Plans(restored.get(), network, 25, 2),
+                Plans(agent.get(), network, 25, 2));
+    }
+  }
+}
+
+TEST_P(AgentSuite, RefusesASnapshotThatIsNoneOfItsOwn) {
+  const SyntheticNetwork network(Small());
+  const AgentContext context = network.Context(/*seed=*/19, /*trials=*/40);
+  std::unique_ptr<Agent> agent = Make(context);
+  Plans(agent.get(), network, 12, 1);
+  const std::string state = agent->Save();
+  if (state.empty()) return;
+  EXPECT_FALSE(Make(context)->Restore("something else"));
+  EXPECT_FALSE(Make(context)->Restore(state + "x"));
+  for (size_t bytes = 0; bytes < state.size(); bytes += state.size() / 40 + 1) {
+    EXPECT_FALSE(Make(context)->Restore(state.substr(0, bytes))) << bytes;
+  }
+}
+
 TEST_P(AgentSuite, AProposalThatFailsChangesNothing) {
   const SyntheticNetwork network(Tiny());
   AgentContext context = network.Context(/*seed=*/17, /*trials=*/500);
