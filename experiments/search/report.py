@@ -170,7 +170,20 @@ def sources(run):
     return lines
 
 
-def section(table, runs, folder):
+def ceiling(path):
+    """What ceiling.py found, in words."""
+    if not os.path.exists(path):
+        return []
+    with open(path) as file:
+        found = json.load(file)
+    return [f"Measured latencies scatter by {100 * found['residual_sd']:.2f} % about a model of "
+            "single decisions and pairs of neighbours: who knew every quality and that model, "
+            f"and measured its {found['entries']} frontier entries, would have "
+            f"{found['hypervolume_ratio']:.4f} (`ceiling.py`). What is above belongs to entries "
+            "that came out quicker than their kind, which no model finds.", ""]
+
+
+def section(table, runs, folder, found_by_all):
     agents = {name: run for name, run in runs.items() if not name.startswith("rl-")}
     ablations = {name: run for name, run in runs.items()
                  if name.startswith("rl-") or name == "rl"}
@@ -181,6 +194,7 @@ def section(table, runs, folder):
     curves.write(os.path.join(folder, f"{table}.svg"), agents)
     lines += [f"![What is missing from the exhaustive hypervolume, by evaluations]({table}.svg)",
               ""]
+    lines += found_by_all
     if "rl" in runs:
         lines += hypotheses(table, runs) + [f"### What `rl`'s evaluations gained on {table}", ""]
         lines += sources(runs["rl"]) + [""]
@@ -226,7 +240,8 @@ def main():
     with open(os.path.join(HERE, "introduction.md")) as file:
         lines = [file.read().rstrip(), ""]
     for table, runs in read(flags.runs).items():
-        lines += section(table, runs, os.path.dirname(os.path.abspath(flags.to)))
+        lines += section(table, runs, os.path.dirname(os.path.abspath(flags.to)),
+                         ceiling(os.path.join(flags.runs, table + ".ceiling.json")))
     lines += real_searches(os.path.join(flags.runs, "real"))
     with open(flags.to, "w") as file:
         file.write("\n".join(lines).rstrip() + "\n")
