@@ -53,7 +53,7 @@ constexpr double kBanditShare = 0.15;
 constexpr size_t kFirstPlans = 10;
 
 // The form of snapshots; any change of it needs another name.
-constexpr absl::string_view kSavedAs = "lathe rl 1";
+constexpr absl::string_view kSnapshotForm = "lathe rl 1";
 
 class RlAgent : public Agent {
  public:
@@ -176,9 +176,9 @@ class RlAgent : public Agent {
 
   // Members that are not here follow from the context.
   void Visit(StateArchive& archive) {
-    std::string form(kSavedAs);
+    std::string form(kSnapshotForm);
     archive(form);
-    if (form != kSavedAs) return archive.Refuse();
+    if (form != kSnapshotForm) return archive.Refuse();
     archive(*core_);
     archive(random_);
     archive(archive_);
