@@ -36,7 +36,10 @@ class SeededAgent : public Agent {
     inner_->Learn(trial);
   }
 
-  void Dismiss(const v1::Trial& trial) override { inner_->Dismiss(trial); }
+  void Dismiss(const v1::Trial& trial) override {
+    core_->Dismiss(trial);
+    inner_->Dismiss(trial);
+  }
 
   v1::Reward Evaluate(const v1::Trial& trial) const override {
     return inner_->Evaluate(trial);

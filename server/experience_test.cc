@@ -22,6 +22,7 @@ class LeavingAgent : public Agent {
     return absl::OutOfRangeError("nothing");
   }
   void Learn(const v1::Trial&) override {}
+  void Dismiss(const v1::Trial&) override {}
   v1::Reward Evaluate(const v1::Trial&) const override { return {}; }
   std::string Experience() const override { return experience_; }
 
