@@ -11,6 +11,7 @@
 #include "compressor/compression_settings.h"
 #include "compressor/external_data.h"
 #include "compressor/model_file.h"
+#include "compressor/search_space.h"
 #include "compressor/shape_inference.h"
 #include "data/split.h"
 
@@ -30,8 +31,8 @@ struct ModelForm {
 };
 
 // The sizes that the model leaves open are those of the data.
-absl::StatusOr<ModelForm> ReadForm(const std::string& model_bytes,
-                                   const LoadedData& data, int64_t batch) {
+absl::StatusOr<Graph> OpenForData(const std::string& model_bytes,
+                                  const LoadedData& data) {
   const Dataset& whole = data.datasets.at(data.spec.digest());
   const auto shape_of = [&](const Graph& graph,
                             const Value& input) -> absl::StatusOr<Shape> {
@@ -40,7 +41,12 @@ absl::StatusOr<ModelForm> ReadForm(const std::string& model_bytes,
         FindArray(whole, input.name, graph.inputs().size() == 1));
     return FitShape(*array, input.shape, data.spec);
   };
-  LATHE_ASSIGN_OR_RETURN(const Graph graph, OpenModel(model_bytes, shape_of));
+  return OpenModel(model_bytes, shape_of);
+}
+
+absl::StatusOr<ModelForm> ReadForm(const absl::StatusOr<Graph>& opened,
+                                   int64_t batch) {
+  LATHE_ASSIGN_OR_RETURN(const Graph graph, opened);
   LATHE_ASSIGN_OR_RETURN(const std::vector<Shape> shapes,
                          InputShapes(graph, batch));
   LATHE_ASSIGN_OR_RETURN(const std::vector<ValueInfo> values,
@@ -54,6 +60,17 @@ absl::StatusOr<ModelForm> ReadForm(const std::string& model_bytes,
     if (shape.size() == 2) form.classes = shape[1];
   }
   return form;
+}
+
+// Whether the rules that leave layers alone fit layers.
+absl::Status CheckRules(const Graph& graph,
+                        const v1::CompressionSettings& settings) {
+  LATHE_ASSIGN_OR_RETURN(const SpaceOptions options,
+                         MakeSpaceOptions(settings, /*has_bf16=*/false));
+  if (options.rules.keep_f32.empty() && options.rules.keep_channels.empty()) {
+    return absl::OkStatus();
+  }
+  return MakeSearchSpace(graph, options).status();
 }
 
 absl::Status CheckData(const Dataset& dataset, const ModelForm& form,
@@ -112,11 +129,13 @@ absl::StatusOr<JobInputs> ReadJobInputs(const JobFlags& flags) {
   absl::StatusOr<LoadedData> data = LoadData(flags.data);
   if (!data.ok()) return Blamed(data.status());
   inputs.data = *std::move(data);
-  const absl::StatusOr<ModelForm> form =
-      ReadForm(inputs.model_bytes, inputs.data, flags.batch);
+  const absl::StatusOr<Graph> graph =
+      OpenForData(inputs.model_bytes, inputs.data);
+  const absl::StatusOr<ModelForm> form = ReadForm(graph, flags.batch);
   if (!form.ok()) {
     return WithExitCode(Annotate(form.status(), flags.model_path), kExitFailed);
   }
+  LATHE_RETURN_IF_ERROR(CheckRules(*graph, settings));
   const absl::Status checked = CheckAllData(inputs.data, *form);
   if (!checked.ok()) return Blamed(checked);
   inputs.spec.set_model_digest(Sha256Hex(inputs.model_bytes));

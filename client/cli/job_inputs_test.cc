@@ -52,6 +52,15 @@ class JobInputsTest : public ::testing::Test {
   std::string folder_;
 };
 
+TEST_F(JobInputsTest, ARuleThatFitsNoLayerIsAnErrorBeforeAnythingIsSent) {
+  JobFlags flags = Flags(WriteData(60, 32, 9));
+  flags.compression.add_keep_f32("kind:linear");
+  EXPECT_TRUE(ReadJobInputs(flags).ok());
+  flags.compression.add_keep_f32("nonesuch*");
+  EXPECT_THAT(std::string(ReadJobInputs(flags).status().message()),
+              HasSubstr("keep_f32: 'nonesuch*' fits no layer"));
+}
+
 TEST_F(JobInputsTest, DigestsNameTheBytes) {
   JobFlags flags = Flags(WriteData(60, 32, 9));
   flags.data.mean = {1, 2, 3};

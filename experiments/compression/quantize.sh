@@ -15,7 +15,8 @@ columns=1-3,8-12
 parts=" ${PARTS:-ranges repairs few grids} "
 wants() { [[ $parts == *" $1 "* ]]; }
 
-repairs=none,analytic,bias,refit+bias,rounding,rounding+bias,equalize,all
+repairs=none,analytic,bias,refit+bias,rounding,rounding+bias
+repairs+=,half-refit+rounding+bias,equalize,all
 machine
 for network in "${@:-resnet20}"; do
   declare -n arguments=$network
