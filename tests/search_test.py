@@ -114,7 +114,7 @@ class SearchTest(unittest.TestCase):
             folder.mkdir()
             job = lathe.run_json(
                 "lathe", "search", "--model", lathe.SAMPLE_MODEL, "--data", self.data,
-                "--scale", lathe.GLYPH_SCALE, "--agent", "random", "--seed", 5, "--trials", 8,
+                "--scale", lathe.GLYPH_SCALE, "--agent", "uniform", "--trials", 8,
                 "--search", 200, "--report", 50, "--workers", workers, "--state",
                 folder / "state", "--out", folder / "out")["job"]
             with lathe.Service(folder) as service:
