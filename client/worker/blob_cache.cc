@@ -135,6 +135,8 @@ bool BlobCache::IsHere(const std::string& digest) {
 absl::Status BlobCache::FetchOne(const std::string& digest) {
   const std::string path = PathOf(digest);
   const std::string partial = absl::StrCat(path, kPartialEnd);
+  // Somebody may have emptied the cache.
+  LATHE_RETURN_IF_ERROR(MakeFolders(folder_));
   const auto give_up = std::chrono::steady_clock::now() + kOthersPatience;
   while (true) {
     LATHE_ASSIGN_OR_RETURN(

@@ -128,6 +128,13 @@ TEST_F(BlobCacheTest, AFileThatVanishedIsFetchedAgain) {
   EXPECT_EQ(ReadFile(Bring(digest)).value(), "model");
 }
 
+TEST_F(BlobCacheTest, AFolderThatVanishedIsMadeAgain) {
+  const std::string digest = Add("model");
+  Bring(digest);
+  std::filesystem::remove_all(folder_);
+  EXPECT_EQ(ReadFile(Bring(digest)).value(), "model");
+}
+
 TEST_F(BlobCacheTest, WhatWasNotUsedForLongestGoesButNothingInUse) {
   Open(/*most_bytes=*/10);
   const std::string first = Add("1111"), second = Add("2222"),
