@@ -57,12 +57,12 @@ struct LeasableJob {
 };
 
 absl::StatusOr<std::vector<LeasableJob>> LeasableJobs(
-    Database& db, const v1::HardwareProfile& profile) {
+    Database& db, const std::string& profile_key) {
   Statement rows = db.Query(
       "SELECT j.id, j.creator FROM jobs j INDEXED BY jobs_leasable "
       "JOIN counts c ON c.job = j.id WHERE j.state IN (1, 2) "
       "AND c.pending > 0 AND j.profile_key IN ('', ?) ORDER BY j.id",
-      ProfileKey(profile));
+      profile_key);
   std::vector<LeasableJob> jobs;
   while (rows.Next()) jobs.push_back({rows.Int(0), rows.Text(1)});
   LATHE_RETURN_IF_ERROR(rows.status());
@@ -239,16 +239,27 @@ class RunningQuota {
 struct GrantBatch {
   ChangeLog log;
   RunningQuota quota;
+  // By profile. The counts that they depend on are stored after the last grant.
+  std::map<std::string, std::vector<LeasableJob>> jobs = {};
 };
+
+absl::StatusOr<const std::vector<LeasableJob>*> JobsFor(
+    Database& db, const v1::HardwareProfile& profile, GrantBatch& batch) {
+  const std::string key = ProfileKey(profile);
+  const auto known = batch.jobs.find(key);
+  if (known != batch.jobs.end()) return &known->second;
+  LATHE_ASSIGN_OR_RETURN(std::vector<LeasableJob> jobs, LeasableJobs(db, key));
+  return &(batch.jobs[key] = std::move(jobs));
+}
 
 absl::StatusOr<std::vector<GrantedLease>> StartAttempts(Database& db,
                                                         const LeaseWish& wish,
                                                         absl::Time now,
                                                         GrantBatch& batch) {
-  LATHE_ASSIGN_OR_RETURN(const std::vector<LeasableJob> jobs,
-                         LeasableJobs(db, wish.profile));
+  LATHE_ASSIGN_OR_RETURN(const std::vector<LeasableJob>* const jobs,
+                         JobsFor(db, wish.profile, batch));
   std::vector<GrantedLease> leases;
-  for (const LeasableJob& job : jobs) {
+  for (const LeasableJob& job : *jobs) {
     const int64_t left = wish.count - static_cast<int64_t>(leases.size());
     if (left <= 0) break;
     const int64_t room = batch.quota.Room(job.creator, left);
