@@ -29,6 +29,8 @@ BIN = pathlib.Path(os.environ.get("LATHE_BIN_DIR", SOURCE / "build" / "bin"))
 PARTS = ("yardsticks", "pairs", "renewals", "busy", "large", "fetch", "memory")
 # Of each job of the part "memory".
 MEMORY_TRIALS = 2_000
+# Of fewer nothing is concluded.
+LEAST_MEMORY_JOBS = 10
 # Before anything counts: agents fit their cost model to the first 400 trials, which takes
 # some seconds of a core; a search of real evaluations has minutes for that.
 WARM_TRIALS = 1000
@@ -262,7 +264,8 @@ def memory(seconds):
                 "trials": rows[-1]["trials"], "first_mb": rows[0]["resident_mb"],
                 "half_mb": half[0]["resident_mb"], "last_mb": rows[-1]["resident_mb"],
                 "second_half_grows_mb": round(grown, 1),
-                "is_flat": grown < min(10, half[0]["resident_mb"] / 20),
+                "is_flat": None if len(rows) < LEAST_MEMORY_JOBS else (
+                    grown < min(10, half[0]["resident_mb"] / 20)),
                 "rows": rows[:: max(1, len(rows) // 50)]}
 
 
@@ -414,7 +417,7 @@ def report(results, command):
             f"in {m['seconds']:.0f} s. Its resident memory: {m['first_mb']:.0f} MB after the "
             f"first, {m['half_mb']:.0f} MB after half of them, {m['last_mb']:.0f} MB after the "
             f"last. Over the second half it grew by {m['second_half_grows_mb']:.1f} MB: "
-            + ("flat." if m["is_flat"] else "not flat."))
+            + {True: "flat.", False: "not flat.", None: "too few jobs to tell."}[m["is_flat"]])
         add("")
     return "\n".join(lines)
 
