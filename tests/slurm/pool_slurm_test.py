@@ -191,7 +191,7 @@ class PoolSlurmTest(unittest.TestCase):
 
         with self.subTest("a worker takes nothing that it cannot finish in its time"):
             brief = self.submit(60)
-            self.up(1, name="brief", sleep_ms=8000, arguments=["--time", "1", "--warn", "3"])
+            self.up(1, name="brief", sleep_ms=20_000, arguments=["--time", "1", "--warn", "15"])
             self.await_measured(brief, 1)
             lathe.wait_until(lambda: self.pool("status", "--name", "brief").returncode == 3, 120,
                              "the brief pool has ended")
