@@ -105,6 +105,8 @@ void LoadSession::TakeLease() {
     return Later(absl::ZeroDuration(), [this] { Lease(); });
   }
   Note(tally_.lease);
+  // A lease that was left would hold its trial up until it expires.
+  if (phase_.is_stopping) return Evaluate();
   if (!options_.renewal_interval.has_value()) {
     return Later(options_.evaluation, [this] { Evaluate(); });
   }
