@@ -255,7 +255,7 @@ absl::StatusOr<bool> LowerSplit(LoweringContext& context, const Node& node) {
 absl::StatusOr<bool> LowerPad(LoweringContext& context, const Node& node) {
   const ValueId output = node.outputs[0];
   const std::optional<PadSpec> pad = ParsePad(context, node);
-  if (!pad) return false;
+  if (!pad) return LowerPadByPlaces(context, node);
   const SlicedSource sliced = SourceOf(context, node.inputs[0]);
   LATHE_ASSIGN_OR_RETURN(Copy source, FetchDescribed(context, sliced.value));
   if (!HoldsExactly(source.encoding, pad->value)) {

@@ -83,6 +83,9 @@ absl::StatusOr<bool> LowerDepthToSpace(LoweringContext& context,
 absl::StatusOr<bool> LowerExpand(LoweringContext& context, const Node& node);
 absl::StatusOr<bool> LowerTile(LoweringContext& context, const Node& node);
 absl::StatusOr<bool> LowerPad(LoweringContext& context, const Node& node);
+// In the modes that repeat what the input has.
+absl::StatusOr<bool> LowerPadByPlaces(LoweringContext& context,
+                                      const Node& node);
 
 // Any operator, by EvaluateNode on float32.
 //

@@ -1,8 +1,11 @@
-// Resize and Upsample of the spatial axes, in the layout that a value lies in.
+// Resize and Upsample of the spatial axes, and Pads of them with what is there,
+// in the layout that a value lies in.
 #include <algorithm>
 #include <optional>
+#include <string>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "base/status.h"
 #include "compressor/resizing.h"
 #include "evaluator/lower_ops.h"
@@ -107,26 +110,18 @@ bool IsDenseImage(const Copy& copy, const Shape& shape) {
                       ImageDesc(copy.desc, shape, copy.encoding.type));
 }
 
-}  // namespace
+bool IsImage(const LoweringContext& context, const Node& node) {
+  const size_t rank = context.shape(node.inputs[0]).size();
+  return context.type(node.inputs[0]) == DataType::kFloat32 && rank >= 3 &&
+         rank <= 5 && node.post_ops.empty();
+}
 
-absl::StatusOr<bool> LowerResize(LoweringContext& context, const Node& node) {
+// Adds the steps of `node`; resampling.outer and inner are not set yet.
+absl::Status AddResampling(LoweringContext& context, const Node& node,
+                           Resampling resampling) {
   const ValueId input = node.inputs[0];
-  const ValueId output = node.outputs[0];
   const Shape& in = context.shape(input);
-  if (context.type(input) != DataType::kFloat32 || in.size() < 3 ||
-      in.size() > 5 || !node.post_ops.empty()) {
-    return false;
-  }
-  std::vector<const Tensor*> constants;
-  for (ValueId value : node.inputs) {
-    constants.push_back(context.constant(value));
-  }
-  LATHE_ASSIGN_OR_RETURN(
-      const Resizing resizing,
-      Resizing::Resolve(node, context.graph().parts().opset, in, constants));
-  std::optional<Resampling> resampling = SpatialResampling(resizing, in);
-  if (!resampling) return false;
-  const bool is_nearest = IsNearest(*resampling);
+  const bool is_nearest = IsNearest(resampling);
   LATHE_ASSIGN_OR_RETURN(Copy source, context.Stored(input));
   if (!IsDenseImage(source, in)) {
     LATHE_ASSIGN_OR_RETURN(source,
@@ -138,26 +133,95 @@ absl::StatusOr<bool> LowerResize(LoweringContext& context, const Node& node) {
                            WithType(source.desc, DataType::kFloat32));
     LATHE_ASSIGN_OR_RETURN(source, context.Fetch(input, FloatEncoding(), desc));
   }
-  SetOuterAndInner(source.desc, in, &*resampling);
+  SetOuterAndInner(source.desc, in, &resampling);
   const Copy destination = context.NewCopy(
-      source.encoding,
-      ImageDesc(source.desc, context.shape(output), source.encoding.type));
-  const auto bytes = static_cast<int64_t>(ElementBytes(source.encoding.type));
-  context.AddLoop("resize", is_nearest ? "copy" : VectorLoopIsa(),
-                  {Reads(source), Writes(destination)},
-                  [resampling = *resampling, is_nearest,
-                   bytes](absl::Span<char* const> operands) {
-                    if (is_nearest) {
-                      MoveNearest(resampling, bytes, operands[0], operands[1]);
-                    } else {
-                      ResampleNumbers(
-                          resampling,
+      source.encoding, ImageDesc(source.desc, context.shape(node.outputs[0]),
+                                 source.encoding.type));
+  const int64_t bytes = BytesOf(source.encoding);
+  context.AddLoop(
+      absl::AsciiStrToLower(node.op_type),
+      is_nearest ? "copy" : VectorLoopIsa(),
+      {Reads(source), Writes(destination)},
+      [resampling, is_nearest, bytes](absl::Span<char* const> operands) {
+        if (is_nearest) {
+          MoveNearest(resampling, bytes, operands[0], operands[1]);
+        } else {
+          ResampleNumbers(resampling,
                           reinterpret_cast<const float*>(operands[0]),
                           reinterpret_cast<float*>(operands[1]));
-                    }
-                    return absl::OkStatus();
-                  });
-  context.Define(output, destination);
+        }
+        return absl::OkStatus();
+      });
+  context.Define(node.outputs[0], destination);
+  return absl::OkStatus();
+}
+
+// Which input place an output place of a padded axis shows.
+int64_t PlaceInside(const std::string& mode, int64_t place, int64_t in) {
+  if (mode == "edge") return std::clamp<int64_t>(place, 0, in - 1);
+  if (mode == "wrap") return (place % in + in) % in;
+  if (in == 1) return 0;
+  const int64_t period = 2 * (in - 1);
+  const int64_t inside = (place % period + period) % period;
+  return std::min(inside, period - inside);
+}
+
+AxisResampling PaddedAxis(const std::string& mode, int64_t in, int64_t out,
+                          int64_t begin) {
+  AxisResampling axis;
+  axis.in = in;
+  axis.out = out;
+  axis.indices.resize(out);
+  axis.weights.assign(out, 1);
+  for (int64_t p = 0; p < out; ++p) {
+    axis.indices[p] = static_cast<int32_t>(PlaceInside(mode, p - begin, in));
+  }
+  return axis;
+}
+
+}  // namespace
+
+absl::StatusOr<bool> LowerResize(LoweringContext& context, const Node& node) {
+  const Shape& in = context.shape(node.inputs[0]);
+  if (!IsImage(context, node)) return false;
+  std::vector<const Tensor*> constants;
+  for (ValueId value : node.inputs) {
+    constants.push_back(context.constant(value));
+  }
+  LATHE_ASSIGN_OR_RETURN(
+      const Resizing resizing,
+      Resizing::Resolve(node, context.graph().parts().opset, in, constants));
+  const std::optional<Resampling> resampling = SpatialResampling(resizing, in);
+  if (!resampling) return false;
+  LATHE_RETURN_IF_ERROR(AddResampling(context, node, *resampling));
+  return true;
+}
+
+absl::StatusOr<bool> LowerPadByPlaces(LoweringContext& context,
+                                      const Node& node) {
+  const std::string mode = node.StringOr("mode", "constant");
+  if (mode == "constant" || !IsImage(context, node)) return false;
+  const Shape& in = context.shape(node.inputs[0]);
+  const Shape& out = context.shape(node.outputs[0]);
+  std::vector<int64_t> all_axes(in.size());
+  for (size_t d = 0; d < in.size(); ++d) all_axes[d] = static_cast<int64_t>(d);
+  const auto pads = ConstantIntegers(context, node, 1, "pads", {});
+  const auto axes = ConstantIntegers(context, node, 3, "axes", all_axes);
+  if (!pads || !axes || pads->size() != 2 * axes->size()) return false;
+  std::vector<int64_t> begin(in.size(), 0);
+  for (size_t i = 0; i < axes->size(); ++i) {
+    const auto rank = static_cast<int64_t>(in.size());
+    begin[((*axes)[i] + rank) % rank] = (*pads)[i];
+  }
+  Resampling resampling;
+  for (size_t d = 0; d < in.size(); ++d) {
+    if (d < 2 && (begin[d] != 0 || in[d] != out[d])) return false;
+    if (d < 2) continue;
+    if (out[d] > kMostPlaces) return false;
+    resampling.axes[3 - in.size() + d] =
+        PaddedAxis(mode, in[d], out[d], begin[d]);
+  }
+  LATHE_RETURN_IF_ERROR(AddResampling(context, node, resampling));
   return true;
 }
 

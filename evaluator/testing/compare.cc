@@ -5,6 +5,8 @@
 #include <random>
 
 #include "compressor/reference_ops.h"
+#include "evaluator/executor.h"
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
 namespace lathe {
@@ -68,6 +70,31 @@ double RelativeError(const Tensor& actual, const Tensor& expected) {
     size += b[i] * b[i];
   }
   return std::sqrt(difference / (size + 1e-30));
+}
+
+std::vector<std::string> Implementations(const Graph& graph,
+                                         const std::string& op_type) {
+  ExecutorOptions options;
+  options.batch = graph.value(graph.inputs()[0]).shape[0];
+  const auto executor = Executor::Compile(graph, options);
+  std::vector<std::string> names;
+  if (!executor.ok()) {
+    ADD_FAILURE() << executor.status();
+    return names;
+  }
+  for (const StepInfo& step : (*executor)->steps()) {
+    if (step.node < 0 || step.is_reorder || step.kind == "copy") continue;
+    if (graph.nodes()[step.node].op_type != op_type) continue;
+    names.push_back(step.implementation);
+  }
+  return names;
+}
+
+void ExpectQuick(const Graph& graph, const std::string& op_type,
+                 std::mt19937& random) {
+  ExpectSameInFloat(graph, RandomInputs(graph, random));
+  EXPECT_THAT(Implementations(graph, op_type),
+              testing::Not(testing::Contains(testing::StartsWith("ref"))));
 }
 
 void ExpectSameOnGrids(const Graph& graph, const std::vector<Tensor>& inputs) {
