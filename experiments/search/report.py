@@ -148,13 +148,16 @@ def hypotheses(table, runs):
                    f"{verdict(reached >= 0.98)} ({reached:.4f}).")
     unasked = runs["rl"].json.get("unasked")
     if unasked:
+        # Earlier runs left out what was not answered, or exceeded its budget.
+        counted = ("count as worth nothing" if unasked.get("losses") == "all budgets"
+                   else "are left out")
         summary.append(
             f"- H7, {unasked['asked']} budgets nobody asked for, mean loss of quality under 0.5 "
             f"points: {verdict(unasked['mean_loss'] < 0.005)} "
             f"(mean {100 * unasked['mean_loss']:.2f} points of the range from reference to "
             f"original, 95th percentile {100 * unasked['loss_p95']:.2f}; "
             f"{unasked['exceeded']} that exceeded their budget when looked up and "
-            f"{unasked['unanswered']} without an answer count as worth nothing).")
+            f"{unasked['unanswered']} without an answer {counted}).")
     summary += [audit(runs), pretrained(runs)]
     summary.sort()
     return summary + [""] + lines

@@ -39,6 +39,7 @@ nlohmann::json ToJson(const UnaskedAnswers& unasked) {
   for (const double loss : unasked.losses) sum += loss;
   const std::vector<double>& losses = unasked.losses;
   return {{"asked", unasked.asked},
+          {"losses", "all budgets"},
           {"unanswered", unasked.unanswered},
           {"exceeded", unasked.exceeded},
           {"mean_loss",
