@@ -198,7 +198,7 @@ void AdditiveCorrection::Visit(StateArchive& archive) {
   archive(fitted_rows_);
   archive(alpha_);
   archive(kinds_);
-  if (!archive.is_reading()) return;
+  if (!archive.is_reading() || !archive.is_sound()) return;
   common_.resize(0, 0);
   layered_.resize(0, 0);
   for (size_t n = 1; n <= rows_.size(); ++n) {

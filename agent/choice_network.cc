@@ -6,8 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <exception>
-#include <sstream>
+#include <utility>
 
 #include "absl/strings/strip.h"
 #include "agent/mlp.h"
@@ -79,20 +78,38 @@ struct ChoiceNetwork::Parts {
     return torch::log_softmax(logits, 1);
   }
 
-  std::string SaveOptimizer() const {
-    std::ostringstream bytes;
-    torch::save(optimizer, bytes);
-    return bytes.str();
-  }
-
-  // torch throws on what it did not write.
-  bool LoadOptimizer(const std::string& saved) {
-    try {
-      std::istringstream bytes(saved);
-      torch::load(optimizer, bytes);
-      return true;
-    } catch (const std::exception&) {
-      return false;
+  // What Adam remembers of each parameter. (torch's own form has addresses in
+  // it, so that equal optimizers would be stored differently.)
+  void VisitOptimizer(StateArchive& archive) {
+    for (const torch::Tensor& parameter : Parameters()) {
+      const std::string key =
+          c10::guts::to_string(parameter.unsafeGetTensorImpl());
+      const auto known = optimizer.state().find(key);
+      bool has_state = known != optimizer.state().end();
+      archive(has_state);
+      if (!has_state) continue;
+      int64_t step = 0;
+      std::vector<float> mean, square;
+      if (!archive.is_reading()) {
+        const auto& state =
+            static_cast<const torch::optim::AdamParamState&>(*known->second);
+        step = state.step();
+        mean = ToVector(state.exp_avg());
+        square = ToVector(state.exp_avg_sq());
+      }
+      archive(step);
+      archive(mean);
+      archive(square);
+      if (!archive.is_reading()) continue;
+      const auto count = static_cast<size_t>(parameter.numel());
+      if (mean.size() != count || square.size() != count) {
+        return archive.Refuse();
+      }
+      auto state = std::make_unique<torch::optim::AdamParamState>();
+      state->step(step);
+      state->exp_avg(ToTensor(mean, 1).view(parameter.sizes()));
+      state->exp_avg_sq(ToTensor(square, 1).view(parameter.sizes()));
+      optimizer.state()[key] = std::move(state);
     }
   }
 
@@ -161,10 +178,10 @@ bool ChoiceNetwork::Load(absl::string_view saved) {
 void ChoiceNetwork::Visit(StateArchive& archive) {
   std::string weights = Save();
   archive(weights);
-  std::string optimizer = parts_->SaveOptimizer();
-  archive(optimizer);
-  if (!archive.is_reading() || !archive.is_sound()) return;
-  if (!Load(weights) || !parts_->LoadOptimizer(optimizer)) archive.Refuse();
+  if (archive.is_reading() && archive.is_sound() && !Load(weights)) {
+    archive.Refuse();
+  }
+  parts_->VisitOptimizer(archive);
 }
 
 void ChoiceNetwork::Update(absl::Span<const ChoiceStep> steps) {

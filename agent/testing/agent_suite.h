@@ -192,7 +192,8 @@ TEST_P(AgentSuite, GoesOnFromASnapshotAsIfNothingHadHappened) {
       if (state.empty()) return;
       std::unique_ptr<Agent> restored = Make(context);
       ASSERT_TRUE(restored->Restore(state));
-      EXPECT_EQ(restored->Save(), state);
+      // Not as text, which would be pages.
+      EXPECT_TRUE(restored->Save() == state);
       for (const v1::Trial& trial : pending) {
         agent->Learn(trial);
         restored->Learn(trial);
