@@ -136,7 +136,7 @@ TEST(AgentDriver, ReplayGoesOnWhereASnapshotEnds) {
   // All but the first four calls: learn 0, twice propose, learn 2.
   EXPECT_EQ(log,
             std::vector<std::string>(search.log.begin() + 4, search.log.end()));
-  EXPECT_EQ(driver.learned(), 4);
+  EXPECT_EQ(driver.learned(), 5);
   EXPECT_EQ(driver.Save().proposals(), 4);
 }
 
