@@ -404,13 +404,13 @@ TEST_F(Leases, OfALadderBringTheFrontierAndItsEarlyEndsAreNoResult) {
   for (const v1::Trial& member : frontier.trials()) {
     EXPECT_NE(member.number(), looked);
   }
-  // Another job measures that plan itself.
-  v1::JobSpec next = Spec(/*trials=*/2);
-  *next.add_first_plans() = leases[0].plan();
-  const std::string again = CreateJob(next);
+  // The next job proposes that plan again, and measures it itself.
+  const std::string again = CreateJob(Spec(/*trials=*/6, "rl"));
   RunToEnd(worker, again);
-  EXPECT_EQ(GetTrial(again, 1).reused_from(), "");
-  EXPECT_FALSE(GetTrial(again, 1).measurement().has_early_stop());
+  const v1::Trial measured = GetTrial(again, looked);
+  EXPECT_EQ(measured.plan_digest(), GetTrial(job, looked).plan_digest());
+  EXPECT_EQ(measured.reused_from(), "");
+  EXPECT_FALSE(measured.measurement().has_early_stop());
 }
 
 TEST_F(Leases, OfOtherJobsBringNoRivals) {

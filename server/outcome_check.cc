@@ -166,8 +166,11 @@ absl::Status CheckMeasurement(const v1::Measurement& m) {
   LATHE_RETURN_IF_ERROR(CheckCounts("correct", m.correct(), m.samples()));
   LATHE_RETURN_IF_ERROR(
       CheckCounts("report_correct", m.report_correct(), m.report_samples()));
-  LATHE_RETURN_IF_ERROR(
-      CheckShare("accuracy", m.accuracy(), m.correct(), m.samples()));
+  // A first look estimates it from its samples.
+  if (!m.has_early_stop()) {
+    LATHE_RETURN_IF_ERROR(
+        CheckShare("accuracy", m.accuracy(), m.correct(), m.samples()));
+  }
   LATHE_RETURN_IF_ERROR(CheckShare("report_accuracy", m.report_accuracy(),
                                    m.report_correct(), m.report_samples()));
   if (!AreConfirmationBits(m)) {

@@ -42,7 +42,10 @@ TEST(OutcomeCheck, RefusesWhatCannotBeTrue) {
   const std::vector<Spoil> spoils = {
       [](auto& o) { o.clear_kind(); },
       // Trial 0 is measured whole.
-      [](auto& o) { M(o).mutable_early_stop()->set_samples(64); },
+      [](auto& o) {
+        M(o).mutable_early_stop()->set_samples(64);
+        M(o).mutable_early_stop()->set_confidence(1);
+      },
       [](auto& o) { o.set_kind(static_cast<v1::OutcomeKind>(99)); },
       [](auto& o) { o.clear_measurement(); },
       [](auto& o) { o.clear_baseline(); },
@@ -120,6 +123,8 @@ TEST(OutcomeCheck, TakesAFirstLookThatCanBe) {
   stop.set_samples(64);
   stop.set_confidence(0.95);
   stop.set_loss_difference(0.1);
+  // The whole split's is estimated.
+  M(looked).set_accuracy(M(looked).accuracy() / 2);
   EXPECT_TRUE(CheckOutcome(looked, /*is_baseline=*/false).ok());
   stop.set_confidence(1.1);
   EXPECT_FALSE(CheckOutcome(looked, /*is_baseline=*/false).ok());
