@@ -117,8 +117,9 @@ class ExportFormsTest(onnx_runtime.RuntimeTest):
                                                  optimize=True).values()))
                    for i in range(0, len(y), batch)]
         theirs = (np.concatenate(answers).reshape(len(y), -1).argmax(1) == y).sum()
-        # One answer is more than the points allowed where there are few samples.
-        most = max(1, MOST_POINTS * len(y) / 100)
+        # Two answers are more than the points allowed where there are few samples: near
+        # ties, which the other engine's order of additions decides otherwise.
+        most = max(2, MOST_POINTS * len(y) / 100)
         self.assertLessEqual(abs(ours["correct"] - int(theirs)), most,
                              f"{ours['correct']} and {theirs}")
         # It answers at all, not both engines alike by chance.

@@ -160,10 +160,17 @@ class PoolSlurmTest(unittest.TestCase):
             os.kill(old, signal.SIGCONT)
         # Without a daemon nothing runs there; the requeued task finds its node again.
         self.cluster.start_node(node)
-        # Slurm lets a task that lost its node wait for two minutes.
-        self.cluster.run("scontrol", "update", f"JobId={victim}", "StartTime=now")
+
+        def requeued_pid():
+            # Slurm lets a task that lost its node wait for two minutes, and refuses to
+            # start it earlier until it has cleaned up after it.
+            self.cluster.run("scontrol", "update", f"JobId={victim}", "StartTime=now",
+                             check=False)
+            pid = self.worker_pids().get(f"slurm:{victim}", old)
+            return pid if pid != old else None
+
         lathe.wait_until(
-            lambda: self.worker_pids().get(f"slurm:{victim}", old) != old or None, 60,
+            requeued_pid, 90,
             "the requeued task registers as another worker")
         self.check_job(job, 40)
         self.assertEqual(self.why_ended(), {"expired": 1})
