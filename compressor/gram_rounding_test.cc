@@ -187,14 +187,19 @@ TEST_P(GramRoundingSeeds, ZerosAreMadeGoodByTheWeightsThatAreLeft) {
 }
 
 TEST(GramRounding, ACodebookErrsLessThanTheNearestCodes) {
+  // One codebook for all channels of a layer: the errors of a single channel's
+  // own best codes add up to nothing, and leave little to make good.
+  std::vector<Problem> channels;
+  std::vector<float> weights;
+  for (int seed = 0; seed < 20; ++seed) {
+    channels.push_back(RandomProblem(seed, 24));
+    const Eigen::VectorXf& own = channels.back().weights;
+    weights.insert(weights.end(), own.begin(), own.end());
+  }
+  const std::vector<float> codes = MakeCodebook(weights, 8);
   double nearest_error = 0;
   double fitted_error = 0;
-  for (int seed = 0; seed < 20; ++seed) {
-    const Problem problem = RandomProblem(seed, 24);
-    const std::vector<float> codes =
-        MakeCodebook({problem.weights.data(),
-                      problem.weights.data() + problem.weights.size()},
-                     8);
+  for (const Problem& problem : channels) {
     Eigen::VectorXf nearest = problem.weights;
     for (float& weight : nearest) weight = NearestCode(codes, weight);
     const Eigen::VectorXf fitted =
