@@ -119,6 +119,11 @@ std::string LeadText(const v1::PairedDifference& lead) {
       100 * lead.mean(), 100 * lead.low(), 100 * lead.high(), lead.samples());
 }
 
+bool CostsNoMore(const v1::Measurement& a, const v1::Measurement& b) {
+  return a.latency_ratio() <= b.latency_ratio() &&
+         a.size_bytes() <= b.size_bytes();
+}
+
 // Who of the most accurate trial and the solver's answer is the answer.
 void Decide(const v1::Trial& best, const v1::Trial& solvers,
             v1::BestConfiguration* answer) {
@@ -146,6 +151,15 @@ void Decide(const v1::Trial& best, const v1::Trial& solvers,
     answer->set_reason(
         absl::StrCat("more accurate than the solver's answer, trial ",
                      solvers.number(), ": ", LeadText(*lead)));
+    return;
+  }
+  if (CostsNoMore(best.measurement(), solvers.measurement()) &&
+      lead->mean() >= 0) {
+    *answer->mutable_trial() = best;
+    answer->set_reason(absl::StrCat(
+        "neither slower, larger nor less accurate than the solver's answer, "
+        "trial ",
+        solvers.number(), ": ", LeadText(*lead)));
     return;
   }
   *answer->mutable_trial() = solvers;

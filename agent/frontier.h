@@ -29,8 +29,8 @@ double Hypervolume(absl::Span<const v1::Trial> trials,
 // The most accurate measured trial within the request's bounds (ties: lower
 // latency), or the three nearest misses and why. Where the bounds are those of
 // `asked`, the job's budget, and the solver's answer for it meets them, that is
-// the answer until another is surely better on the confirmation split; see
-// BestConfiguration.
+// the answer until another is surely better on the confirmation split, or is no
+// worse there and costs no more; see BestConfiguration.
 v1::BestConfiguration BestWithin(absl::Span<const v1::Trial> trials,
                                  const v1::Measurement& baseline,
                                  const v1::GetBestConfigurationRequest& bounds,

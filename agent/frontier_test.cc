@@ -186,7 +186,7 @@ TEST(BestWithin, OnlyWhatIsSurelyBetterReplacesTheSolversAnswer) {
   const v1::Trial solvers =
       Confirmed(MakeTrial(1, 0.70, 0.4), 150, "rl/solvers-answer");
   // More accurate on the search split, and by luck only.
-  const v1::Trial lucky = Confirmed(MakeTrial(2, 0.75, 0.4), 151, "rl/child");
+  const v1::Trial lucky = Confirmed(MakeTrial(2, 0.75, 0.41), 151, "rl/child");
   v1::BestConfiguration best =
       BestWithin({solvers, lucky}, Baseline(), bounds, budget);
   EXPECT_EQ(best.trial().number(), 1);
@@ -205,6 +205,33 @@ TEST(BestWithin, OnlyWhatIsSurelyBetterReplacesTheSolversAnswer) {
   // The test is made once: it is the luckiest that has to pass it.
   best = BestWithin({solvers, lucky, better}, Baseline(), bounds, budget);
   EXPECT_EQ(best.trial().number(), 1);
+}
+
+TEST(BestWithin, WhatCostsLessAndIsNoWorseReplacesTheSolversAnswer) {
+  v1::Budget budget;
+  budget.set_max_latency_ratio(0.5);
+  v1::GetBestConfigurationRequest bounds;
+  bounds.set_max_latency_ratio(0.5);
+  const v1::Trial solvers =
+      Confirmed(MakeTrial(1, 0.70, 0.4, 100), 150, "rl/solvers-answer");
+  const v1::Trial cheaper =
+      Confirmed(MakeTrial(2, 0.75, 0.3, 100), 150, "rl/child");
+  const v1::BestConfiguration best =
+      BestWithin({solvers, cheaper}, Baseline(), bounds, budget);
+  EXPECT_EQ(best.trial().number(), 2);
+  EXPECT_THAT(best.reason(), HasSubstr("neither slower, larger nor less"));
+
+  const v1::Trial larger =
+      Confirmed(MakeTrial(3, 0.75, 0.3, 101), 150, "rl/child");
+  EXPECT_EQ(BestWithin({solvers, larger}, Baseline(), bounds, budget)
+                .trial()
+                .number(),
+            1);
+  const v1::Trial worse =
+      Confirmed(MakeTrial(4, 0.75, 0.3, 100), 149, "rl/child");
+  EXPECT_EQ(
+      BestWithin({solvers, worse}, Baseline(), bounds, budget).trial().number(),
+      1);
 }
 
 TEST(BestWithin, TheSolversAnswerIsForItsOwnBudgetAlone) {
