@@ -160,8 +160,10 @@ def main():
     parser.add_argument("--every", type=int, default=1,
                         help="plain and product play every so many-th trial")
     parser.add_argument("--to", default=HERE / "runs")
-    parser.add_argument("rest", nargs="*")
-    flags = parser.parse_args()
+    # argparse finds no list of positional arguments behind options.
+    end = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
+    flags = parser.parse_args(sys.argv[1:end])
+    flags.rest = sys.argv[end + 1:]
     folder = pathlib.Path(flags.to) / flags.name
     folder.mkdir(parents=True, exist_ok=True)
     {"record": record, "play": play, "table": table}[flags.step](flags, folder)
