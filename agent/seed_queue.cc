@@ -44,12 +44,13 @@ void SeedQueue::AddAlike() {
 
 void SeedQueue::AddSolved() {
   AddAlike();
+  if (has_solver_) {
+    for (Choices& plan : SolverSeeds(core_, model_)) {
+      seeds_.push_back({std::move(plan), false});
+    }
+  }
   for (Choices& pair : InteractionSeeds(core_, archive_)) {
     seeds_.push_back({std::move(pair), false});
-  }
-  if (!has_solver_) return;
-  for (Choices& plan : SolverSeeds(core_, model_)) {
-    seeds_.push_back({std::move(plan), false});
   }
   AskSolver();
 }

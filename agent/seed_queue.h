@@ -17,9 +17,9 @@ namespace lathe {
 // In this order: plans that treat layers alike and single changes (MakeSeeds),
 // twice, since the first of them show what saves something (narrow weights do
 // where they are stored as such) and so what else may be of use; then the
-// solver's answer for the job's budget, pairs of the strongest interactions,
-// and the solver's plans for other budgets. Where single changes are known
-// beforehand the solver's answer comes first of all. Not thread-safe.
+// solver's answer for the job's budget, its plans for other budgets, and pairs
+// of the strongest interactions. Where single changes are known beforehand the
+// solver's answer comes first of all. Not thread-safe.
 class SeedQueue {
  public:
   // All must outlive the queue; the model is fitted to what is known.

@@ -13,8 +13,8 @@ namespace lathe {
 namespace {
 
 constexpr int64_t kMostBudgets = 16;
-constexpr int64_t kTrialsPerBudgetSeed = 18;
-constexpr int64_t kTrialsPerPair = 40;
+constexpr int64_t kTrialsPerBudgetSeed = 75;
+constexpr int64_t kTrialsPerPair = 100;
 
 // Two changes that do more than this are in no plan worth having, nats.
 constexpr double kMostTogether = 1;
