@@ -42,8 +42,9 @@ struct WeightOptions {
   // How far weights are moved, before they are rounded, towards where they give
   // the original's outputs from the quantised network's inputs, by ridge
   // regression as after pruning (rebuild.h). 0: not at all; 1: all the way,
-  // which on coarse activations fits their rounding, too.
-  double refit_share = 1;
+  // which fits the rounding of coarse activations, too, and the few samples.
+  // Half the way leaves less divergence (experiments/compression/README.md).
+  double refit_share = 0.5;
   // As a share of the Gram matrix's mean diagonal.
   double ridge = 1e-2;
   // Of all layers but LSTM and GRU, before anything else is done to them.

@@ -18,8 +18,9 @@ absl::StatusOr<RangeOptions> ParseRangeMethod(absl::string_view text);
 
 // Sets the options that make low precision cost less accuracy: "none", "all"
 // (the default of CompressOptions), or names joined by "+": "equalize"
-// (equalisation across layers), "smooth" (smooth.h), "refit", "rounding"
-// (second order), "analytic" or "bias" (the bias correction, empirical).
+// (equalisation across layers), "smooth" (smooth.h), "refit" (all the way) or
+// "half-refit" (as in "all"; WeightOptions.refit_share), "rounding" (second
+// order), "analytic" or "bias" (the bias correction, empirical).
 //
 // Errors: InvalidArgument - another name.
 absl::Status SetRepairs(absl::string_view text, CompressOptions* options);

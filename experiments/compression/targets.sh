@@ -8,11 +8,12 @@
 #   half of ResNet-20's multiplications pruned: clearly above 78 % top-1, which
 #     is the published figure before fine-tuning; 2 points count as clearly.
 #
-# DATA_DIR, LATHE_BIN and SAMPLES as in quantize.sh. The defaults of every job
-# (`--repairs all`) are what is checked.
+# DATA_DIR and LATHE_BIN as in quantize.sh; SAMPLES as there, default 5000, or as many
+# as a network has: of 1,000 one standard error is more than may be lost. The
+# defaults of every job (`--repairs all`) are what is checked.
 set -euo pipefail
 data=${1:?usage: targets.sh DATA_DIR [NETWORK...]}
-samples=${SAMPLES:-1000}
+samples=${SAMPLES:-5000}
 # shellcheck source=experiments/compression/tables.sh
 source "$(dirname "$0")/tables.sh"
 shift
