@@ -1,4 +1,5 @@
-// Operators along an axis or over a triangle: Trilu and CumSum; Einsum and Swish.
+// Operators along an axis or over a triangle: Trilu and CumSum; Einsum and
+// Swish.
 #include <algorithm>
 #include <cmath>
 #include <map>
