@@ -132,7 +132,8 @@ class FullDisk(f.FaultTest):
         lease, = one.lease()
         # The server's view of its own file system.
         state = pathlib.Path(f"/proc/{self.service.server.popen.pid}/root{self.folder}/state")
-        with open(state / "filler", "wb") as filler:
+        # Unbuffered: closing must have nothing left to write.
+        with open(state / "filler", "wb", buffering=0) as filler:
             with contextlib.suppress(OSError):
                 while True:
                     filler.write(bytes(65536))

@@ -6,6 +6,7 @@ import pathlib
 import re
 import signal
 import sys
+import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
@@ -166,11 +167,12 @@ class PoolSlurmTest(unittest.TestCase):
             # start it earlier until it has cleaned up after it.
             self.cluster.run("scontrol", "update", f"JobId={victim}", "StartTime=now",
                              check=False)
+            time.sleep(1)
             pid = self.worker_pids().get(f"slurm:{victim}", old)
             return pid if pid != old else None
 
         lathe.wait_until(
-            requeued_pid, 90,
+            requeued_pid, 240,
             "the requeued task registers as another worker")
         self.check_job(job, 40)
         self.assertEqual(self.why_ended(), {"expired": 1})
