@@ -26,15 +26,7 @@ class QuotasOfAll : public ServerTest {
   }
 
   CallError Write(const std::string& bytes) {
-    v1::WriteResponse response;
-    const auto context = NewContext();
-    const auto writer = artifacts_->Write(context.get(), &response);
-    v1::WriteRequest request;
-    request.set_digest(Sha256Hex(bytes));
-    request.set_data(bytes);
-    writer->Write(request);
-    writer->WritesDone();
-    return ErrorOf(writer->Finish());
+    return ErrorOf(TryUpload(bytes));
   }
 
   std::vector<std::string> Causes(const std::string& job) {

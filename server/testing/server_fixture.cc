@@ -223,7 +223,7 @@ v1::JobSpec ServerTest::Spec(int64_t trials, const std::string& agent) {
   return spec;
 }
 
-std::string ServerTest::Upload(const std::string& bytes) {
+grpc::Status ServerTest::TryUpload(const std::string& bytes) {
   v1::WriteResponse response;
   const auto context = NewContext();
   const auto writer = artifacts_->Write(context.get(), &response);
@@ -232,9 +232,13 @@ std::string ServerTest::Upload(const std::string& bytes) {
   request.set_data(bytes);
   writer->Write(request);
   writer->WritesDone();
-  const grpc::Status status = writer->Finish();
+  return writer->Finish();
+}
+
+std::string ServerTest::Upload(const std::string& bytes) {
+  const grpc::Status status = TryUpload(bytes);
   EXPECT_TRUE(status.ok()) << status.error_message();
-  return request.digest();
+  return Sha256Hex(bytes);
 }
 
 grpc::Status ServerTest::TryCreateJob(const v1::JobSpec& spec,

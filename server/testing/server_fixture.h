@@ -89,6 +89,7 @@ class ServerTest : public ::testing::Test {
 
   v1::JobSpec Spec(int64_t trials, const std::string& agent = "random");
   std::string Upload(const std::string& bytes);
+  grpc::Status TryUpload(const std::string& bytes);
   grpc::Status TryCreateJob(const v1::JobSpec& spec,
                             const std::string& request_id, v1::Job* job);
   // The name of a new job.

@@ -66,7 +66,20 @@ class ReconnectFaults(f.FaultTest):
         self.check()
 
 
-class ServerFaults(f.FaultTest):
+class BackupFaults(f.FaultTest):
+    """Tests that end with a copy of the database to be looked at."""
+
+    def check_copy(self, copy, name):
+        state = self.folder / name
+        done = lathe.run("lathe-server", "restore", "--from", copy, "--state", state)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        os.symlink(self.service.state / "blobs", state / "blobs")
+        done = lathe.run("lathe-server", "--check", "--state", state)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("30 trials", done.stdout)
+
+
+class ServerFaults(BackupFaults):
     def test_01_killed_at_any_moment_it_loses_no_answer(self):
         client = self.service.client()
         one = f.ScriptedWorker(client)
@@ -136,7 +149,7 @@ class ServerFaults(f.FaultTest):
             backup.wait(timeout=60)
             # Complete under its name, or not there.
             if target.exists():
-                self.check_backup(target, f"restored{i}")
+                self.check_copy(target, f"restored{i}")
             self.service.start_server()
         for i in range(4):
             state = self.folder / f"new{i}"
@@ -153,15 +166,6 @@ class ServerFaults(f.FaultTest):
             self.assertEqual(again.wait(timeout=20), 0)
             again.stdout.close()
         self.check()
-
-    def check_backup(self, backup, name):
-        state = self.folder / name
-        done = lathe.run("lathe-server", "restore", "--from", backup, "--state", state)
-        self.assertEqual(done.returncode, 0, done.stderr)
-        os.symlink(self.service.state / "blobs", state / "blobs")
-        done = lathe.run("lathe-server", "--check", "--state", state)
-        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
-        self.assertIn("30 trials", done.stdout)
 
     def test_16_a_hundred_workers_that_fetch_at_once_are_served(self):
         clients = [self.service.client() for _ in range(100)]
@@ -221,7 +225,7 @@ class ServerFaults(f.FaultTest):
         self.check()
 
 
-class KilledAtAStep(f.FaultTest):
+class KilledAtAStep(BackupFaults):
     """The server ends at steps (writes, syncs, renames) that the seed draws."""
 
     POINTS = 5
@@ -322,15 +326,6 @@ class KilledAtAStep(f.FaultTest):
         path.unlink(missing_ok=True)
         self.assertTrue(backup())
         self.check()
-
-    def check_copy(self, copy, name):
-        state = self.folder / name
-        done = lathe.run("lathe-server", "restore", "--from", copy, "--state", state)
-        self.assertEqual(done.returncode, 0, done.stderr)
-        os.symlink(self.service.state / "blobs", state / "blobs")
-        done = lathe.run("lathe-server", "--check", "--state", state)
-        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
-        self.assertIn("30 trials", done.stdout)
 
 
 def turn_to_schema_1(path):
