@@ -6,7 +6,6 @@ import pathlib
 import re
 import signal
 import sys
-import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
@@ -163,17 +162,10 @@ class PoolSlurmTest(unittest.TestCase):
         self.cluster.start_node(node)
 
         def requeued_pid():
-            # Slurm lets a task that lost its node wait for two minutes, and refuses to
-            # start it earlier until it has cleaned up after it.
-            self.cluster.run("scontrol", "update", f"JobId={victim}", "StartTime=now",
-                             check=False)
-            time.sleep(1)
             pid = self.worker_pids().get(f"slurm:{victim}", old)
             return pid if pid != old else None
 
-        lathe.wait_until(
-            requeued_pid, 240,
-            "the requeued task registers as another worker")
+        self.cluster.wait(requeued_pid, 120, "the requeued task registers as another worker")
         self.check_job(job, 40)
         self.assertEqual(self.why_ended(), {"expired": 1})
         log = "".join(p.read_text() for p in self.folder.glob("lathe-pool-*.log"))

@@ -13,6 +13,9 @@ import time
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scancel", "scontrol", "sinfo")
 SEARCH_PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
 CPUS_PER_NODE = 4
+# A task whose node was lost is not started again before its old credential has
+# expired (cred_expire in slurm.conf(5): two minutes by default).
+CREDENTIAL_SECONDS = 10
 
 CONFIGURATION = """
 ClusterName=lathe
@@ -21,7 +24,7 @@ SlurmUser={user}
 SlurmdUser={user}
 SlurmctldPort={port}
 AuthType=auth/munge
-AuthInfo=socket={folder}/munge/socket
+AuthInfo=socket={folder}/munge/socket,cred_expire={credential_seconds}
 CredType=cred/munge
 StateSaveLocation={folder}/slurmctld
 SlurmdSpoolDir={folder}/slurmd-%n
@@ -101,7 +104,8 @@ class Cluster:
     def configure(self):
         host = socket.gethostname().split(".")[0]
         lines = [CONFIGURATION.format(host=host, user=pwd.getpwuid(os.getuid()).pw_name,
-                                      port=free_port(), folder=self.folder)]
+                                      port=free_port(), folder=self.folder,
+                                      credential_seconds=CREDENTIAL_SECONDS)]
         for node in self.nodes:
             lines.append(f"NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 "
                          f"Port={free_port()} CPUs={CPUS_PER_NODE} State=UNKNOWN")
