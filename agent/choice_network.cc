@@ -6,6 +6,9 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <sstream>
+#include <string>
+#include <type_traits>
 #include <utility>
 
 #include "absl/strings/strip.h"
@@ -31,6 +34,18 @@ constexpr float kMostWeight = 1e4f;
 
 // Logits of choices that a step does not have.
 constexpr float kNever = -1e9f;
+
+// What torch's optimizers call a parameter: its address, as text in version 1.
+template <typename Key>
+Key KeyOf(const torch::Tensor& parameter) {
+  if constexpr (std::is_same_v<Key, std::string>) {
+    std::ostringstream text;
+    text << parameter.unsafeGetTensorImpl();
+    return text.str();
+  } else {
+    return parameter.unsafeGetTensorImpl();
+  }
+}
 
 }  // namespace
 
@@ -81,9 +96,9 @@ struct ChoiceNetwork::Parts {
   // What Adam remembers of each parameter. (torch's own form has addresses in
   // it, so that equal optimizers would be stored differently.)
   void VisitOptimizer(StateArchive& archive) {
+    using States = std::decay_t<decltype(optimizer.state())>;
     for (const torch::Tensor& parameter : Parameters()) {
-      const std::string key =
-          c10::guts::to_string(parameter.unsafeGetTensorImpl());
+      const auto key = KeyOf<States::key_type>(parameter);
       const auto known = optimizer.state().find(key);
       bool has_state = known != optimizer.state().end();
       archive(has_state);
