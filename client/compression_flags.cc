@@ -59,7 +59,8 @@ void AddCompressionFlags(CLI::App& command, v1::CompressionSettings& settings) {
           "default), symmetric or asymmetric");
   AddText(command, settings, "--activations",
           &S::set_activations<const std::string&>,
-          "of int8 layers: static (symmetric, default) or asymmetric");
+          "of int8 layers: skewed (asymmetric where a symmetric grid would "
+          "leave a quarter unused; default), static (symmetric) or asymmetric");
   AddText(command, settings, "--dynamic", &S::set_dynamic<const std::string&>,
           "layers that may take int8 grids from each call's data: recurrent "
           "(LSTM, GRU; default), linear (and Gemm, MatMul), none");

@@ -199,6 +199,17 @@ float PointBy(const TensorStats& stats, float magnitude, int levels,
   return magnitude;
 }
 
+// Of a symmetric grid, what the values should use at least to get one.
+constexpr float kLeastSymmetricShare = 0.75f;
+
+bool IsAsymmetric(const TensorStats& stats, ActivationGrids grids) {
+  if (stats.min >= 0 || grids == ActivationGrids::kSymmetric) return false;
+  if (grids == ActivationGrids::kAsymmetric) return true;
+  const float symmetric = 2 * std::max(-stats.min, stats.max);
+  return std::max(stats.max, 0.0f) - stats.min <=
+         kLeastSymmetricShare * symmetric;
+}
+
 // Zero has a level of its own.
 ActivationGrid AsymmetricGrid(const TensorStats& stats,
                               const RangeOptions& options) {
@@ -229,7 +240,7 @@ float ClippingPoint(const TensorStats& stats, const RangeOptions& options) {
 
 ActivationGrid ChooseGrid(const TensorStats& stats,
                           const RangeOptions& options) {
-  if (options.is_asymmetric && stats.min < 0) {
+  if (IsAsymmetric(stats, options.grids)) {
     return AsymmetricGrid(stats, options);
   }
   ActivationGrid grid;

@@ -32,6 +32,18 @@ enum class RangeMethod {
   kLossAware,
 };
 
+// Which tensors with values of both signs get an unsigned grid whose zero point
+// fits their range, instead of a symmetric one.
+enum class ActivationGrids {
+  kSymmetric,  // None.
+  // Those of whose symmetric grid the values seen would leave a quarter or more
+  // unused: outputs of GELU, SiLU and their like, features in decibels. A zero
+  // point costs a kernel some percent of its time
+  // (experiments/compression/README.md).
+  kSkewed,
+  kAsymmetric,  // All.
+};
+
 struct RangeOptions {
   RangeMethod method = RangeMethod::kMse;
   // Share of the values inside the range, for kPercentile.
@@ -40,18 +52,16 @@ struct RangeOptions {
   double norm = 2;
   // Of the grid, in [2, 8]. Kernels have 8; fewer are for studies.
   int bits = 8;
-  // Whether values of both signs get an unsigned grid whose zero point fits
-  // their range, instead of a symmetric one.
-  bool is_asymmetric = false;
+  ActivationGrids grids = ActivationGrids::kSkewed;
 };
 
 // The largest magnitude that a grid should represent, by `options`. Positive,
 // and 1 for a tensor of zeros.
 float ClippingPoint(const TensorStats& stats, const RangeOptions& options);
 
-// An unsigned grid with zero point 0 when no value is negative, else a
-// symmetric signed one: the two forms that need no zero point, with which
-// integer kernels are fastest; but see RangeOptions::is_asymmetric.
+// An unsigned grid with zero point 0 when no value is negative; else a
+// symmetric signed one, or one with a zero point as `options.grids` says.
+// Integer kernels are fastest without zero points.
 ActivationGrid ChooseGrid(const TensorStats& stats,
                           const RangeOptions& options);
 

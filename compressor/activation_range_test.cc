@@ -47,7 +47,7 @@ TEST(ActivationRange, ValuesOfOneSignUseAnUnsignedGrid) {
 
 TEST(ActivationRange, NegativeValuesMakeASymmetricSignedGrid) {
   const ActivationGrid grid =
-      ChooseGrid(StatsOf({-2.54f, 1}), {RangeMethod::kMinMax, 1});
+      ChooseGrid(StatsOf({-2.54f, 2}), {RangeMethod::kMinMax, 1});
   EXPECT_TRUE(grid.is_signed);
   EXPECT_EQ(grid.zero_point, 0);
   EXPECT_FLOAT_EQ(grid.scale, 0.02f);
@@ -201,8 +201,9 @@ TEST(ChooseGrid, AnAsymmetricOneCoversBothEndsWithHalfTheStep) {
   ASSERT_TRUE(AddToStats(values, &stats));
   RangeOptions options;
   options.method = RangeMethod::kMinMax;
+  options.grids = ActivationGrids::kSymmetric;
   const ActivationGrid symmetric = ChooseGrid(stats, options);
-  options.is_asymmetric = true;
+  options.grids = ActivationGrids::kAsymmetric;
   const ActivationGrid grid = ChooseGrid(stats, options);
   EXPECT_FALSE(grid.is_signed);
   EXPECT_NEAR(grid.scale, 6.0f / 255, 1e-3);
@@ -215,6 +216,19 @@ TEST(ChooseGrid, AnAsymmetricOneCoversBothEndsWithHalfTheStep) {
   }
   // Zero, which padding is, has a level of its own.
   EXPECT_EQ(RoundToGrid(Tensor(), grid).values<float>()[0], 0);
+}
+
+TEST(ChooseGrid, OnlySkewedTensorsGetAZeroPointByDefault) {
+  const auto zero_point = [](float low, float high) {
+    return ChooseGrid(StatsOf({low, 0.3f * low, 0.4f * high, high}), {})
+        .zero_point;
+  };
+  EXPECT_EQ(zero_point(-2.1f, 2.6f), 0);
+  EXPECT_EQ(zero_point(-1.0f, 1.9f), 0);
+  EXPECT_GT(zero_point(-1.0f, 2.1f), 50);
+  EXPECT_GT(zero_point(-0.28f, 6.0f), 5);
+  EXPECT_GT(zero_point(-60.0f, 20.0f), 150);
+  EXPECT_EQ(zero_point(0.0f, 6.0f), 0);
 }
 
 // Values as GELU gives them: a short negative side, a long positive one.
@@ -251,7 +265,7 @@ TEST_P(AsymmetricRanges, ErrHardlyMoreThanTheBestPairOfEnds) {
     for (const double norm : {2.0, 3.0}) {
       RangeOptions options{norm == 2 ? RangeMethod::kMse : RangeMethod::kNorm,
                            1, norm, bits};
-      options.is_asymmetric = true;
+      options.grids = ActivationGrids::kAsymmetric;
       const double found =
           MeanError(values, ChooseGrid(stats, options), norm, bits);
       const float most = static_cast<float>(LargestLevel(false, bits));
@@ -276,7 +290,7 @@ TEST_P(AsymmetricRanges, APercentileLeavesOutItsShareOfEachEnd) {
   RangeOptions options;
   options.method = RangeMethod::kPercentile;
   options.percentile = 0.98;
-  options.is_asymmetric = true;
+  options.grids = ActivationGrids::kAsymmetric;
   const ActivationGrid grid = ChooseGrid(stats, options);
   const float high = grid.scale * static_cast<float>(255 - grid.zero_point);
   const auto above = std::count_if(values.begin(), values.end(),
@@ -293,7 +307,7 @@ TEST_P(AsymmetricRanges, EveryMethodStaysInsideWhatWasSeen) {
         RangeMethod::kNorm, RangeMethod::kLossAware}) {
     for (const int bits : {2, 4, 8}) {
       RangeOptions options{method, 0.999, 2.5, bits};
-      options.is_asymmetric = true;
+      options.grids = ActivationGrids::kAsymmetric;
       const ActivationGrid grid = ChooseGrid(stats, options);
       const int most = LargestLevel(false, bits);
       EXPECT_FALSE(grid.is_signed);

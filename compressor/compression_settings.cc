@@ -40,11 +40,13 @@ absl::Status SetQuantization(const v1::CompressionSettings& settings,
   }
   const std::string& activations = settings.activations();
   if (activations == "asymmetric") {
-    options->range.is_asymmetric = true;
-  } else if (!activations.empty() && activations != "static") {
+    options->range.grids = ActivationGrids::kAsymmetric;
+  } else if (activations == "static") {
+    options->range.grids = ActivationGrids::kSymmetric;
+  } else if (!activations.empty() && activations != "skewed") {
     return absl::InvalidArgumentError(
         absl::StrCat("activations: '", activations,
-                     "' is not static (symmetric) or asymmetric"));
+                     "' is not skewed, static (symmetric) or asymmetric"));
   }
   return absl::OkStatus();
 }

@@ -4,7 +4,8 @@
 //   calibration_method: ParseRangeMethod (quantize_names.h), "mse".
 //   repairs: SetRepairs (quantize_names.h), "all".
 //   weight_scales: "channel", "tensor".
-//   activations: "static" (symmetric), "asymmetric".
+//   activations: "skewed" (asymmetric where a symmetric grid would leave a
+//   quarter unused), "static" (symmetric), "asymmetric".
 //   prune_criterion: PruneCriterionNames (channel_scores.h), "redundancy".
 //   rebuild: "ridge", "recentre", "none".
 //   sparsity: ParseSparsity (weight_values.h), none.

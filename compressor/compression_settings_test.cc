@@ -34,6 +34,7 @@ TEST(CompressionSettings, NamesSetTheOptions) {
   const CompressOptions made = *MakeCompressOptions(settings);
   EXPECT_EQ(made.range.method, RangeMethod::kPercentile);
   EXPECT_DOUBLE_EQ(made.range.percentile, 0.999);
+  EXPECT_EQ(made.range.grids, ActivationGrids::kSymmetric);
   EXPECT_EQ(made.weights.refit_share, 1);
   EXPECT_EQ(made.weights.rounding, WeightRounding::kNearest);
   EXPECT_EQ(made.weights.bias, BiasCorrection::kEmpirical);

@@ -26,7 +26,7 @@ if wants cct; then
   title "cct: a transformer"
   "$bin/lathe-quantize-study" "${cct[@]}" --weight-bits 8 \
     --repairs none,all,refit+rounding+bias+smooth \
-    --activations static,asymmetric --weight-samples 64 | as_table 3,8-12,17
+    --activations static,skewed,asymmetric --weight-samples 64 | as_table 3,8-12,17
 fi
 if wants lstm; then
   title "lstm: pruned hidden units"

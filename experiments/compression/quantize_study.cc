@@ -43,7 +43,7 @@ struct Flags {
   std::vector<std::string> sparsity = {"0"};
   std::vector<int> clusters = {0};
   std::vector<double> low_rank = {0};
-  std::vector<std::string> activations = {"static"};
+  std::vector<std::string> activations = {"skewed"};
   std::vector<std::string> grids = {"symmetric"};
   int64_t samples = 128;
 };
@@ -230,7 +230,8 @@ int main(int argc, char** argv) {
       ->delimiter(',');
   app.add_option("--sparsity", flags.sparsity)->delimiter(',');
   app.add_option("--clusters", flags.clusters)->delimiter(',');
-  app.add_option("--activations", flags.activations, "static, asymmetric")
+  app.add_option("--activations", flags.activations,
+                 "skewed, static, asymmetric")
       ->delimiter(',');
   app.add_option("--grids", flags.grids, "of weights: symmetric, asymmetric")
       ->delimiter(',');
