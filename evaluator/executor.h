@@ -30,6 +30,8 @@ struct StepInfo {
   bool is_reorder = false;
   // Not a kernel of oneDNN's.
   bool is_loop = false;
+  // Multiplies 8-bit integers. (Names of implementations need not tell.)
+  bool is_integer = false;
 };
 
 struct ExecutorOptions {

@@ -118,6 +118,8 @@ absl::Status LoweringContext::AddKernel(absl::string_view kind,
   Step step;
   step.info = {node(owner_).name, std::string(kind), kernel.implementation,
                owner_, is_reorder};
+  step.info.is_integer = DescBytes(kernel.weights) > 0 &&
+                         DescType(kernel.weights) == DataType::kInt8;
   step.operands = std::move(operands);
   step.body = kernel.primitive;
   program_.steps.push_back(std::move(step));

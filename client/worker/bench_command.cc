@@ -88,6 +88,7 @@ nlohmann::json ToJson(const Timings& timings, const Executor& executor) {
     nodes.push_back({{"name", step.name},
                      {"kind", step.kind},
                      {"implementation", step.implementation},
+                     {"is_integer", step.is_integer},
                      {"us", us}});
   }
   const double latency_us = kMicros * Median(timings.seconds);
