@@ -175,9 +175,13 @@ std::optional<Choices> SearchCore::FindUnknown(Random* random) const {
   return std::nullopt;
 }
 
-absl::Status SearchCore::CheckAnyLeft(absl::string_view agent) const {
+absl::Status SearchCore::CheckAnyLeft(absl::string_view agent) {
+  if (left_.has_value() && !IsKnown(*left_) && IsWithin(*left_, limits_)) {
+    return absl::OkStatus();
+  }
   Random random(context_.seed);
-  if (Fresh(Choices(space_.size(), 0), &random)) return absl::OkStatus();
+  left_ = Fresh(Choices(space_.size(), 0), &random);
+  if (left_.has_value()) return absl::OkStatus();
   return absl::OutOfRangeError(
       absl::StrCat(agent, ": every plan within the budget was proposed"));
 }

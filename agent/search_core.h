@@ -63,7 +63,7 @@ class SearchCore {
   // anything, so that a call that proposes nothing changes nothing: such calls
   // leave no trace, and are not made again on replay.
   // Errors: OutOfRange - none is left; names the agent.
-  absl::Status CheckAnyLeft(absl::string_view agent) const;
+  absl::Status CheckAnyLeft(absl::string_view agent);
 
   // The proposal for a plan.
   v1::Proposal Describe(const Choices& choices, absl::string_view source) const;
@@ -95,6 +95,8 @@ class SearchCore {
   std::unique_ptr<Reachability> reachability_;
   Limits limits_;
   std::set<Choices> known_;
+  // A plan that was left when CheckAnyLeft last looked for one.
+  std::optional<Choices> left_;
   std::optional<double> moving_baseline_;
 };
 

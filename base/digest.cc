@@ -15,8 +15,11 @@ struct DigestBuilder::Context {
 };
 
 DigestBuilder::DigestBuilder() : context_(std::make_unique<Context>()) {
+  // Looked up once; EVP_sha256() stands for a search at every digest.
+  static const EVP_MD* const kSha256 =
+      EVP_MD_fetch(/*ctx=*/nullptr, "SHA256", /*properties=*/nullptr);
   const int is_ready =
-      EVP_DigestInit_ex(context_->md, EVP_sha256(), /*impl=*/nullptr);
+      EVP_DigestInit_ex(context_->md, kSha256, /*impl=*/nullptr);
   assert(is_ready == 1);
   (void)is_ready;
 }

@@ -116,7 +116,10 @@ ServerUnaryReactor* AdminService::GetServerInfo(
   return RunUnary(
       context, *parts_.gate, "Admin.GetServerInfo", request,
       [this, response](const Caller& caller) {
-        LATHE_ASSIGN_OR_RETURN(const int64_t jobs, CountJobs());
+        LATHE_ASSIGN_OR_RETURN(const JobTotals totals,
+                               parts_.store->CountJobs());
+        int64_t jobs = 0;
+        for (const auto& [state, count] : totals.jobs) jobs += count;
         response->set_version(LATHE_VERSION);
         response->set_schema_version(parts_.store->schema_version());
         response->set_jobs(jobs);
@@ -128,19 +131,6 @@ ServerUnaryReactor* AdminService::GetServerInfo(
         response->set_role(std::string(RoleName(caller.role)));
         return absl::OkStatus();
       });
-}
-
-absl::StatusOr<int64_t> AdminService::CountJobs() {
-  int64_t jobs = 0;
-  std::string page_token;
-  do {
-    LATHE_ASSIGN_OR_RETURN(
-        const Page<v1::Job> page,
-        parts_.store->ListJobs(/*page_size=*/1000, page_token));
-    jobs += static_cast<int64_t>(page.rows.size());
-    page_token = page.next_page_token;
-  } while (!page_token.empty());
-  return jobs;
 }
 
 }  // namespace lathe

@@ -66,7 +66,6 @@ class AdminService final : public v1::Admin::CallbackService {
       v1::ServerInfo* response) override;
 
  private:
-  absl::StatusOr<int64_t> CountJobs();
   absl::Status SetCordoned(const v1::CordonWorkerRequest& request);
 
   const AdminServiceParts parts_;

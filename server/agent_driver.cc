@@ -14,14 +14,13 @@ namespace lathe {
 namespace {
 
 // What the search must not choose by.
-v1::Measurement WithoutHeldOutSplits(v1::Measurement measurement) {
+void ClearHeldOutSplits(v1::Measurement& measurement) {
   measurement.clear_confirmation_correct();
   measurement.clear_confirmation_samples();
   measurement.clear_confirmation_bits();
   measurement.clear_report_accuracy();
   measurement.clear_report_correct();
   measurement.clear_report_samples();
-  return measurement;
 }
 
 // Learned trials in learn order.
@@ -52,7 +51,8 @@ AgentContext MakeAgentContext(const v1::Job& job,
   context.space = job.baseline().space();
   context.latency_table = job.baseline().latency_table();
   context.sensitivity = job.baseline().sensitivity();
-  context.baseline = WithoutHeldOutSplits(baseline_trial.measurement());
+  context.baseline = baseline_trial.measurement();
+  ClearHeldOutSplits(context.baseline);
   context.budget = job.spec().budget();
   context.objectives.assign(job.spec().objectives().begin(),
                             job.spec().objectives().end());
@@ -125,9 +125,7 @@ v1::Trial AgentDriver::AsTheAgentSeesIt(const v1::Trial& trial) const {
   seen.clear_reward();
   seen.clear_learn_sequence();
   seen.clear_artifact_digest();
-  if (seen.has_measurement()) {
-    *seen.mutable_measurement() = WithoutHeldOutSplits(trial.measurement());
-  }
+  if (seen.has_measurement()) ClearHeldOutSplits(*seen.mutable_measurement());
   if (seen.number() == 0) {
     *seen.mutable_proposal()->mutable_plan() = BaselinePlan(space_);
   }

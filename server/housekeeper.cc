@@ -6,7 +6,6 @@
 
 #include "base/log.h"
 #include "base/status.h"
-#include "proto/names.h"
 
 namespace lathe {
 
@@ -24,20 +23,8 @@ absl::Status Housekeeper::Tidy(absl::Time now, absl::Time steady_now) {
 
 absl::Status Housekeeper::DeleteOldJobs(absl::Time now) {
   if (!rules_.ended_jobs.has_value()) return absl::OkStatus();
-  const absl::Time before = now - *rules_.ended_jobs;
-  std::vector<std::string> old;
-  std::string page_token;
-  do {
-    LATHE_ASSIGN_OR_RETURN(const Page<v1::Job> page,
-                           store_.ListJobs(/*page_size=*/100, page_token));
-    for (const v1::Job& job : page.rows) {
-      if (IsFinal(job.state()) &&
-          absl::FromUnixSeconds(job.end_time().seconds()) < before) {
-        old.push_back(job.name());
-      }
-    }
-    page_token = page.next_page_token;
-  } while (!page_token.empty());
+  LATHE_ASSIGN_OR_RETURN(const std::vector<std::string> old,
+                         store_.JobsEndedBefore(now - *rules_.ended_jobs));
   for (const std::string& job : old) {
     LATHE_LOG(kInfo) << job << " is deleted: it ended more than "
                      << *rules_.ended_jobs << " ago";

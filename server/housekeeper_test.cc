@@ -59,5 +59,28 @@ TEST_F(HousekeeperTest, ForgetsWorkersThatAreGoneAndNoOthers) {
   EXPECT_EQ(record("new", kToday).name, "workers/4");
 }
 
+TEST_F(HousekeeperTest, DeletesJobsThatEndedLongAgoAndNoOthers) {
+  const auto make_job = [&](v1::JobState state, absl::Time time) {
+    const std::string job = store_->CreateJob({}, "", time).value().name();
+    EXPECT_TRUE(store_->SetJobState(job, state, "", time).ok());
+    return job;
+  };
+  const std::string old = make_job(v1::DONE, kToday - absl::Hours(25));
+  const std::string recent = make_job(v1::DONE, kToday - absl::Hours(23));
+  const std::string running = make_job(v1::RUNNING, kToday - absl::Hours(99));
+  RetentionRules rules;
+  Housekeeper keeps(store_.get(), blobs_.get(), frontiers_.get(), &workers_,
+                    rules);
+  ASSERT_TRUE(keeps.Tidy(kToday, kToday).ok());
+  EXPECT_TRUE(store_->GetJob(old).ok());
+  rules.ended_jobs = absl::Hours(24);
+  Housekeeper deletes(store_.get(), blobs_.get(), frontiers_.get(), &workers_,
+                      rules);
+  ASSERT_TRUE(deletes.Tidy(kToday, kToday).ok());
+  EXPECT_TRUE(absl::IsNotFound(store_->GetJob(old).status()));
+  EXPECT_TRUE(store_->GetJob(recent).ok());
+  EXPECT_TRUE(store_->GetJob(running).ok());
+}
+
 }  // namespace
 }  // namespace lathe

@@ -210,31 +210,6 @@ class Explainer {
   v1::JobExplanation explanation_;
 };
 
-// See JobCircumstances::job_ahead; empty for none.
-absl::StatusOr<std::string> FindJobAhead(const v1::Job& job, Store& store) {
-  const std::optional<v1::HardwareProfile> wanted = WantedProfile(job);
-  std::string ahead;
-  std::string page_token;
-  bool is_older = false;
-  do {
-    LATHE_ASSIGN_OR_RETURN(const Page<v1::Job> page,
-                           store.ListJobs(/*page_size=*/1000, page_token));
-    for (const v1::Job& other : page.rows) {
-      const std::optional<v1::HardwareProfile> others = WantedProfile(other);
-      const bool is_rival = !wanted.has_value() || !others.has_value() ||
-                            MachineName(*wanted) == MachineName(*others);
-      const bool is_leasable =
-          other.state() == v1::PENDING || other.state() == v1::RUNNING;
-      if (is_older && is_rival && is_leasable && other.counts().pending() > 0) {
-        ahead = other.name();
-      }
-      is_older = is_older || other.name() == job.name();
-    }
-    page_token = page.next_page_token;
-  } while (!page_token.empty());
-  return ahead;
-}
-
 }  // namespace
 
 v1::JobExplanation ExplainCircumstances(const JobCircumstances& circumstances) {
@@ -252,10 +227,14 @@ absl::StatusOr<JobCircumstances> ReadCircumstances(absl::string_view job,
   } else if (!absl::IsNotFound(baseline.status())) {
     return baseline.status();
   }
-  LATHE_ASSIGN_OR_RETURN(circumstances.creators_running,
-                         store.RunningTrials(circumstances.job.creator()));
-  LATHE_ASSIGN_OR_RETURN(circumstances.job_ahead,
-                         FindJobAhead(circumstances.job, store));
+  LATHE_ASSIGN_OR_RETURN(const auto use, store.UseByCreator());
+  const auto creators_use = use.find(circumstances.job.creator());
+  if (creators_use != use.end()) {
+    circumstances.creators_running = creators_use->second.running_trials;
+  }
+  LATHE_ASSIGN_OR_RETURN(const std::optional<std::string> ahead,
+                         store.JobAhead(job));
+  circumstances.job_ahead = ahead.value_or("");
   return circumstances;
 }
 

@@ -232,14 +232,15 @@ void LeaseDesk::Announce(std::vector<Grant>& grants) {
 void LeaseDesk::Answer(Grant& grant, const TermsByJob& terms) {
   v1::LeaseTrialsResponse response;
   std::vector<int64_t> fences;
-  for (const GrantedLease& lease : grant.leases) {
+  for (GrantedLease& lease : grant.leases) {
     fences.push_back(lease.fence);
     const auto of_job = terms.find(JobOfTrial(lease.trial.name()));
     if (!of_job->second.ok()) {
       // A lease that is not announced here expires.
       return grant.call.answer(of_job->second.status());
     }
-    absl::StatusOr<v1::Lease> made = MakeLease(lease, *of_job->second);
+    absl::StatusOr<v1::Lease> made =
+        MakeLease(std::move(lease), *of_job->second);
     if (!made.ok()) return grant.call.answer(made.status());
     *response.add_leases() = *std::move(made);
   }
@@ -258,19 +259,20 @@ absl::StatusOr<JobTerms> LeaseDesk::TermsOf(const std::string& job) {
   return terms_.Of(job);
 }
 
-absl::StatusOr<v1::Lease> LeaseDesk::MakeLease(const GrantedLease& granted,
+absl::StatusOr<v1::Lease> LeaseDesk::MakeLease(GrantedLease granted,
                                                const JobTerms& terms) const {
   v1::Lease lease;
-  lease.set_fence(granted.fence);
-  lease.set_trial(granted.trial.name());
-  *lease.mutable_spec() = terms.spec;
-  *lease.mutable_plan() = granted.trial.proposal().plan();
-  lease.set_trial_number(granted.trial.number());
-  lease.set_activation_stats_digest(terms.activation_stats_digest);
-  lease.set_ttl_seconds(absl::ToDoubleSeconds(times_.ttl));
   LATHE_ASSIGN_OR_RETURN(v1::Rivals rivals, RivalsOf(terms.spec, granted.trial,
                                                      store_, frontiers_));
   if (!rivals.rivals().empty()) *lease.mutable_rivals() = std::move(rivals);
+  v1::Trial& trial = granted.trial;
+  lease.set_fence(granted.fence);
+  lease.set_trial(trial.name());
+  *lease.mutable_spec() = terms.spec;
+  *lease.mutable_plan() = std::move(*trial.mutable_proposal()->mutable_plan());
+  lease.set_trial_number(trial.number());
+  lease.set_activation_stats_digest(terms.activation_stats_digest);
+  lease.set_ttl_seconds(absl::ToDoubleSeconds(times_.ttl));
   return lease;
 }
 

@@ -107,7 +107,7 @@ class LeaseDesk {
   // Terms of a job's leases. Ends them if it ended while they were granted:
   // then their workers are told to stop.
   absl::StatusOr<JobTerms> TermsOf(const std::string& job);
-  absl::StatusOr<v1::Lease> MakeLease(const GrantedLease& granted,
+  absl::StatusOr<v1::Lease> MakeLease(GrantedLease granted,
                                       const JobTerms& terms) const;
   void ParkAgain(std::vector<LeaseCall> calls) ABSL_LOCKS_EXCLUDED(mu_);
 

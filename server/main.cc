@@ -37,6 +37,9 @@ constexpr absl::Duration kShutdownGrace = absl::Seconds(5);
 struct Flags {
   ServerOptions server;
   int workers = 0;
+  // Of `workers`, as lathe-worker has them.
+  double evaluation_minutes = 30;
+  double evaluation_memory_gib = 0;
   std::string log_level = "info";
   bool logs_json = false;
   bool exits_with_parent = false;
@@ -97,6 +100,17 @@ void AddFlags(CLI::App& app, Flags& flags) {
   app.add_option("--workers", flags.workers,
                  "Number of lathe-worker processes to keep running here")
       ->check(CLI::Range(0, 256))
+      ->capture_default_str();
+  app.add_option("--evaluation-minutes", flags.evaluation_minutes,
+                 "Of those workers: an evaluation that takes longer is ended "
+                 "(TIMEOUT)")
+      ->check(CLI::Range(0.001, 100'000.0))
+      ->capture_default_str();
+  app.add_option("--evaluation-memory-gib", flags.evaluation_memory_gib,
+                 "Of those workers: one that takes more fails "
+                 "(OUT_OF_MEMORY); 0: what the machine has, or its control "
+                 "group")
+      ->check(CLI::Range(0.0, 1e6))
       ->capture_default_str();
   AddAccessFlags(app, flags.server);
   app.add_option("--lease-seconds", flags.lease_seconds,
@@ -178,8 +192,15 @@ std::vector<std::string> WorkerCommand(const Flags& flags,
   std::error_code error;
   const std::filesystem::path self =
       std::filesystem::read_symlink("/proc/self/exe", error);
-  return {(self.parent_path() / "lathe-worker").string(), "--server", address,
-          "--cache", absl::StrCat(flags.server.state_folder, "/worker-cache")};
+  return {(self.parent_path() / "lathe-worker").string(),
+          "--server",
+          address,
+          "--cache",
+          absl::StrCat(flags.server.state_folder, "/worker-cache"),
+          "--evaluation-minutes",
+          absl::StrCat(flags.evaluation_minutes),
+          "--evaluation-memory-gib",
+          absl::StrCat(flags.evaluation_memory_gib)};
 }
 
 int Fail(const absl::Status& status) {

@@ -42,8 +42,9 @@ std::string Get(int port, const std::string& path) {
 
 class MetricsTest : public ServerTest {
  protected:
-  void StartWithMetrics() {
+  void StartWithMetrics(const Quotas& quotas = {}) {
     ServerOptions options;
+    options.quotas = quotas;
     options.state_folder = absl::StrCat(folder_, "/metered");
     options.http = "127.0.0.1:0";
     ServeWith(options);
@@ -70,6 +71,28 @@ TEST_F(MetricsTest, TellTrialsWorkersOutcomesCallsAndCommits) {
   EXPECT_THAT(page,
               HasSubstr("lathe_agent_seconds_count{thought=\"propose\"}"));
   EXPECT_THAT(page, HasSubstr("lathe_database_commit_writes_count"));
+}
+
+TEST_F(MetricsTest, TellWhatCallersUseOfWhichQuota) {
+  ASSERT_NO_FATAL_FAILURE(StartWithMetrics({/*most_active_jobs=*/5,
+                                            /*most_running_trials=*/7,
+                                            /*most_blob_bytes=*/1000}));
+  CreateJob(Spec(/*trials=*/4));
+  ScriptedWorker worker = NewWorker();
+  ASSERT_EQ(worker.Lease().size(), 1u);
+  const std::string page = Get(server_->http_port(), "/metrics");
+  EXPECT_THAT(page, HasSubstr("lathe_caller_active_jobs{caller=\"\"} 1"));
+  EXPECT_THAT(page, HasSubstr("lathe_caller_running_trials{caller=\"\"} 1"));
+  EXPECT_THAT(page, HasSubstr("lathe_caller_blob_bytes{caller=\"\"} "));
+  EXPECT_THAT(page, HasSubstr("\nlathe_quota_active_jobs 5"));
+  EXPECT_THAT(page, HasSubstr("\nlathe_quota_running_trials 7"));
+  EXPECT_THAT(page, HasSubstr("\nlathe_quota_blob_bytes 1000"));
+}
+
+TEST_F(MetricsTest, AQuotaThatIsNotSetHasNoLimit) {
+  ASSERT_NO_FATAL_FAILURE(StartWithMetrics());
+  EXPECT_THAT(Get(server_->http_port(), "/metrics"),
+              Not(HasSubstr("lathe_quota_")));
 }
 
 TEST_F(MetricsTest, CountFailedCallsByTheirCode) {

@@ -267,6 +267,23 @@ TEST_F(ServerProcess, KeepsItsWorkersRunningAndTakesThemAlong) {
   }
 }
 
+TEST_F(ServerProcess, ItsWorkersHaveTheEvaluationLimitsThatItIsGiven) {
+  Run({"--workers", "1", "--evaluation-minutes", "7.5",
+       "--evaluation-memory-gib", "3"});
+  ASSERT_TRUE(
+      Eventually([&] { return ChildrenOf(program_->pid()).size() == 1; }));
+  std::string arguments;
+  // Until it has become the worker its arguments are the server's.
+  ASSERT_TRUE(Eventually([&] {
+    const pid_t worker = ChildrenOf(program_->pid())[0];
+    arguments = ReadFile(absl::StrCat("/proc/", worker, "/cmdline")).value();
+    std::replace(arguments.begin(), arguments.end(), '\0', ' ');
+    return arguments.find("lathe-worker ") != std::string::npos;
+  }));
+  EXPECT_THAT(arguments, ::testing::HasSubstr(" --evaluation-minutes 7.5 "));
+  EXPECT_THAT(arguments, ::testing::HasSubstr(" --evaluation-memory-gib 3 "));
+}
+
 TEST_F(ServerProcess, ItsWorkersDoNotOutliveItsSuddenEnd) {
   if (!FileExists(std::string(LATHE_BIN_DIR) + "/lathe-worker")) {
     GTEST_SKIP() << "lathe-worker is not built";

@@ -7,23 +7,13 @@
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
 #include "base/status.h"
-#include "proto/names.h"
 
 namespace lathe {
 
 absl::Status SearchLoops::StartAll() {
-  std::vector<std::string> jobs;  // Newest first.
-  std::string page_token;
-  do {
-    LATHE_ASSIGN_OR_RETURN(
-        const Page<v1::Job> page,
-        parts_.store->ListJobs(/*page_size=*/1000, page_token));
-    for (const v1::Job& job : page.rows) {
-      if (!IsFinal(job.state())) jobs.push_back(job.name());
-    }
-    page_token = page.next_page_token;
-  } while (!page_token.empty());
-  for (auto job = jobs.rbegin(); job != jobs.rend(); ++job) Start(*job);
+  LATHE_ASSIGN_OR_RETURN(const std::vector<std::string> jobs,
+                         parts_.store->ActiveJobs());
+  for (const std::string& job : jobs) Start(job);
   return absl::OkStatus();
 }
 

@@ -235,8 +235,9 @@ absl::Status Server::Parts::ServeMetrics() {
   LATHE_ASSIGN_OR_RETURN(const ListenAddress listen,
                          ParseListenAddress(options.http));
   LATHE_RETURN_IF_ERROR(CheckMayListen(listen, options.http, options));
-  StateMetricsParts sources{store.get(), &leases, &workers, &loops,
-                            options.state_folder};
+  StateMetricsParts sources{
+      store.get(),          &leases,       &workers, &loops,
+      options.state_folder, options.quotas};
   LATHE_ASSIGN_OR_RETURN(
       metrics_page,
       MetricsPage::Serve(listen.host, listen.port,

@@ -49,38 +49,49 @@ MetricFamily Single(const std::string& name, const std::string& help,
   return family;
 }
 
-// Of jobs that have not ended, and their trials.
-struct JobCounts {
-  std::map<std::string, int64_t> jobs;    // By state.
-  std::map<std::string, int64_t> trials;  // By state.
-  std::vector<std::string> names;         // Of jobs that have not ended.
-};
-
-void AddTrials(const v1::TrialCounts& counts,
-               std::map<std::string, int64_t>& trials) {
-  trials["PENDING"] += counts.pending();
-  trials["LEASED"] += counts.leased();
-  trials["MEASURED"] += counts.measured();
-  trials["INFEASIBLE"] += counts.infeasible();
-  trials["FAILED"] += counts.failed();
-  trials["QUARANTINED"] += counts.quarantined();
+std::map<std::string, int64_t> ByName(const v1::TrialCounts& counts) {
+  return {
+      {"PENDING", counts.pending()},   {"LEASED", counts.leased()},
+      {"MEASURED", counts.measured()}, {"INFEASIBLE", counts.infeasible()},
+      {"FAILED", counts.failed()},     {"QUARANTINED", counts.quarantined()}};
 }
 
-absl::StatusOr<JobCounts> CountJobs(Store& store) {
-  JobCounts counts;
-  AddTrials({}, counts.trials);
-  std::string page_token;
-  do {
-    LATHE_ASSIGN_OR_RETURN(const Page<v1::Job> page,
-                           store.ListJobs(/*page_size=*/1000, page_token));
-    for (const v1::Job& job : page.rows) {
-      ++counts.jobs[std::string(JobStateName(job.state()))];
-      AddTrials(job.counts(), counts.trials);
-      if (!IsFinal(job.state())) counts.names.push_back(job.name());
+// What a quota limits: the metric of what callers use, and that of the limit.
+struct QuotaMetric {
+  const char* use_name;
+  const char* limit_name;
+  const char* what;
+  int64_t CreatorUse::*use;
+  int64_t Quotas::*limit;
+};
+
+constexpr QuotaMetric kQuotaMetrics[] = {
+    {"lathe_caller_active_jobs", "lathe_quota_active_jobs",
+     "Jobs that have not ended", &CreatorUse::active_jobs,
+     &Quotas::most_active_jobs},
+    {"lathe_caller_running_trials", "lathe_quota_running_trials",
+     "Trials that run", &CreatorUse::running_trials,
+     &Quotas::most_running_trials},
+    {"lathe_caller_blob_bytes", "lathe_quota_blob_bytes",
+     "Bytes of blobs brought", &CreatorUse::blob_bytes,
+     &Quotas::most_blob_bytes}};
+
+void AddQuotas(const std::map<std::string, CreatorUse>& use,
+               const Quotas& quotas, std::vector<MetricFamily>& families) {
+  for (const QuotaMetric& metric : kQuotaMetrics) {
+    MetricFamily family =
+        Gauge(metric.use_name, absl::StrCat(metric.what, ", by caller"));
+    for (const auto& [caller, of_caller] : use) {
+      AddValue(family, static_cast<double>(of_caller.*metric.use), "caller",
+               caller);
     }
-    page_token = page.next_page_token;
-  } while (!page_token.empty());
-  return counts;
+    families.push_back(std::move(family));
+    // A limit of 0 is none, and a series of zeros would say the opposite.
+    if (quotas.*metric.limit == 0) continue;
+    families.push_back(Single(
+        metric.limit_name, absl::StrCat(metric.what, ", at most of one caller"),
+        static_cast<double>(quotas.*metric.limit)));
+  }
 }
 
 double FileBytes(const std::string& path) {
@@ -97,21 +108,32 @@ double FreeBytes(const std::string& folder) {
 
 }  // namespace
 
+absl::Status StateMetrics::AddJobs(std::vector<MetricFamily>& families) const {
+  LATHE_ASSIGN_OR_RETURN(const JobTotals totals, parts_.store->CountJobs());
+  std::map<std::string, int64_t> jobs;
+  for (const auto& [state, count] : totals.jobs) {
+    jobs[std::string(JobStateName(state))] = count;
+  }
+  families.push_back(ByState("lathe_jobs", "Jobs by state", jobs));
+  families.push_back(ByState("lathe_trials", "Trials of all jobs by state",
+                             ByName(totals.trials)));
+  LATHE_ASSIGN_OR_RETURN(const std::vector<std::string> active,
+                         parts_.store->ActiveJobs());
+  int thinking = 0;
+  for (const std::string& job : active) {
+    thinking += parts_.loops->StatusOf(job).thinking_since.has_value();
+  }
+  families.push_back(Single("lathe_agents_thinking",
+                            "Agents that think at the moment", thinking));
+  LATHE_ASSIGN_OR_RETURN(const auto use, parts_.store->UseByCreator());
+  AddQuotas(use, parts_.quotas, families);
+  return absl::OkStatus();
+}
+
 std::vector<MetricFamily> StateMetrics::Collect() const {
   std::vector<MetricFamily> families;
-  const absl::StatusOr<JobCounts> counts = CountJobs(*parts_.store);
-  if (counts.ok()) {
-    families.push_back(ByState("lathe_jobs", "Jobs by state", counts->jobs));
-    families.push_back(
-        ByState("lathe_trials", "Trials of all jobs by state", counts->trials));
-    int thinking = 0;
-    for (const std::string& job : counts->names) {
-      thinking += parts_.loops->StatusOf(job).thinking_since.has_value();
-    }
-    families.push_back(Single("lathe_agents_thinking",
-                              "Agents that think at the moment", thinking));
-  } else {
-    LATHE_LOG(kWarning) << "metrics: " << counts.status();
+  if (const absl::Status added = AddJobs(families); !added.ok()) {
+    LATHE_LOG(kWarning) << "metrics: " << added;
   }
   const std::map<std::string, int> leases = parts_.leases->CountBySession();
   int64_t active_leases = 0;

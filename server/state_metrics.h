@@ -7,7 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "server/lease_table.h"
+#include "server/quotas.h"
 #include "server/search_loops.h"
 #include "server/worker_registry.h"
 #include "storage/store.h"
@@ -22,10 +24,12 @@ struct StateMetricsParts {
   SearchLoops* loops = nullptr;
   // Of the database and the blobs.
   std::string state_folder;
+  Quotas quotas;
 };
 
-// Jobs and trials by state, leases, workers by state, agents at work, bytes of
-// the database and on the disk. Thread-safe.
+// Jobs and trials by state, leases, workers by state, agents at work, what
+// callers use of their quotas, bytes of the database and on the disk.
+// Thread-safe.
 class StateMetrics : public prometheus::Collectable {
  public:
   explicit StateMetrics(StateMetricsParts parts) : parts_(std::move(parts)) {}
@@ -33,6 +37,9 @@ class StateMetrics : public prometheus::Collectable {
   std::vector<prometheus::MetricFamily> Collect() const override;
 
  private:
+  // Of what the store counts.
+  absl::Status AddJobs(std::vector<prometheus::MetricFamily>& families) const;
+
   const StateMetricsParts parts_;
 };
 

@@ -169,7 +169,7 @@ absl::StatusOr<v1::JobState> ReadJobState(Database& db, int64_t job) {
 
 absl::StatusOr<JobProgress> ReadJobProgress(Database& db, int64_t job) {
   Statement row = db.Query(
-      absl::StrCat("SELECT state, baseline IS NOT NULL, ", kCountColumns,
+      absl::StrCat("SELECT state, typeof(baseline) != 'null', ", kCountColumns,
                    " FROM jobs JOIN counts ON job = id WHERE id = ?"),
       job);
   if (!row.Next()) {

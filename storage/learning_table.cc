@@ -66,7 +66,7 @@ absl::StatusOr<std::vector<v1::Trial>> ReadUnlearned(Database& db,
       absl::StrCat("SELECT ", kTrialColumns, kTrialResults,
                    " FROM trials t INDEXED BY trials_unlearned ", kTrialJoins,
                    " WHERE t.job = ? AND t.learn_sequence IS NULL "
-                   "AND t.state IN (3, 4, 5, 6) ORDER BY t.end_sequence"),
+                   "AND t.state >= 3 ORDER BY t.end_sequence"),
       job);
   std::vector<v1::Trial> trials;
   while (rows.Next()) trials.push_back(TrialOf(rows));

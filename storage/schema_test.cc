@@ -90,7 +90,7 @@ TEST_F(Schema, AnotherProgramsDatabaseIsRefused) {
 // A fixture of every released schema: a dump of a store of that version.
 class ReleasedSchema : public testing::TestWithParam<int> {};
 
-INSTANTIATE_TEST_SUITE_P(All, ReleasedSchema, testing::Values(1, 2));
+INSTANTIATE_TEST_SUITE_P(All, ReleasedSchema, testing::Values(1, 2, 3));
 
 TEST_P(ReleasedSchema, OpensWithItsContents) {
   const std::string folder = FreshFolder();

@@ -15,6 +15,7 @@
 #include "storage/job_table.h"
 #include "storage/learning_table.h"
 #include "storage/lease_table.h"
+#include "storage/overview_table.h"
 #include "storage/read_pool.h"
 #include "storage/resource_names.h"
 #include "storage/schema.h"
@@ -79,6 +80,27 @@ class SqliteStore : public Store {
       int page_size, absl::string_view page_token) override {
     return Read<Page<v1::Job>>(
         [&](Database& db) { return ReadJobs(db, page_size, page_token); });
+  }
+
+  absl::StatusOr<JobTotals> CountJobs() override {
+    return Read<JobTotals>(ReadJobTotals);
+  }
+
+  absl::StatusOr<std::vector<std::string>> ActiveJobs() override {
+    return Read<std::vector<std::string>>(ReadActiveJobs);
+  }
+
+  absl::StatusOr<std::vector<std::string>> JobsEndedBefore(
+      absl::Time time) override {
+    return Read<std::vector<std::string>>(
+        [&](Database& db) { return ReadJobsEndedBefore(db, time); });
+  }
+
+  absl::StatusOr<std::optional<std::string>> JobAhead(
+      absl::string_view name) override {
+    LATHE_ASSIGN_OR_RETURN(int64_t job, ParseJobName(name));
+    return Read<std::optional<std::string>>(
+        [&](Database& db) { return ReadJobAhead(db, job); });
   }
 
   absl::StatusOr<v1::Job> SetJobState(absl::string_view name,
@@ -177,12 +199,8 @@ class SqliteStore : public Store {
     });
   }
 
-  absl::StatusOr<int64_t> RunningTrials(absl::string_view creator) override {
-    return Read<int64_t>([&](Database& db) -> absl::StatusOr<int64_t> {
-      LATHE_ASSIGN_OR_RETURN(const auto running, ReadRunningTrials(db));
-      const auto found = running.find(std::string(creator));
-      return found == running.end() ? 0 : found->second;
-    });
+  absl::StatusOr<std::map<std::string, CreatorUse>> UseByCreator() override {
+    return Read<std::map<std::string, CreatorUse>>(ReadUseByCreator);
   }
 
   absl::StatusOr<std::vector<ActiveAttempt>> ActiveAttempts() override {
@@ -213,16 +231,6 @@ class SqliteStore : public Store {
   absl::StatusOr<AttemptRecord> GetAttempt(int64_t fence) override {
     return Read<AttemptRecord>(
         [&](Database& db) { return ReadAttempt(db, fence); });
-  }
-
-  absl::StatusOr<int> FailedAttempts(absl::string_view name) override {
-    LATHE_ASSIGN_OR_RETURN(std::vector<EndedAttempt> ended,
-                           EndedAttempts(name));
-    int failed = 0;
-    for (const EndedAttempt& attempt : ended) {
-      failed += attempt.kind != v1::MEASURED && attempt.kind != v1::INFEASIBLE;
-    }
-    return failed;
   }
 
   absl::StatusOr<std::vector<EndedAttempt>> EndedAttempts(

@@ -6,6 +6,7 @@
 #define LATHE_STORAGE_STORE_H_
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -119,6 +120,20 @@ struct JobProgress {
   bool has_baseline = false;
 };
 
+// Of all jobs together.
+struct JobTotals {
+  std::map<v1::JobState, int64_t> jobs;
+  v1::TrialCounts trials;
+};
+
+// What one creator takes up: jobs that have not ended, their trials that run,
+// uploads.
+struct CreatorUse {
+  int64_t active_jobs = 0;
+  int64_t running_trials = 0;
+  int64_t blob_bytes = 0;
+};
+
 // What a completion did.
 struct CompletionResult {
   v1::Trial trial;
@@ -177,6 +192,16 @@ class Store {
   // Newest first. Errors: InvalidArgument - a page token of another kind.
   virtual absl::StatusOr<Page<v1::Job>> ListJobs(
       int page_size, absl::string_view page_token) = 0;
+  virtual absl::StatusOr<JobTotals> CountJobs() = 0;
+  // Names of jobs that have not ended, oldest first.
+  virtual absl::StatusOr<std::vector<std::string>> ActiveJobs() = 0;
+  // Names of jobs that ended before `time`, oldest first.
+  virtual absl::StatusOr<std::vector<std::string>> JobsEndedBefore(
+      absl::Time time) = 0;
+  // The oldest job older than this one whose pending trials its workers could
+  // take, too: they do so first. Errors: NotFound.
+  virtual absl::StatusOr<std::optional<std::string>> JobAhead(
+      absl::string_view name) = 0;
   // Changes the state (and adds an event). Setting the same state is OK and
   // adds none. A final state sets the job's end_time.
   // Errors: NotFound; FailedPrecondition - the job has ended.
@@ -246,8 +271,8 @@ class Store {
   absl::StatusOr<std::vector<GrantedLease>> GrantLeases(
       absl::string_view session, const v1::HardwareProfile& profile, int count,
       absl::Time now, const std::set<std::string>& held_back = {});
-  // Leased trials of all jobs of a creator.
-  virtual absl::StatusOr<int64_t> RunningTrials(absl::string_view creator) = 0;
+  // Creators who take up anything, by name.
+  virtual absl::StatusOr<std::map<std::string, CreatorUse>> UseByCreator() = 0;
   virtual absl::StatusOr<std::vector<ActiveAttempt>> ActiveAttempts() = 0;
   // Ends attempts without a result; their trials are PENDING again. A fence
   // that is not active is skipped. `why`: "expired", "released", ...
@@ -265,9 +290,6 @@ class Store {
   }
   // Errors: NotFound - never granted, or its job was deleted.
   virtual absl::StatusOr<AttemptRecord> GetAttempt(int64_t fence) = 0;
-  // Failed attempts of a trial so far (TRANSIENT, CRASH, ...).
-  // Errors: NotFound.
-  virtual absl::StatusOr<int> FailedAttempts(absl::string_view trial) = 0;
   // All attempts of a trial that ended with an outcome, by fence: which worker
   // failed how. Errors: NotFound.
   virtual absl::StatusOr<std::vector<EndedAttempt>> EndedAttempts(
