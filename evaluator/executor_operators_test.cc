@@ -38,6 +38,46 @@ TEST(ExecutorOperators, WhereBroadcastsInAnyWay) {
   }
 }
 
+TEST(ExecutorOperators, ArithmeticBroadcastsInAnyWay) {
+  int seed = 0;
+  for (const char* op : {"Add", "Sub", "Mul", "Div", "Max", "Min"}) {
+    for (int variant = 0; variant < 12; ++variant) {
+      SCOPED_TRACE(testing::Message() << op << " variant " << variant);
+      GraphBuilder b(++seed);
+      const auto some = [&] {
+        Shape shape = {2, 3, 5, 37};
+        for (int64_t& size : shape) size = b.Between(0, 2) == 0 ? 1 : size;
+        shape.erase(shape.begin(), shape.begin() + b.Between(0, 3));
+        return shape;
+      };
+      const Shape fixed = some();
+      NodeSpec spec{op,
+                    {b.Input(some()),
+                     variant % 3 == 0 ? b.Weights(fixed, 1) : b.Input(fixed)}};
+      if (variant % 4 == 0) spec.post_ops = {ReluPostOp()};
+      ExpectQuick(b.Build({b.Add(spec)}), op, b.random());
+    }
+  }
+}
+
+TEST(ExecutorOperators, CumSumOfAnyAxisEitherWay) {
+  int seed = 0;
+  for (int64_t axis : {0, 1, 2, -1}) {
+    for (int64_t is_exclusive : {0, 1}) {
+      for (int64_t is_reverse : {0, 1}) {
+        SCOPED_TRACE(testing::Message() << axis << is_exclusive << is_reverse);
+        GraphBuilder b(++seed);
+        const ValueId x = b.Input({3, 4, 5, 19});
+        const ValueId y =
+            b.Add({"CumSum",
+                   {x, b.Integers({axis})},
+                   {{"exclusive", is_exclusive}, {"reverse", is_reverse}}});
+        ExpectQuick(b.Build({y}), "CumSum", b.random());
+      }
+    }
+  }
+}
+
 TEST(ExecutorOperators, SplitPiecesAreReadAndOverwritten) {
   for (int64_t batch : {1, 2}) {
     for (int64_t piece : {16, 8, 5}) {

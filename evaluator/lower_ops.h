@@ -35,8 +35,7 @@ absl::StatusOr<bool> LowerWhere(LoweringContext& context, const Node& node);
 // Einsum of two values that is a product of matrices.
 absl::StatusOr<bool> LowerEinsum(LoweringContext& context, const Node& node);
 
-// LSTM and GRU with constant weights and oneDNN's attributes: the default
-// activations, all steps of all samples, no clip, no peepholes.
+// LSTM, GRU and RNN with constant weights.
 absl::StatusOr<bool> LowerRecurrent(LoweringContext& context, const Node& node);
 
 // MaxPool, GlobalMaxPool, AveragePool, GlobalAveragePool.
@@ -45,6 +44,7 @@ absl::StatusOr<bool> LowerPool(LoweringContext& context, const Node& node);
 absl::StatusOr<bool> LowerGlobalPool(LoweringContext& context, const Node& node,
                                      bool is_average);
 
+absl::StatusOr<bool> LowerCumSum(LoweringContext& context, const Node& node);
 // ReduceSum, ReduceMean, ... over neighbouring axes.
 absl::StatusOr<bool> LowerReduce(LoweringContext& context, const Node& node);
 // LayerNormalization, RMSNormalization.
@@ -62,6 +62,8 @@ absl::StatusOr<bool> LowerUnary(LoweringContext& context, const Node& node);
 absl::StatusOr<bool> LowerPRelu(LoweringContext& context, const Node& node);
 // Add, Sub, Mul, Div, Max, Min of two values.
 absl::StatusOr<bool> LowerBinary(LoweringContext& context, const Node& node);
+// The same of float32 values broadcast in any way, as a loop.
+absl::StatusOr<bool> LowerBroadcast(LoweringContext& context, const Node& node);
 // Softmax, LogSoftmax.
 absl::StatusOr<bool> LowerSoftmax(LoweringContext& context, const Node& node);
 absl::StatusOr<bool> LowerLayerNormalization(LoweringContext& context,

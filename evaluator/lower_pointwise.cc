@@ -81,10 +81,7 @@ class BinaryLowering {
     }
     LATHE_ASSIGN_OR_RETURN(const MemoryDesc desc,
                            WithType(full.desc, DataType::kFloat32));
-    LATHE_ASSIGN_OR_RETURN(
-        const bool is_done,
-        Add(FloatEncoding(), FloatEncoding(), FloatEncoding(), desc));
-    return is_done;
+    return Add(FloatEncoding(), FloatEncoding(), FloatEncoding(), desc);
   }
 
  private:
@@ -103,7 +100,7 @@ class BinaryLowering {
   }
 
   // With the operands in these encodings and the layout of `like`. False, and
-  // nothing is done, if there is no fast kernel for 8-bit operands.
+  // nothing is done, if there is no fast kernel.
   absl::StatusOr<bool> Add(const Encoding& full, const Encoding& other,
                            const Encoding& wanted, const MemoryDesc& like) {
     std::vector<float> scales;
@@ -128,11 +125,9 @@ class BinaryLowering {
     spec.source_scale = ScaleOf(full) * factor;
     spec.second_source_scale = ScaleOf(other) * factor;
     const auto kernel = MakeBinary(spec, ops);
-    if (full.IsLevels() &&
-        (!kernel.ok() || IsReferenceImplementation(kernel->implementation))) {
+    if (!kernel.ok() || IsReferenceImplementation(kernel->implementation)) {
       return false;
     }
-    LATHE_RETURN_IF_ERROR(kernel.status());
     LATHE_ASSIGN_OR_RETURN(
         const Copy a, context_.Fetch(operands_.full, full, kernel->source));
     LATHE_ASSIGN_OR_RETURN(const Copy b, FetchOther(other, *kernel));
@@ -308,8 +303,12 @@ absl::StatusOr<bool> LowerBinary(LoweringContext& context, const Node& node) {
     if (op.kind == PostOp::Kind::kAdd) return false;
   }
   const auto operands = OrderOperands(context, node);
-  if (!operands) return false;
-  return BinaryLowering(context, node, *algorithm, *operands).Run();
+  if (operands) {
+    const auto is_done =
+        BinaryLowering(context, node, *algorithm, *operands).Run();
+    if (is_done.ok() && *is_done) return true;
+  }
+  return LowerBroadcast(context, node);
 }
 
 }  // namespace lathe

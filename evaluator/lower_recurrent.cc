@@ -1,4 +1,6 @@
-// LSTM and GRU.
+// LSTM, GRU and RNN: which way, and as oneDNN's kernels.
+#include "evaluator/lower_recurrent.h"
+
 #include <algorithm>
 #include <array>
 #include <string>
@@ -10,56 +12,12 @@
 #include "base/status.h"
 #include "evaluator/lower_dynamic.h"
 #include "evaluator/lower_ops.h"
-#include "evaluator/lstm_loop.h"
-#include "evaluator/vector_loops.h"
 #include "evaluator/vector_math.h"
 
 namespace lathe {
 namespace {
 
 using Cell = RecurrentSpec::Cell;
-
-// ONNX's inputs.
-enum Input {
-  kSource,
-  kWeights,
-  kRecurrence,
-  kBias,
-  kLengths,
-  kFirstState,
-  kFirstCell,
-  kPeepholes
-};
-
-ValueId InputOf(const Node& node, size_t index) {
-  return index < node.inputs.size() ? node.inputs[index] : kNoValue;
-}
-
-ValueId OutputOf(const Node& node, size_t index) {
-  return index < node.outputs.size() ? node.outputs[index] : kNoValue;
-}
-
-struct RecurrentSizes {
-  int64_t steps = 0;
-  int64_t batch = 0;
-  int64_t inputs = 0;
-  int64_t hidden = 0;
-  int64_t directions = 1;
-  int64_t gates = 0;
-};
-
-// Whether every sample has all steps.
-bool HasFullLengths(const LoweringContext& context, const Node& node,
-                    int64_t steps) {
-  const ValueId lengths = InputOf(node, kLengths);
-  if (lengths == kNoValue) return true;
-  const Tensor* tensor = context.constant(lengths);
-  if (tensor == nullptr || tensor->type() != DataType::kInt32) return false;
-  for (int32_t length : tensor->values<int32_t>()) {
-    if (length != steps) return false;
-  }
-  return true;
-}
 
 // Whether the activations, if any are named, are those that an LSTM or GRU has
 // without.
@@ -87,31 +45,29 @@ bool IsForOneDnn(const LoweringContext& context, const Node& node) {
     if (node.attributes.count(attribute) > 0) return false;
   }
   if (!HasUsualActivations(node)) return false;
-  for (Input input : {kSource, kFirstState, kFirstCell}) {
-    const ValueId value = InputOf(node, input);
+  for (RecurrentInput input : {kSource, kFirstState, kFirstCell}) {
+    const ValueId value = RecurrentValue(node.inputs, input);
     if (value != kNoValue && context.type(value) != DataType::kFloat32) {
       return false;
     }
   }
-  for (Input input : {kWeights, kRecurrence}) {
-    const Tensor* tensor = context.constant(InputOf(node, input));
+  for (RecurrentInput input : {kWeights, kRecurrence}) {
+    const Tensor* tensor = context.constant(RecurrentValue(node.inputs, input));
     if (tensor == nullptr || tensor->type() != DataType::kFloat32) return false;
   }
-  const ValueId bias = InputOf(node, kBias);
+  const ValueId bias = RecurrentValue(node.inputs, kBias);
   return (bias == kNoValue || context.constant(bias) != nullptr) &&
-         InputOf(node, kPeepholes) == kNoValue && node.post_ops.empty() &&
-         node.IntOr("layout", 0) == 0 && node.IntOr("input_forget", 0) == 0;
+         RecurrentValue(node.inputs, kPeepholes) == kNoValue &&
+         node.post_ops.empty() && node.IntOr("layout", 0) == 0 &&
+         node.IntOr("input_forget", 0) == 0;
 }
 
 class RecurrentLowering {
  public:
   RecurrentLowering(LoweringContext& context, const Node& node)
       : context_(context), node_(node) {
-    const Shape& source = context.shape(node.inputs[kSource]);
-    const Shape& recurrence = context.shape(node.inputs[kRecurrence]);
+    sizes_ = SizesOfRecurrent(context, node);
     const bool is_lstm = node.op_type == "LSTM";
-    sizes_ = {source[0],     source[1],     source[2],
-              recurrence[2], recurrence[0], is_lstm ? 4 : 3};
     if (!is_lstm) {
       spec_.cell = node.IntOr("linear_before_reset", 0) != 0
                        ? Cell::kLinearBeforeResetGru
@@ -120,9 +76,7 @@ class RecurrentLowering {
   }
 
   absl::StatusOr<bool> Run() {
-    if (!HasFullLengths(context_, node_, sizes_.steps)) return false;
     FillSpec();
-    if (spec_.cell == Cell::kLstm && IsQuickAsLoop()) return RunAsLoop();
     LATHE_ASSIGN_OR_RETURN(const Kernel kernel, MakeRecurrent(spec_));
     LATHE_ASSIGN_OR_RETURN(std::vector<Operand> operands, Operands(kernel));
     const Copy all = context_.NewCopy(FloatEncoding(), spec_.destination);
@@ -136,126 +90,19 @@ class RecurrentLowering {
     }
     LATHE_RETURN_IF_ERROR(context_.AddKernel(
         spec_.cell == Cell::kLstm ? "lstm" : "gru", kernel, operands));
-    DefineAll(all);
-    DefineState(1, state);
-    DefineState(2, cell);
+    DefineRecurrentStates(context_, node_, sizes_, all);
+    DefineLastState(context_, node_, 1, state);
+    DefineLastState(context_, node_, 2, cell);
     return true;
   }
 
  private:
-  // Than oneDNN, by measurement (executor_bench).
-  bool IsQuickAsLoop() const {
-    return sizes_.batch == 1 || WidestVectorIsa() == VectorIsa::kAvx512;
-  }
-
-  absl::StatusOr<bool> RunAsLoop() {
-    LATHE_ASSIGN_OR_RETURN(const Copy source,
-                           context_.FetchPlain(node_.inputs[kSource]));
-    std::vector<Operand> operands = {Reads(source)};
-    for (Input input : {kFirstState, kFirstCell}) {
-      const ValueId value = InputOf(node_, input);
-      if (value == kNoValue) continue;
-      LATHE_ASSIGN_OR_RETURN(const Copy first, context_.FetchPlain(value));
-      operands.push_back(Reads(first));
-    }
-    const int64_t hidden = sizes_.hidden;
-    const Location work =
-        context_.NewBuffer(LstmWorkFloats(sizes_.batch, hidden) *
-                               static_cast<int64_t>(sizeof(float)),
-                           /*is_persistent=*/false);
-    operands.push_back({work, /*is_written=*/true});
-    const Copy all = context_.NewCopy(FloatEncoding(), spec_.destination);
-    const Copy state = context_.NewCopy(FloatEncoding(), spec_.last_state);
-    const Copy cell = context_.NewCopy(FloatEncoding(), spec_.last_cell);
-    for (const Copy* copy : {&all, &state, &cell}) {
-      operands.push_back(Writes(*copy));
-    }
-    for (int64_t d = 0; d < sizes_.directions; ++d) {
-      const std::vector<float> packed = PackLstm(WeightsOf(d));
-      operands.push_back(
-          {context_.NewConstant(packed.data(), packed.size() * sizeof(float)),
-           /*is_written=*/false});
-    }
-    context_.AddLoop("lstm", VectorLoopIsa(), std::move(operands), LoopOfAll());
-    DefineAll(all);
-    DefineState(1, state);
-    DefineState(2, cell);
-    return true;
-  }
-
-  // What ONNX has for direction `d`.
-  LstmWeights WeightsOf(int64_t d) const {
-    const int64_t rows = sizes_.gates * sizes_.hidden;
-    const auto part = [&](Input input, int64_t size) {
-      const Tensor* tensor = context_.constant(InputOf(node_, input));
-      return tensor == nullptr
-                 ? absl::Span<const float>()
-                 : tensor->values<float>().subspan(d * size, size);
-    };
-    LstmWeights weights;
-    weights.inputs = sizes_.inputs;
-    weights.hidden = sizes_.hidden;
-    weights.source = part(kWeights, rows * sizes_.inputs);
-    weights.recurrence = part(kRecurrence, rows * sizes_.hidden);
-    const absl::Span<const float> bias = part(kBias, 2 * rows);
-    if (bias.empty()) return weights;
-    for (int64_t r = 0; r < rows; ++r) {
-      weights.bias.push_back(bias[r] + bias[rows + r]);
-    }
-    return weights;
-  }
-
-  // Operands: source, first state and cell where they are given, work, all
-  // states, last state and cell, and the weights of each direction.
-  Loop LoopOfAll() const {
-    const RecurrentSizes s = sizes_;
-    const bool has_state = InputOf(node_, kFirstState) != kNoValue;
-    const bool has_cell = InputOf(node_, kFirstCell) != kNoValue;
-    const bool starts_reverse =
-        node_.StringOr("direction", "forward") == "reverse";
-    return [=](absl::Span<char* const> operands) {
-      size_t next = 0;
-      const auto take = [&] {
-        return reinterpret_cast<float*>(operands[next++]);
-      };
-      const int64_t states = s.batch * s.hidden;
-      const int64_t count = s.directions * states;
-      const float* source = take();
-      const float* first_state = has_state ? take() : nullptr;
-      const float* first_cell = has_cell ? take() : nullptr;
-      float* work = take();
-      float* all = take();
-      float* state = take();
-      float* cell = take();
-      const auto start = [count](const float* first, float* to) {
-        if (first != nullptr) {
-          std::copy_n(first, count, to);
-        } else {
-          std::fill_n(to, count, 0.0f);
-        }
-      };
-      start(first_state, state);
-      start(first_cell, cell);
-      for (int64_t d = 0; d < s.directions; ++d) {
-        LstmRun run = {s.steps, s.batch, s.inputs, s.hidden,
-                       starts_reverse || d == 1};
-        run.source = source;
-        run.out = all + d * s.hidden;
-        run.out_stride = s.directions * s.hidden;
-        run.state = state + d * states;
-        run.cell = cell + d * states;
-        RunLstm(run, take(), work);
-      }
-      return absl::OkStatus();
-    };
-  }
-
   static MemoryDesc Float(const Shape& shape) {
     return PlainDesc(shape, DataType::kFloat32);
   }
   bool HasState() const {
-    return InputOf(node_, kFirstState) != kNoValue ||
-           InputOf(node_, kFirstCell) != kNoValue;
+    return RecurrentValue(node_.inputs, kFirstState) != kNoValue ||
+           RecurrentValue(node_.inputs, kFirstCell) != kNoValue;
   }
   int64_t BiasGates() const {
     return spec_.cell == Cell::kLinearBeforeResetGru ? 4 : sizes_.gates;
@@ -292,7 +139,7 @@ class RecurrentLowering {
   }
 
   // From [directions, gates * hidden, columns] to oneDNN's order.
-  absl::StatusOr<Location> Weights(Input input, int64_t columns,
+  absl::StatusOr<Location> Weights(RecurrentInput input, int64_t columns,
                                    const MemoryDesc& desc) {
     const auto values = context_.constant(node_.inputs[input])->values<float>();
     const int64_t hidden = sizes_.hidden;
@@ -319,7 +166,8 @@ class RecurrentLowering {
     const int64_t hidden = sizes_.hidden;
     const int64_t gates = BiasGates();
     std::vector<float> bias(sizes_.directions * gates * hidden, 0);
-    const Tensor* tensor = context_.constant(InputOf(node_, kBias));
+    const Tensor* tensor =
+        context_.constant(RecurrentValue(node_.inputs, kBias));
     if (tensor == nullptr) return bias;
     const auto values = tensor->values<float>();
     for (int64_t d = 0; d < sizes_.directions; ++d) {
@@ -366,9 +214,9 @@ class RecurrentLowering {
   }
 
   // Zeros where the other state alone is given.
-  absl::Status AddState(Input input, int argument,
+  absl::Status AddState(RecurrentInput input, int argument,
                         std::vector<Operand>* operands) {
-    const ValueId value = InputOf(node_, input);
+    const ValueId value = RecurrentValue(node_.inputs, input);
     if (value == kNoValue) {
       const std::vector<char> zeros(DescBytes(spec_.first_state), 0);
       operands->push_back(
@@ -381,45 +229,83 @@ class RecurrentLowering {
     return absl::OkStatus();
   }
 
-  // [steps, directions, batch, hidden], which oneDNN writes with directions
-  // beside each other.
-  void DefineAll(Copy all) {
-    const ValueId value = OutputOf(node_, 0);
-    if (value == kNoValue) return;
-    const Shape& shape = context_.shape(value);
-    const int64_t row = sizes_.directions * sizes_.hidden;
-    all.desc =
-        sizes_.directions == 1
-            ? Float(shape)
-            : StridedDesc(shape, {sizes_.batch * row, sizes_.hidden, row, 1},
-                          DataType::kFloat32);
-    context_.Define(value, all);
-  }
-
-  void DefineState(size_t output, Copy state) {
-    const ValueId value = OutputOf(node_, output);
-    if (value == kNoValue) return;
-    state.desc = Float(context_.shape(value));
-    context_.Define(value, state);
-  }
-
   LoweringContext& context_;
   const Node& node_;
   RecurrentSizes sizes_;
   RecurrentSpec spec_;
 };
 
+// Than oneDNN, by measurement (executor_bench).
+bool IsQuickAsLoop(const RecurrentSizes& sizes) {
+  return sizes.batch == 1 || WidestVectorIsa() == VectorIsa::kAvx512;
+}
+
 }  // namespace
+
+RecurrentSizes SizesOfRecurrent(const LoweringContext& context,
+                                const Node& node) {
+  const Shape& source = context.shape(node.inputs[kSource]);
+  const Shape& recurrence = context.shape(node.inputs[kRecurrence]);
+  RecurrentSizes sizes = {source[0],     source[1],     source[2],
+                          recurrence[2], recurrence[0], 0};
+  sizes.is_batch_first = node.IntOr("layout", 0) != 0;
+  if (sizes.is_batch_first) std::swap(sizes.steps, sizes.batch);
+  sizes.gates = recurrence[1] / recurrence[2];
+  return sizes;
+}
+
+bool HasFullLengths(const LoweringContext& context, const Node& node) {
+  const ValueId lengths = RecurrentValue(node.inputs, kLengths);
+  if (lengths == kNoValue) return true;
+  const Tensor* tensor = context.constant(lengths);
+  if (tensor == nullptr || tensor->type() != DataType::kInt32) return false;
+  const auto values = tensor->values<int32_t>();
+  const int64_t steps = SizesOfRecurrent(context, node).steps;
+  return std::all_of(values.begin(), values.end(),
+                     [steps](int32_t length) { return length == steps; });
+}
+
+void DefineRecurrentStates(LoweringContext& context, const Node& node,
+                           const RecurrentSizes& sizes, Copy copy) {
+  const ValueId value = RecurrentValue(node.outputs, 0);
+  if (value == kNoValue) return;
+  const Shape& shape = context.shape(value);
+  const int64_t row = sizes.directions * sizes.hidden;
+  // Where steps come first, ONNX has the directions in front of the samples.
+  copy.desc =
+      sizes.directions == 1 || sizes.is_batch_first
+          ? PlainDesc(shape, DataType::kFloat32)
+          : StridedDesc(shape, {sizes.batch * row, sizes.hidden, row, 1},
+                        DataType::kFloat32);
+  context.Define(value, copy);
+}
+
+void DefineLastState(LoweringContext& context, const Node& node, size_t index,
+                     Copy copy) {
+  const ValueId value = RecurrentValue(node.outputs, index);
+  if (value == kNoValue) return;
+  copy.desc = PlainDesc(context.shape(value), DataType::kFloat32);
+  context.Define(value, copy);
+}
 
 absl::StatusOr<bool> LowerRecurrent(LoweringContext& context,
                                     const Node& node) {
-  if (!IsForOneDnn(context, node)) return false;
+  const bool is_for_kernel = node.op_type != "RNN" &&
+                             IsForOneDnn(context, node) &&
+                             HasFullLengths(context, node);
   if (node.precision == v1::INT8_DYNAMIC) {
-    const int64_t steps = context.shape(node.inputs[kSource])[0];
-    if (!HasFullLengths(context, node, steps)) return false;
-    return LowerDynamicRecurrent(context, node);
+    return is_for_kernel ? LowerDynamicRecurrent(context, node)
+                         : absl::StatusOr<bool>(false);
   }
-  return RecurrentLowering(context, node).Run();
+  const bool is_for_loop = IsForRecurrentLoop(context, node);
+  if (is_for_kernel &&
+      !(is_for_loop && IsQuickAsLoop(SizesOfRecurrent(context, node)))) {
+    const auto is_done = RecurrentLowering(context, node).Run();
+    if (is_done.ok() && *is_done) return true;
+  }
+  if (!is_for_loop) return false;
+  LATHE_RETURN_IF_ERROR(LowerRecurrentAsLoop(context, node));
+  return true;
 }
 
 }  // namespace lathe

@@ -8,6 +8,7 @@
 
 #include "absl/strings/ascii.h"
 #include "base/status.h"
+#include "evaluator/cumulative_sums.h"
 #include "evaluator/lower_ops.h"
 #include "evaluator/movement.h"
 #include "evaluator/row_loops.h"
@@ -165,6 +166,35 @@ absl::StatusOr<bool> LowerReduce(LoweringContext& context, const Node& node) {
         Finish(recipe.ending, axis.count, axis.outer * axis.inner, out);
         return absl::OkStatus();
       });
+  context.Define(node.outputs[0], destination);
+  return true;
+}
+
+absl::StatusOr<bool> LowerCumSum(LoweringContext& context, const Node& node) {
+  const auto given = ConstantIntegers(context, node, 1, "axis", {});
+  const Shape& shape = context.shape(node.inputs[0]);
+  const int64_t rank = static_cast<int64_t>(shape.size());
+  if (!given || given->size() != 1 || rank == 0 ||
+      context.type(node.inputs[0]) != DataType::kFloat32) {
+    return false;
+  }
+  const int64_t axis = ((*given)[0] + rank) % rank;
+  const auto dims = absl::MakeConstSpan(shape);
+  CumulativeSums sums;
+  sums.outer = ElementCount(dims.subspan(0, axis));
+  sums.count = shape[axis];
+  sums.inner = ElementCount(dims.subspan(axis + 1));
+  sums.is_exclusive = node.IntOr("exclusive", 0) != 0;
+  sums.is_reverse = node.IntOr("reverse", 0) != 0;
+  LATHE_ASSIGN_OR_RETURN(const Copy source, context.FetchPlain(node.inputs[0]));
+  const Copy destination = context.NewRawCopy(node.outputs[0]);
+  context.AddLoop("cumsum", VectorLoopIsa(),
+                  {Reads(source), Writes(destination)},
+                  [sums](absl::Span<char* const> operands) {
+                    SumUp(sums, FloatsAt(operands, 0),
+                          reinterpret_cast<float*>(operands[1]));
+                    return absl::OkStatus();
+                  });
   context.Define(node.outputs[0], destination);
   return true;
 }

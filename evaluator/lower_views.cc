@@ -37,6 +37,32 @@ bool IsReadInAnyOrder(const LoweringContext& context, ValueId value) {
   });
 }
 
+// Bytes that have to lie together for copying them at once to be quicker than
+// oneDNN's reorders.
+constexpr int64_t kLeastRunBytes = 256;
+
+// Copies run by run; false, and nothing is done, where runs are short.
+bool TryAddRunsLoop(LoweringContext& context, const Copy& view,
+                    const Copy& destination) {
+  const auto from = DescribeLayout(view.desc);
+  const auto to = DescribeLayout(destination.desc);
+  if (!from || !to) return false;
+  const Shape& shape = to->dims;
+  const std::vector<int64_t> zeros(shape.size(), 0);
+  const RegionCopier copier({*from, *to, shape, zeros,
+                             std::vector<int64_t>(shape.size(), 1), zeros,
+                             BytesOf(view.encoding)});
+  if (copier.RunBytes() < kLeastRunBytes) return false;
+  context.AddLoop(
+      "reorder", "copy", {Reads(view), Writes(destination)},
+      [copier](absl::Span<char* const> operands) {
+        copier.Run(operands[0], operands[1]);
+        return absl::OkStatus();
+      },
+      /*is_reorder=*/true);
+  return true;
+}
+
 // `value` is what `view` shows of other values' memory: no copy where the
 // readers take it like that.
 absl::StatusOr<bool> DefineView(LoweringContext& context, ValueId value,
@@ -52,7 +78,9 @@ absl::StatusOr<bool> DefineView(LoweringContext& context, ValueId value,
     return true;
   }
   const Copy destination = context.NewCopy(view.encoding, plain);
-  LATHE_RETURN_IF_ERROR(context.AddReorder(view, destination));
+  if (!TryAddRunsLoop(context, view, destination)) {
+    LATHE_RETURN_IF_ERROR(context.AddReorder(view, destination));
+  }
   context.Define(value, destination);
   return true;
 }

@@ -23,6 +23,7 @@ LowerFunction FindLowering(const Node& node) {
       {"Concat", LowerConcat},
       {"Conv", LowerConv},
       {"ConvTranspose", LowerConvTranspose},
+      {"CumSum", LowerCumSum},
       {"DepthToSpace", LowerDepthToSpace},
       {"Div", LowerBinary},
       {"Dropout", LowerReshape},
@@ -60,6 +61,7 @@ LowerFunction FindLowering(const Node& node) {
       {"Pad", LowerPad},
       {"Pow", LowerUnary},
       {"RMSNormalization", LowerRowNormalization},
+      {"RNN", LowerRecurrent},
       {"Reciprocal", LowerUnary},
       {"ReduceL1", LowerReduce},
       {"ReduceL2", LowerReduce},
@@ -111,7 +113,7 @@ bool IsForKernels(const LoweringContext& context, const Node& node) {
             context.shape(value).size() > kMostDescDimensions);
   };
   const bool writes_more = node.op_type == "LSTM" || node.op_type == "GRU" ||
-                           node.op_type == "Split";
+                           node.op_type == "RNN" || node.op_type == "Split";
   return (writes_more ||
           (node.outputs.size() == 1 && node.outputs[0] != kNoValue)) &&
          std::none_of(node.inputs.begin(), node.inputs.end(), is_unfit) &&

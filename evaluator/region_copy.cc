@@ -23,6 +23,16 @@ void CopyRuns(int64_t count, int64_t source_stride, int64_t destination_stride,
   }
 }
 
+// `count` times the same bytes, one behind the other.
+void Repeat(int64_t count, int64_t bytes, const char* source,
+            char* destination) {
+  std::memcpy(destination, source, bytes);
+  for (int64_t filled = bytes; filled < count * bytes; filled *= 2) {
+    std::memcpy(destination + filled, destination,
+                std::min(filled, count * bytes - filled));
+  }
+}
+
 }  // namespace
 
 RegionCopier::RegionCopier(const RegionCopy& copy) {
@@ -86,7 +96,23 @@ void RegionCopier::Merge() {
     pieces_[0].bytes *= dimensions_.back().extent;
     dimensions_.pop_back();
   }
+  // Neighbours that are walked evenly are one.
+  for (size_t d = dimensions_.size(); d-- > 1;) {
+    const Dimension& inner = dimensions_[d];
+    Dimension& outer = dimensions_[d - 1];
+    if (outer.source_stride != inner.extent * inner.source_stride ||
+        outer.destination_stride != inner.extent * inner.destination_stride) {
+      continue;
+    }
+    outer = {outer.extent * inner.extent, inner.source_stride,
+             inner.destination_stride};
+    dimensions_.erase(dimensions_.begin() + static_cast<int64_t>(d));
+  }
   if (dimensions_.empty()) dimensions_.push_back({});
+}
+
+int64_t RegionCopier::RunBytes() const {
+  return pieces_.size() == 1 ? pieces_[0].bytes : 0;
 }
 
 void RegionCopier::Run(const char* source, char* destination) const {
@@ -111,6 +137,11 @@ void RegionCopier::RunInnermost(const Dimension& dimension, const char* source,
   for (const Piece& piece : pieces_) {
     const char* from = source + piece.source;
     char* to = destination + piece.destination;
+    if (dimension.source_stride == 0 &&
+        dimension.destination_stride == piece.bytes) {
+      Repeat(dimension.extent, piece.bytes, from, to);
+      continue;
+    }
     const auto copy = [&](auto runs) {
       runs(dimension.extent, dimension.source_stride,
            dimension.destination_stride, from, to);

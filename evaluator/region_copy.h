@@ -30,6 +30,9 @@ class RegionCopier {
 
   void Run(const char* source, char* destination) const;
 
+  // Bytes that are copied at once; 0 where blocks cut the channels.
+  int64_t RunBytes() const;
+
  private:
   struct Dimension {
     int64_t extent = 1;

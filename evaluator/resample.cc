@@ -114,30 +114,83 @@ void ResamplePlain(const Resampling& resampling, const float* in,
   ResampleBody(resampling, in, scratch, out);
 }
 
+// Places of a row that show neighbours of the input in turn.
+struct PlaceRun {
+  int64_t out = 0;
+  int64_t in = 0;
+  int64_t count = 0;
+};
+
+// How a row of places is moved, found out once for all rows.
+struct RowMoves {
+  std::vector<PlaceRun> runs;
+  // Every place of the input is shown twice in turn.
+  bool is_doubling = false;
+};
+
+RowMoves MovesOf(const AxisResampling& axis) {
+  RowMoves moves;
+  moves.is_doubling = axis.out == 2 * axis.in;
+  for (int64_t p = 0; p < axis.out; ++p) {
+    const int64_t in = axis.indices[p];
+    moves.is_doubling = moves.is_doubling && in == p / 2;
+    if (!moves.runs.empty() &&
+        moves.runs.back().in + moves.runs.back().count == in) {
+      ++moves.runs.back().count;
+    } else {
+      moves.runs.push_back({p, in, 1});
+    }
+  }
+  return moves;
+}
+
 template <int64_t kBytes>
-void MoveRow(const AxisResampling& axis, const char* in, char* out) {
+void MoveEach(const AxisResampling& axis, const char* in, char* out) {
   for (int64_t p = 0; p < axis.out; ++p) {
     std::memcpy(out + p * kBytes, in + axis.indices[p] * kBytes, kBytes);
   }
 }
 
-void MoveRow(const AxisResampling& axis, int64_t bytes, const char* in,
-             char* out) {
+void DoubleWords(int64_t count, const char* in, char* out) {
+  for (int64_t i = 0; i < count; ++i) {
+    uint32_t word = 0;
+    std::memcpy(&word, in + i * sizeof(word), sizeof(word));
+    const uint64_t twice = word * ((uint64_t{1} << 32) + 1);
+    std::memcpy(out + i * sizeof(twice), &twice, sizeof(twice));
+  }
+}
+
+// Places in a run on average, from which on it is worth copying runs.
+constexpr int64_t kLeastRun = 8;
+
+void MoveRow(const AxisResampling& axis, const RowMoves& moves, int64_t bytes,
+             const char* in, char* out) {
+  if (moves.is_doubling && bytes == sizeof(uint32_t)) {
+    return DoubleWords(axis.in, in, out);
+  }
+  const auto runs = static_cast<int64_t>(moves.runs.size());
+  if (axis.out >= kLeastRun * runs || bytes > 64) {
+    for (const PlaceRun& run : moves.runs) {
+      std::memcpy(out + run.out * bytes, in + run.in * bytes,
+                  run.count * bytes);
+    }
+    return;
+  }
   switch (bytes) {
     case 1:
-      return MoveRow<1>(axis, in, out);
+      return MoveEach<1>(axis, in, out);
     case 2:
-      return MoveRow<2>(axis, in, out);
+      return MoveEach<2>(axis, in, out);
     case 4:
-      return MoveRow<4>(axis, in, out);
+      return MoveEach<4>(axis, in, out);
     case 8:
-      return MoveRow<8>(axis, in, out);
+      return MoveEach<8>(axis, in, out);
     case 16:
-      return MoveRow<16>(axis, in, out);
+      return MoveEach<16>(axis, in, out);
     case 32:
-      return MoveRow<32>(axis, in, out);
+      return MoveEach<32>(axis, in, out);
     case 64:
-      return MoveRow<64>(axis, in, out);
+      return MoveEach<64>(axis, in, out);
     default:
       for (int64_t p = 0; p < axis.out; ++p) {
         std::memcpy(out + p * bytes, in + axis.indices[p] * bytes, bytes);
@@ -145,8 +198,8 @@ void MoveRow(const AxisResampling& axis, int64_t bytes, const char* in,
   }
 }
 
-void MoveOne(const Resampling& resampling, int64_t element_bytes,
-             const char* in, char* out) {
+void MoveOne(const Resampling& resampling, const RowMoves& moves,
+             int64_t element_bytes, const char* in, char* out) {
   const auto& [depth, height, width] = resampling.axes;
   const int64_t bytes = resampling.inner * element_bytes;
   for (int64_t d = 0; d < depth.out; ++d) {
@@ -156,7 +209,7 @@ void MoveOne(const Resampling& resampling, int64_t element_bytes,
         continue;
       }
       const int64_t row = depth.indices[d] * height.in + height.indices[h];
-      MoveRow(width, bytes, in + row * width.in * bytes, out);
+      MoveRow(width, moves, bytes, in + row * width.in * bytes, out);
     }
   }
 }
@@ -201,9 +254,10 @@ void ResampleNumbers(const Resampling& resampling, const float* in,
 void MoveNearest(const Resampling& resampling, int64_t element_bytes,
                  const char* in, char* out) {
   const Sizes sizes = SizesOf(resampling);
+  const RowMoves moves = MovesOf(resampling.axes[2]);
 #pragma omp parallel for if (resampling.outer * sizes.out >= kLeastForThreads)
   for (int64_t o = 0; o < resampling.outer; ++o) {
-    MoveOne(resampling, element_bytes, in + o * sizes.in * element_bytes,
+    MoveOne(resampling, moves, element_bytes, in + o * sizes.in * element_bytes,
             out + o * sizes.out * element_bytes);
   }
 }

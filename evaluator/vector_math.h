@@ -1,5 +1,5 @@
 // Arithmetic on short vectors, for loops that are compiled for several
-// instruction sets (vector_loops.cc, lstm_loop.cc).
+// instruction sets (vector_loops.cc, recurrent_loop.cc, ...).
 #ifndef LATHE_EVALUATOR_VECTOR_MATH_H_
 #define LATHE_EVALUATOR_VECTOR_MATH_H_
 
