@@ -329,11 +329,13 @@ class KilledAtAStep(BackupFaults):
 
 
 def turn_to_schema_1(path):
-    """Undoes version 2 (storage/schema.cc) in a database."""
+    """Undoes versions 3 and 2 (storage/schema.cc) in a database."""
     import sqlite3
     with contextlib.closing(sqlite3.connect(path)) as database:
         database.executescript("""
             PRAGMA journal_mode = DELETE;
+            DROP INDEX jobs_by_end;
+            DROP INDEX jobs_by_state;
             DROP INDEX trials_unlearned;
             CREATE UNIQUE INDEX trials_unlearned ON trials (job, end_sequence)
               WHERE learn_sequence IS NULL AND state IN (3, 4);
