@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "agent/objective.h"
+#include "proto/plan.h"
 
 namespace lathe {
 namespace {
@@ -51,6 +52,7 @@ Evaluated Evaluate(const SearchCore& core, const v1::Trial& trial,
             : 0;
     row.latency_ratio = LatencyRatio(trial.measurement(), baseline);
     row.size_ratio = SizeRatio(trial.measurement(), baseline);
+    row.is_looked_at = !IsMeasuredWhole(trial);
   } else {
     row.quality = Objective::kLeastQuality;
     row.divergence = kInfeasibleDivergence;
@@ -73,7 +75,15 @@ Archive::Archive(const SearchCore* core) : core_(core) {
 }
 
 void Archive::Add(Evaluated row) {
-  rows_.push_back(std::move(row));
+  const auto looked =
+      std::find_if(rows_.begin(), rows_.end(), [&row](const Evaluated& known) {
+        return known.is_looked_at && known.choices == row.choices;
+      });
+  if (looked != rows_.end()) {
+    *looked = std::move(row);
+  } else {
+    rows_.push_back(std::move(row));
+  }
   FindElites(/*heeds_budget=*/true);
   if (elites_.empty()) FindElites(/*heeds_budget=*/false);
 }

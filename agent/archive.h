@@ -24,6 +24,8 @@ struct Evaluated {
   double latency_ratio = 1;
   double size_ratio = 1;
   bool is_feasible = true;
+  // From a first look: estimates, but for the size.
+  bool is_looked_at = false;
 
   // See StateArchive.
   void Visit(StateArchive& archive) {
@@ -33,6 +35,7 @@ struct Evaluated {
       archive(*number);
     }
     archive(is_feasible);
+    archive(is_looked_at);
   }
 };
 
@@ -53,6 +56,7 @@ class Archive {
   // `core` must outlive the archive. Begins with the uncompressed model.
   explicit Archive(const SearchCore* core);
 
+  // Takes the place of what a first look told of the same plan.
   void Add(Evaluated row);
   const std::vector<Evaluated>& rows() const { return rows_; }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 namespace lathe {
 namespace {
@@ -48,6 +49,12 @@ BudgetGrid::BudgetGrid(const SearchCore& core) {
            core.objective().has_size(), budget.size_ratio);
   best_.assign(latencies_.size() * sizes_.size(),
                core.context().least_accuracy_ratio);
+}
+
+BudgetGrid::BudgetGrid(std::vector<double> latencies, std::vector<double> sizes,
+                       double least_worth)
+    : latencies_(std::move(latencies)), sizes_(std::move(sizes)) {
+  best_.assign(latencies_.size() * sizes_.size(), least_worth);
 }
 
 size_t BudgetGrid::FirstAllowing(const std::vector<double>& axis,

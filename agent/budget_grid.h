@@ -35,6 +35,11 @@ class BudgetGrid {
   // Empty, over what `core` believes to be reachable as it stands.
   explicit BudgetGrid(const SearchCore& core);
 
+  // Empty, over axes of the caller's: ascending shares, or infinity alone for
+  // an axis that does not matter. Worth counts from `least_worth` on.
+  BudgetGrid(std::vector<double> latencies, std::vector<double> sizes,
+             double least_worth);
+
   // Mean over the grid of what the worth would rise (the volume gained under
   // the frontier).
   double Gain(double worth, double latency_ratio, double size_ratio) const;

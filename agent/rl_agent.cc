@@ -53,7 +53,7 @@ constexpr double kBanditShare = 0.15;
 constexpr size_t kFirstPlans = 10;
 
 // The form of snapshots; any change of it needs another name.
-constexpr absl::string_view kSnapshotForm = "lathe rl 1";
+constexpr absl::string_view kSnapshotForm = "lathe rl 2";
 
 class RlAgent : public Agent {
  public:

@@ -145,10 +145,13 @@ nlohmann::json TrialToJson(const v1::Trial& trial,
   };
   if (trial.measurement().has_early_stop()) {
     const v1::EarlyStop& stop = trial.measurement().early_stop();
-    object["early_stop"] = {{"samples", stop.samples()},
-                            {"beaten_by", stop.beaten_by()},
-                            {"confidence", stop.confidence()},
-                            {"loss_difference", stop.loss_difference()}};
+    object["early_stop"] = {{"samples", stop.samples()}};
+    if (stop.beaten_by() > 0) {
+      object["early_stop"].update(
+          {{"beaten_by", stop.beaten_by()},
+           {"confidence", stop.confidence()},
+           {"loss_difference", stop.loss_difference()}});
+    }
   }
   add_if_set("reason", trial.state_reason());
   add_if_set("explanation", trial.proposal().explanation());

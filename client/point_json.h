@@ -37,7 +37,8 @@ nlohmann::json PointToJson(const v1::Trial& trial,
 // POINT plus "state", "source", "reward", "components", "moving_baseline",
 // "is_within_budget", "attempts", "learn_sequence", and, where they are set,
 // "reason", "explanation", "predicted_latency_us", "reused_from", "artifact",
-// "early_stop": {"samples", "beaten_by", "confidence", "loss_difference"}.
+// "early_stop": {"samples"}, with "beaten_by", "confidence" and
+// "loss_difference" where another trial beats it.
 // "reward" is null before the agent judged the trial.
 nlohmann::json TrialToJson(const v1::Trial& trial,
                            const v1::SearchSpace* space = nullptr);

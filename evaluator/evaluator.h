@@ -53,9 +53,9 @@ class Evaluator {
   virtual absl::StatusOr<Evaluation> Evaluate(
       const v1::CompressionPlan& plan) = 0;
 
-  // A first look at the plan: what it gives where a rival surely beats the
-  // plan (Measurement.early_stop is set), or nothing where it has to be
-  // evaluated, as without rivals. Evaluate's results do not depend on it.
+  // A first look at the plan: what it tells (Measurement.early_stop is set), or
+  // nothing where the plan has to be evaluated, as without a predicted latency.
+  // Evaluate's results do not depend on it.
   //
   // Errors: InvalidArgument - the plan is not legal in the search space.
   virtual absl::StatusOr<std::optional<v1::Measurement>> LookFirst(

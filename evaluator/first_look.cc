@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
+#include <string>
 #include <utility>
 
 #include "absl/memory/memory.h"
@@ -20,9 +22,11 @@ namespace {
 constexpr int64_t kMostSketchBytes = int64_t{256} << 20;
 // Looks that are kept, of a kilobyte each.
 constexpr size_t kMostLooks = 4096;
-// By how much the rival's measurement may correct what the sketch tells of
-// divergence.
-constexpr double kMostCorrection = 2;
+// By how much the rivals' measurements may correct what the sketch tells of
+// divergence, and from which divergence on they do, nats: below, both are
+// noise.
+constexpr double kMostCorrection = 4;
+constexpr double kLeastCompared = 1e-4;
 
 // The rival of least divergence that costs no more; null where there is none.
 const v1::Rival* StrongestRival(const v1::Rivals& rivals, int64_t size_bytes) {
@@ -44,6 +48,16 @@ double MeanDivergence(const Look& look, size_t samples) {
   double sum = 0;
   for (size_t i = 0; i < samples; ++i) sum -= std::log1p(-look.losses[i]);
   return sum / static_cast<double>(samples);
+}
+
+void SetPredictedLatency(const v1::Rivals& rivals,
+                         v1::Measurement* measurement) {
+  const double ratio = rivals.predicted_latency_ratio();
+  measurement->set_latency_us(rivals.predicted_latency_us());
+  measurement->set_latency_ratio(ratio);
+  measurement->set_latency_ratio_low(ratio);
+  measurement->set_latency_ratio_high(ratio);
+  measurement->set_baseline_latency_us(rivals.predicted_latency_us() / ratio);
 }
 
 }  // namespace
@@ -96,30 +110,59 @@ absl::StatusOr<const Look*> FirstLook::At(const v1::CompressionPlan& plan) {
   return &looks_.emplace(digest, std::move(look)).first->second;
 }
 
-absl::Status FirstLook::LookAgainst(const Look& rival, const Graph& sketch,
-                                    Look* look, PairedTest* test) const {
-  LATHE_ASSIGN_OR_RETURN(AnswerRun run, AnswerRun::Create(sketch, samples_));
-  int64_t wanted = std::min(kLeastLookSamples, samples_);
+absl::Status FirstLook::LookAgainst(const Look* rival, int64_t most,
+                                    const Graph& sketch, Look* look,
+                                    PairedTest* test) const {
+  LATHE_ASSIGN_OR_RETURN(AnswerRun run, AnswerRun::Create(sketch, most));
+  int64_t wanted = rival == nullptr ? most : std::min(kLeastLookSamples, most);
   while (test->confidence() < kLookConfidence) {
     const auto seen = static_cast<int64_t>(look->losses.size());
-    if (seen == samples_) break;
+    if (seen == most) break;
     LATHE_RETURN_IF_ERROR(Extend(wanted - seen, run, look));
-    for (int64_t i = seen; i < wanted; ++i) {
-      test->Add(look->losses[i], rival.losses[i]);
+    for (int64_t i = seen; i < wanted && rival != nullptr; ++i) {
+      test->Add(look->losses[i], rival->losses[i]);
     }
-    wanted = std::min(2 * wanted, samples_);
+    wanted = std::min(2 * wanted, most);
   }
   return absl::OkStatus();
 }
 
+absl::StatusOr<double> FirstLook::CorrectionOf(const Look& look,
+                                               const v1::Rivals& rivals) {
+  // Of the rivals: logarithm of the measured divergence over the sketch's, by
+  // the logarithm of that.
+  std::map<double, double> known;
+  for (const v1::Rival& rival : rivals.rivals()) {
+    LATHE_ASSIGN_OR_RETURN(const Look* seen, At(rival.plan()));
+    const double sketched = MeanDivergence(*seen, look.losses.size());
+    if (std::min(sketched, rival.kl_divergence()) < kLeastCompared) continue;
+    known[std::log(sketched)] = std::log(rival.kl_divergence() / sketched);
+  }
+  if (known.empty()) return 1;
+  const double at = std::log(std::max(look.kl_divergence, kLeastCompared));
+  const auto above = known.lower_bound(at);
+  double correction = 0;
+  if (above == known.end()) {
+    correction = known.rbegin()->second;
+  } else if (above == known.begin()) {
+    correction = above->second;
+  } else {
+    const auto below = std::prev(above);
+    const double weight = (at - below->first) / (above->first - below->first);
+    correction = below->second + weight * (above->second - below->second);
+  }
+  return std::clamp(std::exp(correction), 1 / kMostCorrection, kMostCorrection);
+}
+
 absl::StatusOr<v1::Measurement> FirstLook::Measured(
-    const v1::CompressionPlan& plan, const Graph& sketch, const Look& look,
-    const v1::Rival& rival, const Look& rival_look) const {
+    const v1::CompressionPlan& plan, const Graph& sketch,
+    const Look& look) const {
   v1::Measurement measurement;
   const auto samples = static_cast<int64_t>(look.losses.size());
   measurement.set_metric(search_.labels.empty() ? "agreement" : "top1");
   measurement.set_correct(look.correct);
   measurement.set_samples(samples);
+  measurement.set_kl_divergence(look.kl_divergence);
   // What the original answers to these samples and to the others tells how
   // much easier they are.
   Answers seen = reference_;
@@ -138,14 +181,6 @@ absl::StatusOr<v1::Measurement> FirstLook::Measured(
                                    static_cast<double>(samples)));
   measurement.set_accuracy_low(shifted(interval.low));
   measurement.set_accuracy_high(shifted(interval.high));
-  // The rival tells how far sketches on these samples are from the measured.
-  const double of_rival = MeanDivergence(rival_look, samples);
-  const double correction =
-      of_rival > kNothingToGain && rival.kl_divergence() > kNothingToGain
-          ? std::clamp(rival.kl_divergence() / of_rival, 1 / kMostCorrection,
-                       kMostCorrection)
-          : 1;
-  measurement.set_kl_divergence(look.kl_divergence * correction);
   LATHE_ASSIGN_OR_RETURN(const std::string file, SerializeOnnx(sketch));
   LATHE_ASSIGN_OR_RETURN(const ModelCost cost, ComputeCost(sketch));
   measurement.set_size_bytes(static_cast<int64_t>(file.size()));
@@ -155,7 +190,7 @@ absl::StatusOr<v1::Measurement> FirstLook::Measured(
   return measurement;
 }
 
-absl::StatusOr<std::optional<v1::Measurement>> FirstLook::EndedBy(
+absl::StatusOr<v1::Measurement> FirstLook::Judge(
     const v1::CompressionPlan& plan, const v1::Rivals& rivals) {
   LATHE_ASSIGN_OR_RETURN(const Graph sketch, sketcher_->Sketch(plan));
   int64_t size_bytes = 0;
@@ -164,31 +199,35 @@ absl::StatusOr<std::optional<v1::Measurement>> FirstLook::EndedBy(
     size_bytes = static_cast<int64_t>(file.size());
   }
   const v1::Rival* rival = StrongestRival(rivals, size_bytes);
-  if (rival == nullptr) return std::nullopt;
-  LATHE_ASSIGN_OR_RETURN(const Look* kept, At(rival->plan()));
-  const Look rival_look = *kept;
+  std::optional<Look> rivals_look;
+  if (rival != nullptr) {
+    LATHE_ASSIGN_OR_RETURN(const Look* kept, At(rival->plan()));
+    rivals_look = *kept;
+  }
+  const bool leaves_nothing =
+      rival != nullptr && rival->kl_divergence() <= kNothingToGain;
   Look look;
   PairedTest test;
-  LATHE_RETURN_IF_ERROR(LookAgainst(rival_look, sketch, &look, &test));
-  const bool leaves_nothing = rival->kl_divergence() <= kNothingToGain;
-  if (test.confidence() < kLookConfidence && !leaves_nothing) {
-    // Should it reach the frontier, it is a rival itself.
-    looks_.emplace(PlanDigest(plan), std::move(look));
-    return std::nullopt;
-  }
+  LATHE_RETURN_IF_ERROR(LookAgainst(
+      rivals_look.has_value() ? &*rivals_look : nullptr,
+      leaves_nothing ? std::min(kLeastLookSamples, samples_) : samples_, sketch,
+      &look, &test));
   LATHE_ASSIGN_OR_RETURN(v1::Measurement measurement,
-                         Measured(plan, sketch, look, *rival, rival_look));
-  measurement.set_latency_us(rivals.predicted_latency_us());
-  measurement.set_latency_ratio(rivals.predicted_latency_ratio());
-  measurement.set_latency_ratio_low(rivals.predicted_latency_ratio());
-  measurement.set_latency_ratio_high(rivals.predicted_latency_ratio());
-  measurement.set_baseline_latency_us(rivals.predicted_latency_us() /
-                                      rivals.predicted_latency_ratio());
+                         Measured(plan, sketch, look));
+  LATHE_ASSIGN_OR_RETURN(const double correction, CorrectionOf(look, rivals));
+  measurement.set_kl_divergence(look.kl_divergence * correction);
+  SetPredictedLatency(rivals, &measurement);
   v1::EarlyStop* stop = measurement.mutable_early_stop();
   stop->set_samples(measurement.samples());
-  stop->set_beaten_by(rival->number());
-  stop->set_confidence(leaves_nothing ? 1 : test.confidence());
-  stop->set_loss_difference(test.mean_difference());
+  if (leaves_nothing || test.confidence() >= kLookConfidence) {
+    stop->set_beaten_by(rival->number());
+    stop->set_confidence(leaves_nothing ? 1 : test.confidence());
+    stop->set_loss_difference(test.mean_difference());
+  }
+  if (measurement.samples() == samples_) {
+    // Should it reach the frontier, it is a rival itself.
+    looks_.emplace(PlanDigest(plan), std::move(look));
+  }
   return measurement;
 }
 

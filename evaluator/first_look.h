@@ -64,14 +64,16 @@ class FirstLook {
   // Errors: those of PlanSketcher::Sketch and AnswerRun.
   absl::StatusOr<const Look*> At(const v1::CompressionPlan& plan);
 
-  // What a trial ends with whose plan a rival beats that costs no more: with
-  // confidence kLookConfidence, or because that rival's divergence leaves
-  // nothing to gain. Nothing where there is no such rival. Profile, version and
-  // duration are left to the caller.
+  // What a trial with this plan ends with: its accuracy and divergence as the
+  // sketch tells them, corrected by what sketches of the rivals tell of them.
+  // early_stop names the rival that beats the plan, if one does that costs no
+  // more: with confidence kLookConfidence, or because its divergence leaves
+  // nothing to gain. Then not all of the look's samples may have been needed.
+  // Profile, version and duration are left to the caller.
   //
   // Errors: as At.
-  absl::StatusOr<std::optional<v1::Measurement>> EndedBy(
-      const v1::CompressionPlan& plan, const v1::Rivals& rivals);
+  absl::StatusOr<v1::Measurement> Judge(const v1::CompressionPlan& plan,
+                                        const v1::Rivals& rivals);
 
   const PlanSketcher& sketcher() const { return *sketcher_; }
 
@@ -82,16 +84,17 @@ class FirstLook {
 
   // Adds the next `count` samples to the look.
   absl::Status Extend(int64_t count, AnswerRun& run, Look* look) const;
-  // Looks on until a whole look is had, or `test` against `rival` is sure.
-  absl::Status LookAgainst(const Look& rival, const Graph& sketch, Look* look,
-                           PairedTest* test) const;
-  // The measurement of a plan that was looked at so far, `rival_look` having
-  // seen as many samples at least.
+  // Looks on until `most` samples are had, or `test` against `rival`, if there
+  // is one, is sure.
+  absl::Status LookAgainst(const Look* rival, int64_t most, const Graph& sketch,
+                           Look* look, PairedTest* test) const;
+  // What to multiply the divergence of `look` with.
+  absl::StatusOr<double> CorrectionOf(const Look& look,
+                                      const v1::Rivals& rivals);
+  // The measurement of a plan that was looked at so far.
   absl::StatusOr<v1::Measurement> Measured(const v1::CompressionPlan& plan,
                                            const Graph& sketch,
-                                           const Look& look,
-                                           const v1::Rival& rival,
-                                           const Look& rival_look) const;
+                                           const Look& look) const;
 
   const v1::SearchSpace& space_;
   const DataPart& search_;

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <memory>
 #include <string>
 #include <utility>
@@ -179,51 +180,88 @@ TEST_F(Looking, TheSameLookWhateverWasLookedAtBefore) {
 
 TEST_F(Looking, ACheaperRivalThatSurelyAnswersBetterBeatsAPlan) {
   const std::unique_ptr<FirstLook> look = Look();
-  const auto ended = look->EndedBy(Plan(2, 2), Against(Plan(8, 0), 0.01, 0.3));
-  ASSERT_TRUE(ended.ok()) << ended.status();
-  ASSERT_TRUE(ended->has_value());
-  const v1::Measurement& measurement = **ended;
-  EXPECT_EQ(measurement.early_stop().beaten_by(), 7);
-  EXPECT_GE(measurement.early_stop().confidence(), kLookConfidence);
-  EXPECT_GT(measurement.early_stop().loss_difference(), 0);
-  EXPECT_GE(measurement.early_stop().samples(), kLeastLookSamples);
-  EXPECT_EQ(measurement.samples(), measurement.early_stop().samples());
-  EXPECT_GT(measurement.kl_divergence(), 0);
-  EXPECT_EQ(measurement.report_samples(), 0);
-  EXPECT_EQ(measurement.latency_ratio(), 0.5);
-  EXPECT_EQ(measurement.latency_repeats(), 0);
-  EXPECT_EQ(measurement.layers_size(), space_.layers_size());
+  const auto judged = look->Judge(Plan(2, 2), Against(Plan(8, 0), 0.01, 0.3));
+  ASSERT_TRUE(judged.ok()) << judged.status();
+  EXPECT_EQ(judged->early_stop().beaten_by(), 7);
+  EXPECT_GE(judged->early_stop().confidence(), kLookConfidence);
+  EXPECT_GT(judged->early_stop().loss_difference(), 0);
+  EXPECT_GE(judged->early_stop().samples(), kLeastLookSamples);
+  EXPECT_EQ(judged->samples(), judged->early_stop().samples());
+  EXPECT_GT(judged->kl_divergence(), 0);
+  EXPECT_EQ(judged->report_samples(), 0);
+  EXPECT_EQ(judged->latency_ratio(), 0.5);
+  EXPECT_EQ(judged->latency_repeats(), 0);
+  EXPECT_EQ(judged->layers_size(), space_.layers_size());
 }
 
-TEST_F(Looking, APlanGoesOnUnlessItIsSurelyBeatenAtItsCost) {
+TEST_F(Looking, APlanIsBeatenOnlyByWhatIsSurelyBetterAtItsCost) {
   const std::unique_ptr<FirstLook> look = Look();
   const v1::CompressionPlan good = Plan(8, 0);
   const v1::CompressionPlan poor = Plan(2, 2);
-  const auto goes_on = [&](const v1::CompressionPlan& plan,
-                           const v1::Rivals& rivals) {
-    const auto ended = look->EndedBy(plan, rivals);
-    EXPECT_TRUE(ended.ok()) << ended.status();
-    return !ended->has_value();
+  const auto is_beaten = [&](const v1::CompressionPlan& plan,
+                             const v1::Rivals& rivals) {
+    const auto judged = look->Judge(plan, rivals);
+    EXPECT_TRUE(judged.ok()) << judged.status();
+    EXPECT_TRUE(judged->has_early_stop());
+    return judged->early_stop().beaten_by() != 0;
   };
-  EXPECT_TRUE(goes_on(good, Against(poor, 1, 0.3)));
-  EXPECT_TRUE(goes_on(poor, Against(poor, 1, 0.3)));
+  EXPECT_FALSE(is_beaten(good, Against(poor, 1, 0.3)));
+  EXPECT_FALSE(is_beaten(poor, Against(poor, 1, 0.3)));
   // As fast, but for what predictions err.
-  EXPECT_TRUE(goes_on(poor, Against(good, 0.01, 0.49)));
-  EXPECT_FALSE(goes_on(poor, Against(good, 0.01, 0.47)));
+  EXPECT_FALSE(is_beaten(poor, Against(good, 0.01, 0.49)));
+  EXPECT_TRUE(is_beaten(poor, Against(good, 0.01, 0.47)));
   v1::Rivals larger = Against(good, 0.01, 0.3);
   larger.mutable_rivals(0)->set_size_bytes(kMuch);
-  EXPECT_FALSE(goes_on(poor, larger));
+  EXPECT_TRUE(is_beaten(poor, larger));
   larger.set_counts_size(true);
-  EXPECT_TRUE(goes_on(poor, larger));
+  EXPECT_FALSE(is_beaten(poor, larger));
 }
 
 TEST_F(Looking, NothingIsToBeGainedOnARivalThatLosesNothing) {
   const std::unique_ptr<FirstLook> look = Look();
   const v1::CompressionPlan plan = Plan(8, 0);
-  const auto ended = look->EndedBy(plan, Against(plan, 0.001, 0.3));
-  ASSERT_TRUE(ended.ok()) << ended.status();
-  ASSERT_TRUE(ended->has_value());
-  EXPECT_EQ((*ended)->early_stop().confidence(), 1);
+  const auto judged = look->Judge(plan, Against(plan, 0.001, 0.3));
+  ASSERT_TRUE(judged.ok()) << judged.status();
+  EXPECT_EQ(judged->early_stop().beaten_by(), 7);
+  EXPECT_EQ(judged->early_stop().confidence(), 1);
+  EXPECT_EQ(judged->early_stop().samples(), kLeastLookSamples);
+}
+
+TEST_F(Looking, WithoutRivalsTheWholeLookCountsAsItIs) {
+  const std::unique_ptr<FirstLook> look = Look();
+  v1::Rivals none = Against(Plan(8, 0), 0.01, 0.3);
+  none.clear_rivals();
+  const auto judged = look->Judge(Plan(4, 1), none);
+  ASSERT_TRUE(judged.ok()) << judged.status();
+  const lathe::Look seen = **look->At(Plan(4, 1));
+  EXPECT_EQ(judged->kl_divergence(), seen.kl_divergence);
+  EXPECT_EQ(judged->correct(), seen.correct);
+  EXPECT_EQ(judged->samples(), 240);
+  EXPECT_EQ(judged->early_stop().beaten_by(), 0);
+}
+
+TEST_F(Looking, MeasuredRivalsCorrectWhatTheSketchTells) {
+  const std::unique_ptr<FirstLook> look = Look();
+  const double mild = (*look->At(Plan(8, 0)))->kl_divergence;
+  const double harsh = (*look->At(Plan(3, 2)))->kl_divergence;
+  const double between = (*look->At(Plan(4, 1)))->kl_divergence;
+  ASSERT_LT(mild, between);
+  ASSERT_LT(between, harsh);
+  ASSERT_GT(mild, 1e-4);
+  // Too slow to beat anything.
+  v1::Rivals rivals = Against(Plan(8, 0), 2 * mild, 0.9);
+  *rivals.add_rivals() = Against(Plan(3, 2), harsh / 2, 0.9).rivals(0);
+  const auto corrected = [&](const v1::CompressionPlan& plan) {
+    const auto judged = look->Judge(plan, rivals);
+    EXPECT_TRUE(judged.ok()) << judged.status();
+    return judged->kl_divergence();
+  };
+  EXPECT_NEAR(corrected(Plan(8, 0)), 2 * mild, 1e-6 * mild);
+  EXPECT_NEAR(corrected(Plan(3, 2)), harsh / 2, 1e-6 * harsh);
+  // Linear between the rivals, all in logarithms.
+  const double weight = std::log(between / mild) / std::log(harsh / mild);
+  EXPECT_NEAR(corrected(Plan(4, 1)), between * std::pow(2, 1 - 2 * weight),
+              1e-6 * between);
 }
 
 TEST_F(Looking, PartsOfARunAnswerAsTheWhole) {

@@ -375,7 +375,9 @@ absl::StatusOr<std::optional<v1::Measurement>> OneDnnEvaluator::LookFirst(
     const v1::CompressionPlan& plan, const v1::Rivals& rivals) {
   const Clock::time_point start = Clock::now();
   LATHE_RETURN_IF_ERROR(ValidatePlan(space_, plan));
-  if (rivals.rivals().empty() || has_no_look_) return std::nullopt;
+  if (!(rivals.predicted_latency_ratio() > 0) || has_no_look_) {
+    return std::nullopt;
+  }
   SetThreads(profile_.threads());
   LATHE_RETURN_IF_ERROR(PrepareBaseline());
   LATHE_RETURN_IF_ERROR(PrepareStats());
@@ -389,14 +391,12 @@ absl::StatusOr<std::optional<v1::Measurement>> OneDnnEvaluator::LookFirst(
     first_look_ = *std::move(made);
   }
   // What a sketch cannot do is for Evaluate to judge.
-  auto ended = first_look_->EndedBy(plan, rivals);
-  if (!ended.ok()) return std::nullopt;
-  if (ended->has_value()) {
-    (*ended)->set_evaluator_version(kEvaluatorVersion);
-    *(*ended)->mutable_profile() = profile_;
-    (*ended)->set_evaluation_seconds(SecondsSince(start));
-  }
-  return ended;
+  auto looked = first_look_->Judge(plan, rivals);
+  if (!looked.ok()) return std::nullopt;
+  looked->set_evaluator_version(kEvaluatorVersion);
+  *looked->mutable_profile() = profile_;
+  looked->set_evaluation_seconds(SecondsSince(start));
+  return *std::move(looked);
 }
 
 // Whether the model takes the job's batch.

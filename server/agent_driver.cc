@@ -8,6 +8,7 @@
 
 #include "absl/strings/match.h"
 #include "base/status.h"
+#include "proto/fidelity.h"
 #include "proto/plan.h"
 
 namespace lathe {
@@ -42,7 +43,8 @@ std::vector<const v1::Trial*> LearnedTrials(
 bool IsAgentsOwn(const v1::Trial& trial) {
   const std::string& source = trial.proposal().source();
   return trial.number() > 0 && source != kUserSource &&
-         !absl::StartsWith(source, kWarmStartPrefix);
+         !absl::StartsWith(source, kWarmStartPrefix) &&
+         !IsSecondMeasurement(trial);
 }
 
 AgentContext MakeAgentContext(const v1::Job& job,

@@ -21,7 +21,8 @@ constexpr char kUserSource[] = "user";
 // Before the name of the trial whose plan was taken over.
 constexpr char kWarmStartPrefix[] = "warm-start/";
 
-// Whether an agent proposed the trial, not a user or an earlier job.
+// Whether an agent proposed the trial, not a user, an earlier job, or a look
+// at an earlier trial.
 bool IsAgentsOwn(const v1::Trial& trial);
 
 // What the agent of a job with a measured trial 0 may know.

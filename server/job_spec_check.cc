@@ -6,8 +6,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/digest.h"
+#include "proto/fidelity.h"
 #include "server/errors.h"
-#include "server/rivals.h"
 
 namespace lathe {
 namespace {

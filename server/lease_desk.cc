@@ -264,7 +264,9 @@ absl::StatusOr<v1::Lease> LeaseDesk::MakeLease(GrantedLease granted,
   v1::Lease lease;
   LATHE_ASSIGN_OR_RETURN(v1::Rivals rivals, RivalsOf(terms.spec, granted.trial,
                                                      store_, frontiers_));
-  if (!rivals.rivals().empty()) *lease.mutable_rivals() = std::move(rivals);
+  if (rivals.predicted_latency_ratio() > 0) {
+    *lease.mutable_rivals() = std::move(rivals);
+  }
   v1::Trial& trial = granted.trial;
   lease.set_fence(granted.fence);
   lease.set_trial(trial.name());

@@ -365,7 +365,7 @@ TEST_F(Leases, ATrialTellsHowFarItsWorkerIs) {
 
 TEST_F(Leases, OfALadderBringTheFrontierAndItsEarlyEndsAreNoResult) {
   StartServer();
-  v1::JobSpec spec = Spec(/*trials=*/6, "rl");
+  v1::JobSpec spec = Spec(/*trials=*/16, "rl");
   spec.set_fidelity("ladder");
   const std::string job = CreateJob(spec);
   ScriptedWorker worker = NewWorker();
@@ -388,6 +388,7 @@ TEST_F(Leases, OfALadderBringTheFrontierAndItsEarlyEndsAreNoResult) {
   outcome.mutable_measurement()->set_accuracy(1);
   outcome.mutable_measurement()->set_latency_ratio(0.01);
   outcome.mutable_measurement()->mutable_early_stop()->set_samples(64);
+  outcome.mutable_measurement()->mutable_early_stop()->set_beaten_by(1);
   outcome.mutable_measurement()->mutable_early_stop()->set_confidence(0.99);
   v1::CompleteTrialResponse answer;
   ASSERT_TRUE(worker.Complete(leases[0].fence(), outcome, &answer).ok());
@@ -395,7 +396,7 @@ TEST_F(Leases, OfALadderBringTheFrontierAndItsEarlyEndsAreNoResult) {
   const int64_t looked = leases[0].trial_number();
   EXPECT_EQ(GetTrial(job, looked).state(), v1::TRIAL_MEASURED);
   RunToEnd(worker, job);
-  EXPECT_EQ(GetJob(job).counts().measured(), 6);
+  EXPECT_EQ(GetJob(job).counts().measured(), 16);
   v1::GetFrontierRequest request;
   request.set_name(job);
   v1::Frontier frontier;
@@ -405,7 +406,7 @@ TEST_F(Leases, OfALadderBringTheFrontierAndItsEarlyEndsAreNoResult) {
     EXPECT_NE(member.number(), looked);
   }
   // The next job proposes that plan again, and measures it itself.
-  const std::string again = CreateJob(Spec(/*trials=*/6, "rl"));
+  const std::string again = CreateJob(Spec(/*trials=*/16, "rl"));
   RunToEnd(worker, again);
   const v1::Trial measured = GetTrial(again, looked);
   EXPECT_EQ(measured.plan_digest(), GetTrial(job, looked).plan_digest());

@@ -158,7 +158,7 @@ absl::Status CheckMeasurement(const v1::Measurement& m) {
                      static_cast<double>(m.early_stop().samples()), 1, kMost}));
     LATHE_RETURN_IF_ERROR(
         CheckNumber({"early_stop.confidence", m.early_stop().confidence(),
-                     kLeastPositive, 1}));
+                     m.early_stop().beaten_by() > 0 ? kLeastPositive : 0, 1}));
     LATHE_RETURN_IF_ERROR(
         CheckNumber({"early_stop.loss_difference",
                      m.early_stop().loss_difference(), -1, 1}));

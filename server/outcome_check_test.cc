@@ -126,6 +126,11 @@ TEST(OutcomeCheck, TakesAFirstLookThatCanBe) {
   // The whole split's is estimated.
   M(looked).set_accuracy(M(looked).accuracy() / 2);
   EXPECT_TRUE(CheckOutcome(looked, /*is_baseline=*/false).ok());
+  stop.set_confidence(0);
+  EXPECT_TRUE(CheckOutcome(looked, /*is_baseline=*/false).ok());
+  stop.set_beaten_by(3);
+  EXPECT_FALSE(CheckOutcome(looked, /*is_baseline=*/false).ok());
+  stop.set_confidence(0.95);
   stop.set_confidence(1.1);
   EXPECT_FALSE(CheckOutcome(looked, /*is_baseline=*/false).ok());
   stop.set_confidence(0.95);

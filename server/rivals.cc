@@ -10,6 +10,7 @@
 #include "agent/frontier.h"
 #include "base/status.h"
 #include "proto/confirmation.h"
+#include "proto/fidelity.h"
 #include "server/agent_driver.h"
 #include "server/job_spec_check.h"
 #include "server/resource_names.h"
@@ -20,9 +21,8 @@ absl::StatusOr<v1::Rivals> RivalsOf(const v1::JobSpec& spec,
                                     const v1::Trial& trial, Store& store,
                                     FrontierTracker& frontiers) {
   v1::Rivals rivals;
-  if (spec.fidelity() != kLadderFidelity || trial.number() == 0 ||
-      !IsAgentsOwn(trial) || IsSolversAnswer(trial) ||
-      !trial.proposal().has_predicted_latency_us() ||
+  if (!HasLooks(spec) || trial.number() == 0 || !IsAgentsOwn(trial) ||
+      IsSolversAnswer(trial) || !trial.proposal().has_predicted_latency_us() ||
       !(trial.proposal().predicted_latency_us() > 0)) {
     return rivals;
   }

@@ -9,14 +9,11 @@
 
 namespace lathe {
 
-// The values of JobSpec.fidelity.
-constexpr char kFullFidelity[] = "full";
-constexpr char kLadderFidelity[] = "ladder";
-
-// The frontier as it is now and what `trial`'s agent predicted of it. Empty
-// where the job measures every trial whole, where no agent proposed the trial
-// (what a user asks for is measured) or it is the solver's answer, which others
-// have to beat, and where the agent predicted no latency.
+// The frontier as it is now and what `trial`'s agent predicted of it. No
+// latency is predicted, and the trial measured whole, where the job measures
+// all of them whole, where no agent proposed the trial (what a user asks for is
+// measured) or it is the solver's answer, which others have to beat, where a
+// look has chosen it, and where the agent predicted none.
 //
 // Errors: those of the store.
 absl::StatusOr<v1::Rivals> RivalsOf(const v1::JobSpec& spec,

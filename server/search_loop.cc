@@ -11,6 +11,7 @@
 #include "agent/agent.h"
 #include "base/log.h"
 #include "base/status.h"
+#include "proto/fidelity.h"
 #include "proto/names.h"
 #include "proto/plan.h"
 #include "server/experience.h"
@@ -219,6 +220,8 @@ absl::StatusOr<bool> SearchLoop::MakeDriver(const v1::Job& job) {
   driver_ = std::move(restored->driver);
   snapshot_after_ = driver_->learned();
   job_record_ = job;
+  finalists_.reset();
+  if (HasLooks(job.spec())) MakeFinalists(trials);
   LATHE_RETURN_IF_ERROR(AddFirstPlans(trials));
   return true;
 }
@@ -306,6 +309,7 @@ absl::Status SearchLoop::LearnSome() {
     row.reward = driver_->Learn(trial);
     row.learn_sequence = driver_->learned();
     frontier_->Add(trial);
+    if (finalists_) finalists_->Add(trial);
     unlearned_.pop_front();
   } while (!unlearned_.empty() && SteadyNow() < until);
   thought_ += EndThought("learn");
@@ -324,7 +328,13 @@ absl::StatusOr<SearchLoop::Next> SearchLoop::ProposeOrEnd(
     const JobProgress& progress) {
   const v1::TrialCounts& counts = progress.counts;
   const bool is_exhausted = exhausted_after_ == driver_->learned();
-  const int64_t left = job_record_.spec().trials() - CountAll(counts);
+  int64_t left = job_record_.spec().trials() - CountAll(counts);
+  if (finalists_ && left > 0) {
+    LATHE_ASSIGN_OR_RETURN(const std::optional<Next> next,
+                           MeasureFinalists(left, progress));
+    if (next.has_value()) return *next;
+    left -= KeptTrials(progress);
+  }
   if (left > 0 && !is_exhausted) {
     const int workers = parts_.workers->CountActive(SteadyNow());
     const int wanted = std::max(kLeastPending, kPendingPerWorker * workers);

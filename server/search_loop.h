@@ -18,6 +18,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/types/span.h"
+#include "agent/finalists.h"
 #include "agent/growing_frontier.h"
 #include "server/agent_driver.h"
 #include "server/frontier_tracker.h"
@@ -51,6 +52,11 @@ struct SearchLoopParts {
 // both are to be done it does a little of each in turn, so that no worker waits
 // for a slow learner. A plan that was measured before in the same circumstances
 // is not measured again.
+//
+// With fidelity "ladder" the agent's trials end on first looks, and trials of
+// the loop's own measure whole what is worth it: the best of the looks after
+// the first few and whenever there are twice as many, and at the end all that
+// would raise the frontier (Finalists), for whom it keeps the last trials.
 //
 // The job ends DONE when its trials are final, or when the agent has nothing
 // more to propose; FAILED when trial 0 cannot be measured, when its model or
@@ -99,6 +105,22 @@ class SearchLoop {
   // Lets the agent learn from `unlearned_` for a moment.
   absl::Status LearnSome();
   absl::StatusOr<Next> ProposeOrEnd(const JobProgress& progress);
+  // Of a job with fidelity "ladder": begins with what `trials`, the job's so
+  // far, tell.
+  void MakeFinalists(absl::Span<const v1::Trial> trials);
+  // Chooses `finalist_numbers_`, unless they were chosen from nearly as many
+  // results, and all of them if `is_end`.
+  void ChooseFinalists(bool is_end);
+  bool AreAllLearned(const JobProgress& progress) const;
+  // Trials that the agent may not have, since finalists will need them.
+  int64_t KeptTrials(const JobProgress& progress);
+  // Lets looked-at plans be measured whole where it is their turn: one now and
+  // then, and at the end of the search all that are worth it. `left`: trials
+  // that the job still may have. Nothing: it is the agent's turn.
+  absl::StatusOr<std::optional<Next>> MeasureFinalists(
+      int64_t left, const JobProgress& progress);
+  // The first `count` of them.
+  absl::Status AddFinalists(int64_t count);
   // Proposes up to `wanted` trials, for a moment.
   absl::StatusOr<Next> ProposeSome(int64_t wanted);
   absl::StatusOr<Next> FailForProposal(const absl::Status& why);
@@ -131,6 +153,12 @@ class SearchLoop {
   v1::Job job_record_;  // Its spec and baseline, which stand.
   v1::Measurement baseline_;
   std::optional<GrowingFrontier> frontier_;  // Of the job's objectives.
+  // None where every trial is measured whole at once.
+  std::optional<Finalists> finalists_;
+  // Trials worth measuring whole, and the results after which they were chosen;
+  // none: they have to be chosen anew.
+  std::vector<int64_t> finalist_numbers_;
+  std::optional<int64_t> chose_after_;
   // Read from the store and not yet learned, in order.
   std::deque<v1::Trial> unlearned_;
   // Results learned at the last snapshot.

@@ -19,9 +19,11 @@ absl::Status CheckHasArtifact(const v1::Trial& trial) {
                      ": only measured trials have a model"));
   }
   if (!IsMeasuredWhole(trial)) {
+    const int64_t winner = trial.measurement().early_stop().beaten_by();
     return absl::FailedPreconditionError(absl::StrCat(
-        trial.name(), " has no model: it ended on a first look, beaten by ",
-        "trial ", trial.measurement().early_stop().beaten_by()));
+        trial.name(), " has no model: it ended on a first look",
+        winner > 0 ? absl::StrCat(", beaten by trial ", winner) : "",
+        "; `lathe frontier` has the trials that were measured whole"));
   }
   return absl::FailedPreconditionError(absl::StrCat(
       trial.name(),

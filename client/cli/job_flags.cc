@@ -124,7 +124,8 @@ void AddJobFlags(CLI::App& command, JobFlags& flags) {
   command
       .add_option("--fidelity", flags.fidelity,
                   "full: every trial is measured whole; ladder: trials end on "
-                  "a first look where the frontier surely beats them")
+                  "a first look at few samples, and the last ones measure "
+                  "whole what that found (from 16 trials on)")
       ->check(CLI::IsMember({"full", "ladder"}))
       ->capture_default_str()
       ->group(group);

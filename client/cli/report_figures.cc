@@ -4,6 +4,7 @@
 #include <set>
 #include <utility>
 
+#include "proto/fidelity.h"
 #include "proto/hypervolume.h"
 #include "proto/plan.h"
 
@@ -92,13 +93,14 @@ std::map<std::string, ProposerShare> ProposerShares(
   std::map<std::string, ProposerShare> shares;
   std::map<std::string, int64_t> rewarded;
   for (const v1::Trial& trial : trials) {
-    ProposerShare& share = shares[trial.proposal().source()];
-    ++share.trials;
+    const std::string proposer(ProposerOf(trial));
+    ProposerShare& share = shares[proposer];
+    share.trials += IsSecondMeasurement(trial) ? 0 : 1;
     share.on_frontier += members.count(trial.number());
     const auto gain = gains.find(trial.number());
     if (gain != gains.end()) share.gain += gain->second;
-    if (!trial.has_reward()) continue;
-    ++rewarded[trial.proposal().source()];
+    if (!trial.has_reward() || IsSecondMeasurement(trial)) continue;
+    ++rewarded[proposer];
     share.mean_reward += trial.reward().value();
     for (const auto& [name, value] : trial.reward().components()) {
       share.mean_components[name] += value;

@@ -137,13 +137,15 @@ def table(flags, folder):
         if not path.exists():
             continue
         rows = [row for row in read(path) if row["trial"] in truth]
-        each = sum(row["seconds"] for row in rows) / len(rows)
-        whole = [row for row in rows if not row.get("is_stopped")]
+        # What was looked at and then measured whole is one trial.
+        trials = len({row["trial"] for row in rows})
+        each = sum(row["seconds"] for row in rows) / trials
+        whole = [row for row in rows if not row.get("is_look")]
         # Where a part of the trials was played it stands for all: nothing is lost.
         numbers = [row["trial"] for row in whole] if way == "ladder" else list(truth)
         points = [truth[number] for number in numbers]
         volume = hypervolume([points[i] for i in frontier(points)], baseline)
-        print(f"| {way} | {len(rows)} | {each:.3f} | {3600 / each:.0f} | {mean / each:.1f} | "
+        print(f"| {way} | {trials} | {each:.3f} | {3600 / each:.0f} | {mean / each:.1f} | "
               f"{len(whole)} | {volume:.4f} |")
     if (folder / "looks.jsonl").exists():
         looks_line(folder, truth)

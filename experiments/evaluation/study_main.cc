@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/finalists.h"
 #include "agent/growing_frontier.h"
 #include "base/status.h"
 #include "client/json_text.h"
@@ -27,6 +28,8 @@
 #include "evaluator/executor.h"
 #include "evaluator/first_look.h"
 #include "experiments/evaluation/plain_loop.h"
+#include "proto/fidelity.h"
+#include "proto/plan.h"
 
 namespace lathe {
 namespace {
@@ -98,7 +101,7 @@ void PrintRow(int64_t number, const v1::Measurement& measurement,
               double seconds) {
   nlohmann::json row = Row(number, measurement, seconds);
   if (measurement.has_early_stop()) {
-    row["is_stopped"] = true;
+    row["is_look"] = true;
     row["beaten_by"] = measurement.early_stop().beaten_by();
     row["confidence"] = measurement.early_stop().confidence();
   }
@@ -150,31 +153,99 @@ class Frontier {
   std::map<int64_t, v1::Rival> rivals_;
 };
 
-// The evaluator of workers, which looks first where `has_looks`.
+// The evaluator of workers, every trial measured whole.
 absl::Status PlayProduct(Evaluator& evaluator,
-                         const std::vector<Recorded>& trials, bool has_looks) {
-  const double begin = ProcessorSeconds();
-  LATHE_ASSIGN_OR_RETURN(const BaselineEvaluation baseline,
-                         evaluator.EvaluateBaseline());
-  PrintRow(0, baseline.evaluation.measurement, ProcessorSeconds() - begin);
-  Frontier frontier;
+                         const std::vector<Recorded>& trials) {
   for (const Recorded& trial : trials) {
     const double start = ProcessorSeconds();
-    if (has_looks) {
-      LATHE_ASSIGN_OR_RETURN(
-          const std::optional<v1::Measurement> looked,
-          evaluator.LookFirst(trial.plan, frontier.RivalsOf(trial)));
-      if (looked.has_value()) {
-        PrintRow(trial.number, *looked, ProcessorSeconds() - start);
-        continue;
-      }
-    }
     LATHE_ASSIGN_OR_RETURN(const Evaluation evaluation,
                            evaluator.Evaluate(trial.plan));
     PrintRow(trial.number, evaluation.measurement, ProcessorSeconds() - start);
-    frontier.Add(trial, evaluation.measurement);
   }
   return absl::OkStatus();
+}
+
+// Looks at every trial, and measures whole what a search loop would: now and
+// then one, and at the end all that is worth it.
+class Ladder {
+ public:
+  Ladder(Evaluator* evaluator, const std::vector<Recorded>& trials,
+         const v1::Measurement& baseline)
+      : evaluator_(*evaluator), finalists_(baseline, Latency()) {
+    for (const Recorded& trial : trials) trials_[trial.number] = &trial;
+  }
+
+  absl::Status Play() {
+    for (const auto& [number, trial] : trials_) {
+      LATHE_RETURN_IF_ERROR(LookAt(*trial));
+      if (!finalists_.IsOneDue()) continue;
+      const std::vector<int64_t> chosen = finalists_.Choose();
+      if (chosen.empty()) continue;
+      LATHE_RETURN_IF_ERROR(MeasureWhole(*trials_.at(chosen[0])));
+    }
+    for (const int64_t number : finalists_.Choose()) {
+      LATHE_RETURN_IF_ERROR(MeasureWhole(*trials_.at(number)));
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  static std::vector<std::string> Latency() { return {"latency"}; }
+
+  absl::Status LookAt(const Recorded& recorded) {
+    const double start = ProcessorSeconds();
+    LATHE_ASSIGN_OR_RETURN(
+        const std::optional<v1::Measurement> looked,
+        evaluator_.LookFirst(recorded.plan, frontier_.RivalsOf(recorded)));
+    if (!looked.has_value()) return MeasureWhole(recorded);
+    PrintRow(recorded.number, *looked, ProcessorSeconds() - start);
+    finalists_.Add(TrialOf(recorded, *looked));
+    return absl::OkStatus();
+  }
+
+  absl::Status MeasureWhole(const Recorded& recorded) {
+    const double start = ProcessorSeconds();
+    LATHE_ASSIGN_OR_RETURN(const Evaluation evaluation,
+                           evaluator_.Evaluate(recorded.plan));
+    PrintRow(recorded.number, evaluation.measurement,
+             ProcessorSeconds() - start);
+    frontier_.Add(recorded, evaluation.measurement);
+    v1::Trial trial = TrialOf(recorded, evaluation.measurement);
+    trial.mutable_proposal()->set_source(std::string(kWholePrefix));
+    trial.set_number(recorded.number + kSecondNumbers);
+    finalists_.Add(trial);
+    return absl::OkStatus();
+  }
+
+  static v1::Trial TrialOf(const Recorded& recorded,
+                           const v1::Measurement& measurement) {
+    v1::Trial trial;
+    trial.set_number(recorded.number);
+    trial.set_state(v1::TRIAL_MEASURED);
+    trial.set_plan_digest(PlanDigest(recorded.plan));
+    *trial.mutable_measurement() = measurement;
+    return trial;
+  }
+
+  // Of second measurements, beyond all of the recorded search.
+  static constexpr int64_t kSecondNumbers = 1'000'000;
+
+  Evaluator& evaluator_;
+  std::map<int64_t, const Recorded*> trials_;
+  Frontier frontier_;
+  Finalists finalists_;
+};
+
+absl::Status PlayEvaluator(Evaluator& evaluator,
+                           const std::vector<Recorded>& trials,
+                           bool has_looks) {
+  const double begin = ProcessorSeconds();
+  LATHE_ASSIGN_OR_RETURN(const BaselineEvaluation baseline,
+                         evaluator.EvaluateBaseline());
+  const v1::Measurement& original = baseline.evaluation.measurement;
+  PrintRow(0, original, ProcessorSeconds() - begin);
+  return has_looks ? Ladder(&evaluator, trials, original).Play()
+                   : PlayProduct(evaluator, trials);
 }
 
 // What first looks need, beside what the plain loop has.
@@ -238,7 +309,7 @@ absl::Status Study(const Flags& flags) {
       const std::unique_ptr<Evaluator> evaluator,
       OpenOneDnnEvaluator(model, data.datasets, spec,
                           /*activation_stats=*/"", EvaluatorOptions()));
-  return PlayProduct(*evaluator, trials, flags.mode == "ladder");
+  return PlayEvaluator(*evaluator, trials, flags.mode == "ladder");
 }
 
 int Main(int argc, char** argv) {

@@ -1,0 +1,150 @@
+#include "agent/finalists.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "proto/fidelity.h"
+
+namespace lathe {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+constexpr int64_t kWholeBytes = 1000;
+
+v1::Trial WholeTrial(int64_t number, double accuracy, double divergence,
+                     double latency_ratio, double size_ratio = 1) {
+  v1::Trial trial;
+  trial.set_number(number);
+  trial.set_plan_digest(absl::StrCat("plan ", number));
+  trial.set_state(v1::TRIAL_MEASURED);
+  v1::Measurement& m = *trial.mutable_measurement();
+  m.set_accuracy(accuracy);
+  m.set_kl_divergence(divergence);
+  m.set_latency_ratio(latency_ratio);
+  const auto bytes = static_cast<int64_t>(size_ratio * kWholeBytes);
+  m.set_size_bytes(bytes);
+  m.set_packed_bytes(bytes);
+  m.set_entropy_bytes(bytes);
+  return trial;
+}
+
+v1::Trial LookedAt(int64_t number, double accuracy, double divergence,
+                   double latency_ratio, double size_ratio = 1) {
+  v1::Trial trial =
+      WholeTrial(number, accuracy, divergence, latency_ratio, size_ratio);
+  trial.mutable_measurement()->mutable_early_stop()->set_samples(256);
+  return trial;
+}
+
+Finalists WithBaseline(const std::vector<std::string>& objectives = {
+                           "latency"}) {
+  const v1::Trial baseline = WholeTrial(0, 1, 0, 1);
+  Finalists finalists(baseline.measurement(), objectives);
+  finalists.Add(baseline);
+  return finalists;
+}
+
+TEST(Finalists, AreTheLooksThatWouldRaiseTheFrontierBestFirst) {
+  Finalists finalists = WithBaseline();
+  finalists.Add(LookedAt(1, 0.95, 0.1, 0.3));
+  finalists.Add(LookedAt(2, 0.94, 0.12, 0.4));  // Trial 1 is better and faster.
+  finalists.Add(LookedAt(3, 0.90, 0.2, 0.2));
+  finalists.Add(LookedAt(4, 0.70, 0.5, 0.1));  // Below what counts.
+  EXPECT_THAT(finalists.Choose(), ElementsAre(1, 3));
+  EXPECT_EQ(finalists.looks(), 4);
+}
+
+TEST(Finalists, GainBesideWhatWasMeasuredWhole) {
+  Finalists finalists = WithBaseline();
+  finalists.Add(WholeTrial(1, 0.96, 0.05, 0.25));
+  finalists.Add(LookedAt(2, 0.95, 0.1, 0.3));
+  finalists.Add(LookedAt(3, 0.90, 0.2, 0.2));
+  EXPECT_THAT(finalists.Choose(), ElementsAre(3));
+}
+
+TEST(Finalists, AreNotThoseThatAreMeasuredWholeElsewhereOrBeaten) {
+  Finalists finalists = WithBaseline();
+  const v1::Trial first = LookedAt(1, 0.95, 0.1, 0.3);
+  v1::Trial beaten = LookedAt(2, 0.99, 0.01, 0.2);
+  beaten.mutable_measurement()->mutable_early_stop()->set_beaten_by(9);
+  finalists.Add(first);
+  finalists.Add(beaten);
+  EXPECT_THAT(finalists.Choose(), ElementsAre(1));
+  v1::Trial second;
+  second.set_plan_digest(first.plan_digest());
+  second.mutable_proposal()->set_source(absl::StrCat(kWholePrefix, "rl/seed"));
+  finalists.Add(second);
+  EXPECT_THAT(finalists.Choose(), IsEmpty());
+}
+
+TEST(Finalists, AreNoTwinsOfOneAnother) {
+  Finalists finalists = WithBaseline();
+  for (int i = 0; i < 20; ++i) {
+    finalists.Add(LookedAt(1 + i, 0.95, 0.1 - i * 1e-5, 0.3 + i * 1e-5));
+  }
+  EXPECT_EQ(finalists.Choose().size(), 1u);
+}
+
+TEST(Finalists, AreNotLedByTheLuckOfALooksSamples) {
+  Finalists finalists = WithBaseline();
+  // More accurate with more divergence: that is chance, and the curve over all
+  // looks knows it.
+  finalists.Add(LookedAt(1, 0.93, 0.1, 0.3));
+  finalists.Add(LookedAt(2, 0.97, 0.2, 0.31));
+  EXPECT_THAT(finalists.Choose(), ElementsAre(1));
+}
+
+TEST(Finalists, WhereNothingReachesTheHypervolumesBoxAnythingCounts) {
+  Finalists finalists = WithBaseline();
+  finalists.Add(LookedAt(1, 0.5, 1, 0.3));
+  finalists.Add(LookedAt(2, 0.4, 1.5, 0.4));
+  EXPECT_THAT(finalists.Choose(), ElementsAre(1));
+}
+
+TEST(Finalists, CountTheSizeWhereTheJobDoes) {
+  const v1::Trial fast = LookedAt(1, 0.95, 0.1, 0.3, 1);
+  const v1::Trial small = LookedAt(2, 0.94, 0.12, 1, 0.3);
+  for (const auto& [objectives, expected] :
+       std::vector<std::pair<std::vector<std::string>, std::vector<int64_t>>>{
+           {{"latency"}, {1}},
+           {{"size"}, {2}},
+           {{"latency", "size"}, {1, 2}}}) {
+    Finalists finalists = WithBaseline(objectives);
+    finalists.Add(fast);
+    finalists.Add(small);
+    EXPECT_THAT(finalists.Choose(),
+                ::testing::UnorderedElementsAreArray(expected));
+  }
+}
+
+TEST(Finalists, OneIsDueAtEveryDoublingOfTheLooks) {
+  Finalists finalists = WithBaseline();
+  std::vector<int> due_at;
+  for (int i = 1; i <= 40; ++i) {
+    finalists.Add(LookedAt(i, 0.95, 0.1, 0.3));
+    if (!finalists.IsOneDue()) continue;
+    due_at.push_back(i);
+    v1::Trial second;
+    second.set_plan_digest(absl::StrCat("plan ", i));
+    second.mutable_proposal()->set_source(
+        absl::StrCat(kWholePrefix, "rl/seed"));
+    finalists.Add(second);
+  }
+  EXPECT_THAT(due_at, ElementsAre(4, 8, 16, 32));
+}
+
+TEST(Finalists, AreTheSameHoweverOftenATrialIsAdded) {
+  Finalists finalists = WithBaseline();
+  for (int i = 0; i < 2; ++i) finalists.Add(LookedAt(1, 0.95, 0.1, 0.3));
+  EXPECT_EQ(finalists.looks(), 1);
+}
+
+}  // namespace
+}  // namespace lathe
