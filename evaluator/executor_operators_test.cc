@@ -60,6 +60,37 @@ TEST(ExecutorOperators, ArithmeticBroadcastsInAnyWay) {
   }
 }
 
+// Networks that transpose around their normalisations, as some vision
+// transformers do: nothing is put in order in between.
+TEST(ExecutorOperators, ArithmeticRunsInTheOrderThatNumbersLieIn) {
+  for (const char* op : {"Add", "Sub", "Mul", "Div"}) {
+    for (bool is_first : {false, true}) {
+      for (const Shape& shape : {Shape{24, 1}, Shape{1, 24, 1}, Shape{10},
+                                 Shape{1, 24, 10}, Shape{}, Shape{1, 1, 10}}) {
+        SCOPED_TRACE(testing::Message() << op << ShapeToString(shape));
+        GraphBuilder b(7);
+        const auto transposed = [&](ValueId x) {
+          return b.Add(
+              {"Transpose", {x}, {{"perm", std::vector<int64_t>{0, 2, 1}}}});
+        };
+        const ValueId x = transposed(b.Input({1, 10, 24}));
+        const ValueId other = b.Weights(shape, 1);
+        const ValueId y =
+            b.Add({op, {is_first ? other : x, is_first ? x : other}});
+        const ValueId z =
+            b.Add({"MatMul", {transposed(y), b.Weights({24, 8}, 1)}});
+        const Graph graph = b.Build({z});
+        ExpectQuick(graph, op, b.random());
+        const auto executor = Executor::Compile(graph, {});
+        ASSERT_TRUE(executor.ok()) << executor.status();
+        for (const StepInfo& step : (*executor)->steps()) {
+          EXPECT_FALSE(step.is_reorder) << step.name;
+        }
+      }
+    }
+  }
+}
+
 TEST(ExecutorOperators, CumSumOfAnyAxisEitherWay) {
   int seed = 0;
   for (int64_t axis : {0, 1, 2, -1}) {

@@ -1,7 +1,9 @@
 // Where, and arithmetic of two values, broadcast in any way: row by row.
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <map>
+#include <numeric>
 #include <optional>
 #include <string>
 #include <utility>
@@ -40,15 +42,14 @@ std::vector<int64_t> BroadcastSteps(const Shape& shape, const Shape& out) {
   return steps;
 }
 
+// How each input moves along each dimension.
+template <size_t kInputs>
+using WalkSteps = std::array<std::vector<int64_t>, kInputs>;
+
 // Neighbouring dimensions that all inputs walk evenly are one.
 template <size_t kInputs>
-BroadcastWalk<kInputs> WalkOf(const LoweringContext& context,
-                              const Node& node) {
-  const Shape& out = context.shape(node.outputs[0]);
-  std::array<std::vector<int64_t>, kInputs> steps;
-  for (size_t i = 0; i < kInputs; ++i) {
-    steps[i] = BroadcastSteps(context.shape(node.inputs[i]), out);
-  }
+BroadcastWalk<kInputs> WalkOf(const Shape& out,
+                              const WalkSteps<kInputs>& steps) {
   BroadcastWalk<kInputs> walk;
   for (size_t d = 0; d < out.size(); ++d) {
     if (out[d] == 1) continue;
@@ -68,6 +69,18 @@ BroadcastWalk<kInputs> WalkOf(const LoweringContext& context,
   }
   if (walk.empty()) walk.push_back({});
   return walk;
+}
+
+// Of inputs that lie row-major.
+template <size_t kInputs>
+BroadcastWalk<kInputs> RowMajorWalk(const LoweringContext& context,
+                                    const Node& node) {
+  const Shape& out = context.shape(node.outputs[0]);
+  WalkSteps<kInputs> steps;
+  for (size_t i = 0; i < kInputs; ++i) {
+    steps[i] = BroadcastSteps(context.shape(node.inputs[i]), out);
+  }
+  return WalkOf<kInputs>(out, steps);
 }
 
 // Calls row(innermost dimension, offsets of the inputs, out) for each row;
@@ -151,7 +164,100 @@ absl::StatusOr<std::vector<Operand>> ReadInputs(LoweringContext& context,
   return operands;
 }
 
+// Numbers up to which oneDNN's kernels take longer to be called than to run,
+// and threads longer to start.
+constexpr int64_t kMostSmallNumbers = int64_t{1} << 15;
+
+bool IsDense(const Copy& copy, const Shape& shape) {
+  return copy.encoding == FloatEncoding() && DescribeLayout(copy.desc) &&
+         DescBytes(copy.desc) ==
+             ElementCount(shape) * static_cast<int64_t>(sizeof(float));
+}
+
+// The walk in the order of a value of the whole shape, input `full`, that lies
+// as `layout` says; the other input lies row-major. None where the other one
+// moves by more than an element along the innermost dimension.
+std::optional<BroadcastWalk<2>> WalkInOrderOf(const Layout& layout, size_t full,
+                                              const Shape& other) {
+  const Shape& shape = layout.dims;
+  std::vector<size_t> order(shape.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+    return layout.strides[a] > layout.strides[b];
+  });
+  const std::vector<int64_t> by_other = BroadcastSteps(other, shape);
+  Shape extents;
+  WalkSteps<2> steps;
+  for (size_t d : order) {
+    extents.push_back(shape[d]);
+    steps[full].push_back(layout.strides[d]);
+    steps[1 - full].push_back(by_other[d]);
+  }
+  BroadcastWalk<2> walk = WalkOf<2>(extents, steps);
+  if (walk.back().steps[1 - full] > 1) return std::nullopt;
+  return walk;
+}
+
+// Which input has the output's shape and numbers of its own; the one that lies
+// row-major if both have.
+std::optional<size_t> FullInput(LoweringContext& context, const Node& node) {
+  std::optional<size_t> full;
+  for (size_t i : {0, 1}) {
+    const ValueId value = node.inputs[i];
+    if (context.constant(value) != nullptr ||
+        context.shape(value) != context.shape(node.outputs[0])) {
+      continue;
+    }
+    const auto stored = context.Stored(value);
+    if (!stored.ok() || !IsDense(*stored, context.shape(value))) continue;
+    if (!full || IsRowMajor(stored->desc)) full = i;
+  }
+  return full;
+}
+
 }  // namespace
+
+bool IsSmallArithmetic(const LoweringContext& context, const Node& node) {
+  const Shape& out = context.shape(node.outputs[0]);
+  return ArithmeticOf(node.op_type) && node.domain.empty() &&
+         node.inputs.size() == 2 && node.post_ops.empty() &&
+         context.type(node.outputs[0]) == DataType::kFloat32 &&
+         ElementCount(out) <= kMostSmallNumbers;
+}
+
+absl::StatusOr<bool> LowerSmallArithmetic(LoweringContext& context,
+                                          const Node& node) {
+  if (!IsSmallArithmetic(context, node)) return false;
+  const Shape& shape = context.shape(node.outputs[0]);
+  const std::optional<size_t> full = FullInput(context, node);
+  if (!full) return false;
+  const ValueId other = node.inputs[1 - *full];
+  LATHE_ASSIGN_OR_RETURN(const Encoding encoding,
+                         context.StoredEncoding(other));
+  if (!(encoding == FloatEncoding())) return false;
+  LATHE_ASSIGN_OR_RETURN(const Copy a, context.Stored(node.inputs[*full]));
+  const int64_t size = ElementCount(shape);
+  std::optional<BroadcastWalk<2>> walk;
+  Copy b;
+  if (context.shape(other) == shape) {
+    LATHE_ASSIGN_OR_RETURN(b, context.Fetch(other, FloatEncoding(), a.desc));
+    walk = BroadcastWalk<2>{{size, {1, 1}}};
+  } else if (DescribeLayout(a.desc)->channel_block == 1) {
+    walk = WalkInOrderOf(*DescribeLayout(a.desc), *full, context.shape(other));
+    if (!walk) return false;
+    LATHE_ASSIGN_OR_RETURN(b, context.FetchPlain(other));
+  }
+  if (!walk) return false;
+  const Copy destination = context.NewCopy(FloatEncoding(), a.desc);
+  const bool is_first = *full == 0;
+  context.AddLoop(
+      absl::AsciiStrToLower(node.op_type), VectorLoopIsa(),
+      {Reads(is_first ? a : b), Reads(is_first ? b : a), Writes(destination)},
+      ArithmeticLoop(*std::move(walk),
+                     ArithmeticRowFor(*ArithmeticOf(node.op_type))));
+  context.Define(node.outputs[0], destination);
+  return true;
+}
 
 absl::StatusOr<bool> LowerWhere(LoweringContext& context, const Node& node) {
   const ValueId output = node.outputs[0];
@@ -161,7 +267,7 @@ absl::StatusOr<bool> LowerWhere(LoweringContext& context, const Node& node) {
                          ReadInputs(context, node, 3));
   const Copy destination = context.NewRawCopy(output);
   operands.push_back(Writes(destination));
-  BroadcastWalk<3> walk = WalkOf<3>(context, node);
+  BroadcastWalk<3> walk = RowMajorWalk<3>(context, node);
   context.AddLoop("where", bytes == 4 ? VectorLoopIsa() : "loop",
                   std::move(operands),
                   bytes == 4 ? WhereLoop<int32_t>(std::move(walk))
@@ -180,7 +286,7 @@ absl::StatusOr<bool> LowerBroadcast(LoweringContext& context,
   operands.push_back(Writes(destination));
   context.AddLoop(
       absl::AsciiStrToLower(node.op_type), VectorLoopIsa(), std::move(operands),
-      ArithmeticLoop(WalkOf<2>(context, node), ArithmeticRowFor(*op)));
+      ArithmeticLoop(RowMajorWalk<2>(context, node), ArithmeticRowFor(*op)));
   LATHE_RETURN_IF_ERROR(AddPostOpSteps(context, node, destination));
   context.Define(node.outputs[0], destination);
   return true;

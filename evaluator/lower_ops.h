@@ -62,6 +62,11 @@ absl::StatusOr<bool> LowerUnary(LoweringContext& context, const Node& node);
 absl::StatusOr<bool> LowerPRelu(LoweringContext& context, const Node& node);
 // Add, Sub, Mul, Div, Max, Min of two values.
 absl::StatusOr<bool> LowerBinary(LoweringContext& context, const Node& node);
+// Whether LowerSmallArithmetic may do `node`.
+bool IsSmallArithmetic(const LoweringContext& context, const Node& node);
+// The same of few numbers, which lie in any order: as a loop.
+absl::StatusOr<bool> LowerSmallArithmetic(LoweringContext& context,
+                                          const Node& node);
 // The same of float32 values broadcast in any way, as a loop.
 absl::StatusOr<bool> LowerBroadcast(LoweringContext& context, const Node& node);
 // Softmax, LogSoftmax.

@@ -303,6 +303,9 @@ absl::StatusOr<bool> LowerBinary(LoweringContext& context, const Node& node) {
     if (op.kind == PostOp::Kind::kAdd) return false;
   }
   const auto operands = OrderOperands(context, node);
+  LATHE_ASSIGN_OR_RETURN(const bool is_small_done,
+                         LowerSmallArithmetic(context, node));
+  if (is_small_done) return true;
   if (operands) {
     const auto is_done =
         BinaryLowering(context, node, *algorithm, *operands).Run();

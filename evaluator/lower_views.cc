@@ -32,8 +32,14 @@ bool IsReadInAnyOrder(const LoweringContext& context, ValueId value) {
   return std::all_of(readers.begin(), readers.end(), [&](int reader) {
     const Node& node = graph.nodes()[reader];
     const bool is_product = node.op_type == "MatMul" && node.inputs.size() == 2;
-    return node.domain.empty() && (is_product || node.op_type == "Transpose" ||
-                                   node.op_type == "Gather");
+    // With another value one of both would have to be put in order.
+    const bool has_constant = node.inputs.size() == 2 &&
+                              (context.constant(node.inputs[0]) != nullptr ||
+                               context.constant(node.inputs[1]) != nullptr);
+    return node.domain.empty() &&
+           (is_product || node.op_type == "Transpose" ||
+            node.op_type == "Gather" ||
+            (has_constant && IsSmallArithmetic(context, node)));
   });
 }
 
