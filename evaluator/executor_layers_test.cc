@@ -81,6 +81,17 @@ const std::vector<ConvCase>& ConvCases() {
       {"Asymmetric", 16, 16, 1, {8, 9}, {3, 3}, {2, 2}, {1, 1}, {0, 0, 1, 1}},
       {"Dilated", 16, 16, 1, {9, 9}, {3, 3}, {1, 1}, {2, 2}, {2, 2, 2, 2}},
       {"Grouped", 32, 32, 4},
+      {"GroupsOfTwo", 32, 64, 16},
+      {"GroupsOfSix", 48, 24, 8, {7, 8}, {3, 3}, {2, 2}},
+      {"PointwiseGroups",
+       30,
+       30,
+       5,
+       {6, 6},
+       {1, 1},
+       {1, 1},
+       {1, 1},
+       {0, 0, 0, 0}},
       {"Depthwise", 32, 32, 32},
       {"DepthwiseStrided", 24, 24, 24, {9, 9}, {3, 3}, {2, 2}},
       {"Unpadded", 16, 8, 1, {6, 6}, {3, 3}, {1, 1}, {1, 1}, {0, 0, 0, 0}},
@@ -231,6 +242,35 @@ TEST_P(ConvLayers, InInt8AreThoseOfTheGrids) {
 
 INSTANTIATE_TEST_SUITE_P(Kinds, ConvLayers, testing::ValuesIn(ConvCases()),
                          [](const auto& info) { return info.param.name; });
+
+TEST(GroupedLayers, OfFewChannelsHaveKernelsThatCopyNoWindows) {
+  for (int64_t channels : {2, 6, 10}) {
+    GraphBuilder b(1);
+    const ValueId x = b.Input({1, 16 * channels, 9, 9});
+    const ValueId y =
+        b.Add({"Conv",
+               {x, b.Weights({16 * channels, channels, 3, 3}, 0.2f)},
+               {{"group", int64_t{16}}}});
+    const Graph graph = b.Build({y});
+    ExpectQuick(graph, "Conv", b.random());
+    EXPECT_THAT(Implementations(graph, "Conv"),
+                testing::Each(testing::Not(testing::HasSubstr("gemm"))));
+  }
+}
+
+// oneDNN has no pool for the blocks of 4 channels that such layers write.
+TEST(GroupedLayers, OfFourChannelsArePooledQuickly) {
+  for (const char* op : {"GlobalAveragePool", "MaxPool"}) {
+    GraphBuilder b(2);
+    const ValueId y =
+        b.Add({"Conv",
+               {b.Input({2, 32, 9, 9}), b.Weights({32, 4, 3, 3}, 0.2f)},
+               {{"group", int64_t{8}}}});
+    NodeSpec pool{op, {y}};
+    if (op[0] == 'M') pool.attributes["kernel_shape"] = Attribute(Shape{2, 2});
+    ExpectQuick(b.Build({b.Add(pool)}), op, b.random());
+  }
+}
 
 // Gemm or MatMul with everything that can be asked of them.
 Graph MakeLinearGraph(bool is_gemm, bool is_transposed, bool has_sum,

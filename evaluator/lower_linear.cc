@@ -6,6 +6,7 @@
 #include "base/status.h"
 #include "compressor/window.h"
 #include "evaluator/epilogue.h"
+#include "evaluator/group_merging.h"
 #include "evaluator/lower_ops.h"
 #include "evaluator/lower_weighted.h"
 #include "evaluator/node_groups.h"
@@ -239,6 +240,18 @@ absl::StatusOr<bool> LowerConv(LoweringContext& context, const Node& node) {
                          ResolveWindow(node, absl::MakeConstSpan(in).subspan(2),
                                        absl::MakeConstSpan(kernel).subspan(2)));
   weighted.is_padded = ReachesOverBorder(window);
+  if (weighted.weights_shape.size() > in.size()) {
+    weighted.merged_groups =
+        GroupsToMerge({AnyDesc(in, DataType::kFloat32),
+                       {},
+                       AnyDesc(weighted.destination_shape, DataType::kFloat32),
+                       false,
+                       window.strides,
+                       window.dilations,
+                       window.pads_begin,
+                       window.pads_end},
+                      weighted.weights_shape);
+  }
   weighted.make = [&](const MemoryDesc& source, const MemoryDesc& weights,
                       const MemoryDesc& destination, bool has_bias,
                       const Attributes& attributes) {

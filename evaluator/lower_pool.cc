@@ -78,8 +78,7 @@ absl::Status LowerAverageOfLevels(LoweringContext& context, const Node& node,
   return DefinePooled(context, node, pool, destination);
 }
 
-absl::Status LowerPrimitive(LoweringContext& context, const Node& node,
-                            const Pool& pool, const Copy& stored) {
+PoolingSpec SpecOf(const Pool& pool, const MemoryDesc& source, DataType type) {
   const Window& window = pool.window;
   PoolingSpec spec;
   spec.algorithm = dnnl::algorithm::pooling_max;
@@ -88,8 +87,8 @@ absl::Status LowerPrimitive(LoweringContext& context, const Node& node,
                          ? dnnl::algorithm::pooling_avg_include_padding
                          : dnnl::algorithm::pooling_avg_exclude_padding;
   }
-  spec.source = stored.desc;
-  spec.destination = AnyDesc(pool.out, stored.encoding.type);
+  spec.source = source;
+  spec.destination = AnyDesc(pool.out, type);
   spec.kernel = window.kernel;
   spec.strides = window.strides;
   spec.dilations = window.dilations;
@@ -99,11 +98,39 @@ absl::Status LowerPrimitive(LoweringContext& context, const Node& node,
     spec.pads_end[d] =
         std::max(spec.pads_end[d], Overhang(window, static_cast<int>(d)));
   }
-  LATHE_ASSIGN_OR_RETURN(const Kernel kernel, MakePooling(spec));
+  return spec;
+}
+
+// For the value as it lies; in another layout where oneDNN has only a plain
+// kernel for that one, as for blocks of 4 channels.
+absl::StatusOr<Kernel> MakeQuickPooling(const Pool& pool, const Shape& in,
+                                        const Copy& stored) {
+  const DataType type = stored.encoding.type;
+  const auto kernel = MakePooling(SpecOf(pool, stored.desc, type));
+  if (kernel.ok() && !IsReferenceImplementation(kernel->implementation)) {
+    return kernel;
+  }
+  for (const MemoryDesc& desc :
+       {ChannelsLastDesc(in, type), PlainDesc(in, type)}) {
+    auto other = MakePooling(SpecOf(pool, desc, type));
+    if (other.ok() && !IsReferenceImplementation(other->implementation)) {
+      return other;
+    }
+  }
+  return kernel;
+}
+
+absl::Status LowerPrimitive(LoweringContext& context, const Node& node,
+                            const Pool& pool, const Copy& stored) {
+  const ValueId input = node.inputs[0];
+  LATHE_ASSIGN_OR_RETURN(const Kernel kernel,
+                         MakeQuickPooling(pool, context.shape(input), stored));
+  LATHE_ASSIGN_OR_RETURN(const Copy source,
+                         context.Fetch(input, stored.encoding, kernel.source));
   const Copy destination = context.NewCopy(stored.encoding, kernel.destination);
   LATHE_RETURN_IF_ERROR(context.AddKernel(
       "pool", kernel,
-      {Reads(DNNL_ARG_SRC, stored, kernel.source),
+      {Reads(DNNL_ARG_SRC, source, kernel.source),
        Writes(DNNL_ARG_DST, destination, kernel.destination)}));
   return DefinePooled(context, node, pool, destination);
 }

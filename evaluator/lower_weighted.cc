@@ -10,6 +10,7 @@
 #include "evaluator/activations.h"
 #include "evaluator/epilogue.h"
 #include "evaluator/executor.h"
+#include "evaluator/group_merging.h"
 #include "evaluator/lower_dynamic.h"
 
 namespace lathe {
@@ -142,10 +143,18 @@ class WeightedLowering {
         attempt.kernel,
         weighted_.make(
             KernelDesc(weighted_.source_shape, attempt.source.type),
-            AnyDesc(weighted_.weights_shape, weights_type),
+            AnyDesc(MergedShape(), weights_type),
             KernelDesc(weighted_.destination_shape, attempt.destination.type),
             !attempt.bias.empty(), attempt.epilogue.attributes));
     return attempt;
+  }
+
+  // Of the weights as the kernel takes them.
+  Shape MergedShape() const {
+    return weighted_.merged_groups == 1
+               ? weighted_.weights_shape
+               : lathe::MergedShape(weighted_.weights_shape,
+                                    weighted_.merged_groups);
   }
 
   void ScaleBias(const Epilogue& epilogue, std::vector<float>* bias) const {
@@ -229,7 +238,25 @@ class WeightedLowering {
     return absl::OkStatus();
   }
 
+  absl::StatusOr<Location> MergedWeights(const Attempt& attempt) {
+    const Shape& shape = weighted_.weights_shape;
+    const int64_t merged = weighted_.merged_groups;
+    if (attempt.source.IsLevels()) {
+      const auto levels = MergeGroups(
+          absl::MakeConstSpan(node_.quantized_weights->levels), shape, merged);
+      return context_.NewReorderedConstant(
+          levels.data(), PlainDesc(MergedShape(), DataType::kInt8),
+          attempt.kernel.weights);
+    }
+    const auto values =
+        MergeGroups(weighted_.weights->values<float>(), shape, merged);
+    return context_.NewReorderedConstant(
+        values.data(), PlainDesc(MergedShape(), DataType::kFloat32),
+        attempt.kernel.weights);
+  }
+
   absl::StatusOr<Location> Weights(const Attempt& attempt) {
+    if (weighted_.merged_groups > 1) return MergedWeights(attempt);
     const Shape& shape = weighted_.weights_shape;
     const auto& strides = weighted_.weights_strides;
     if (attempt.source.IsLevels()) {

@@ -30,6 +30,9 @@ struct WeightedNode {
   const Tensor* weights = nullptr;
   Shape weights_shape;
   std::vector<int64_t> weights_strides;
+  // So many neighbouring groups are one group of the kernel
+  // (group_merging.h); then weights_shape is row-major.
+  int64_t merged_groups = 1;
   // What all weights are multiplied with (Gemm's alpha).
   float factor = 1;
   // Element i of output channel c of the weights lies at
