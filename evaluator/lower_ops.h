@@ -35,6 +35,9 @@ absl::StatusOr<bool> LowerWhere(LoweringContext& context, const Node& node);
 // Einsum of two values that is a product of matrices.
 absl::StatusOr<bool> LowerEinsum(LoweringContext& context, const Node& node);
 
+// Attention without past keys.
+absl::StatusOr<bool> LowerAttention(LoweringContext& context, const Node& node);
+
 // LSTM, GRU and RNN with constant weights.
 absl::StatusOr<bool> LowerRecurrent(LoweringContext& context, const Node& node);
 

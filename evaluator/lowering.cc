@@ -18,6 +18,7 @@ LowerFunction FindLowering(const Node& node) {
   static const auto* functions = new std::map<std::string, LowerFunction>{
       {"Abs", LowerUnary},
       {"Add", LowerBinary},
+      {"Attention", LowerAttention},
       {"AveragePool", LowerPool},
       {"Clip", LowerUnary},
       {"Concat", LowerConcat},

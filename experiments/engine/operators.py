@@ -69,6 +69,12 @@ def recurrent(op, gates, hidden=64, **attributes):
     return model(nodes, [1, 50, 40], weights, ["y0"], 17)
 
 
+def one_attention():
+    """Of 6 heads over 128 tokens, causal."""
+    return one("Attention", [1, 6, 128, 64], normal(1, 6, 128, 64), normal(1, 6, 128, 64),
+               opset=23, is_causal=1)
+
+
 def between_convolutions(op, shape, *constants, opset=17, **attributes):
     channels = shape[1]
     weights = [numpy_helper.from_array(normal(channels, channels, 1, 1) / 8, f"w{i}")
@@ -149,6 +155,7 @@ OPERATORS = {
     "Softmax of channels": lambda: one("Softmax", [1, 21, 64, 64], axis=1),
     "Erf": lambda: one("Erf", TOKENS),
     "Log": lambda: one("Log", TOKENS),
+    "Attention": one_attention,
     "Einsum bmhd,bnhd->bhmn": lambda: one(
         "Einsum", [1, 64, 6, 32], normal(1, 64, 6, 32), equation="bmhd,bnhd->bhmn"),
     "LSTM with clip": lambda: recurrent("LSTM", 4, clip=3.0),
