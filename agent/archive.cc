@@ -88,6 +88,13 @@ void Archive::Add(Evaluated row) {
   if (elites_.empty()) FindElites(/*heeds_budget=*/false);
 }
 
+void Archive::PredictLooksAnew() {
+  for (Evaluated& row : rows_) {
+    if (!row.is_looked_at) continue;
+    row.latency_ratio = core_->PredictedLatencyRatio(row.choices);
+  }
+}
+
 void Archive::FindElites(bool heeds_budget) {
   elites_.clear();
   std::vector<int> eligible;

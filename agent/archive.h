@@ -58,6 +58,8 @@ class Archive {
 
   // Takes the place of what a first look told of the same plan.
   void Add(Evaluated row);
+  // Latencies of first looks are predictions: takes those that `core` makes now.
+  void PredictLooksAnew();
   const std::vector<Evaluated>& rows() const { return rows_; }
 
   // Rows that are feasible, within the job's budget as measured and not

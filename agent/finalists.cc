@@ -4,9 +4,11 @@
 #include <limits>
 #include <utility>
 
+#include "absl/memory/memory.h"
 #include "agent/archive.h"
 #include "agent/objective.h"
 #include "agent/plan_outlook.h"
+#include "base/status.h"
 #include "proto/fidelity.h"
 #include "proto/plan.h"
 
@@ -33,13 +35,30 @@ std::vector<double> EvenBudgets(bool counts, int cells) {
 
 }  // namespace
 
-Finalists::Finalists(v1::Measurement baseline,
-                     absl::Span<const std::string> objectives)
-    : baseline_(std::move(baseline)) {
+Finalists::Finalists(DecisionSpace space, const v1::LatencyTable& latency_table,
+                     const v1::Measurement& baseline)
+    : space_(std::move(space)),
+      baseline_(baseline),
+      costs_(&space_, latency_table, baseline_) {}
+
+absl::StatusOr<std::unique_ptr<Finalists>> Finalists::Make(
+    const v1::SearchSpace& space, const v1::LatencyTable& latency_table,
+    const v1::Measurement& baseline, absl::Span<const std::string> objectives) {
+  LATHE_ASSIGN_OR_RETURN(DecisionSpace decisions, DecisionSpace::Make(space));
+  auto finalists = absl::WrapUnique(
+      new Finalists(std::move(decisions), latency_table, baseline));
   for (const std::string& objective : objectives) {
-    has_latency_ = has_latency_ || objective == "latency";
-    has_size_ = has_size_ || objective == "size";
+    finalists->has_latency_ |= objective == "latency";
+    finalists->has_size_ |= objective == "size";
   }
+  return finalists;
+}
+
+std::optional<double> Finalists::PredictedLatencyRatio(
+    const v1::CompressionPlan& plan) const {
+  const std::optional<Choices> choices = space_.FromPlan(plan);
+  if (!choices.has_value()) return std::nullopt;
+  return costs_.LatencyUs(*choices) / costs_.baseline_us();
 }
 
 Finalists::Row Finalists::RowOf(const v1::Trial& trial) const {
@@ -52,7 +71,6 @@ Finalists::Row Finalists::RowOf(const v1::Trial& trial) const {
       baseline_.accuracy() > 0 ? m.accuracy() / baseline_.accuracy() : 0;
   row.latency_ratio = LatencyRatio(m, baseline_);
   row.size_ratio = SizeRatio(m, baseline_);
-  row.is_beaten = m.early_stop().beaten_by() > 0;
   return row;
 }
 
@@ -62,11 +80,15 @@ void Finalists::Add(const v1::Trial& trial) {
       !known_.insert(trial.number()).second) {
     return;
   }
+  std::optional<Choices> choices = space_.FromPlan(trial.proposal().plan());
+  Row row = RowOf(trial);
   if (!IsMeasuredWhole(trial)) {
-    looks_.push_back(RowOf(trial));
+    if (choices.has_value()) row.choices = *std::move(choices);
+    looks_.push_back(std::move(row));
     return;
   }
-  wholes_.push_back(RowOf(trial));
+  if (choices.has_value()) costs_.Observe(*choices, trial.measurement());
+  wholes_.push_back(std::move(row));
   measured_.insert(trial.plan_digest());
 }
 
@@ -103,13 +125,16 @@ BudgetGrid Finalists::MakeGrid(const AccuracyCurve& curve,
   return grid;
 }
 
-std::vector<const Finalists::Row*> Finalists::Candidates() const {
-  std::vector<const Row*> candidates;
-  for (const Row& row : looks_) {
-    if (!row.is_beaten && promoted_.count(row.plan_digest) == 0 &&
-        measured_.count(row.plan_digest) == 0) {
-      candidates.push_back(&row);
+std::vector<Finalists::Row> Finalists::Candidates() const {
+  std::vector<Row> candidates;
+  for (const Row& look : looks_) {
+    if (promoted_.count(look.plan_digest) > 0 ||
+        measured_.count(look.plan_digest) > 0) {
+      continue;
     }
+    Row& row = candidates.emplace_back(look);
+    if (row.choices.empty()) continue;
+    row.latency_ratio = costs_.LatencyUs(row.choices) / costs_.baseline_us();
   }
   return candidates;
 }
@@ -128,15 +153,15 @@ std::vector<int64_t> Finalists::Choose() const {
   const AccuracyCurve curve = FitCurve();
   const double least_worth = LeastWorth(curve);
   BudgetGrid grid = MakeGrid(curve, least_worth);
-  std::vector<const Row*> candidates = Candidates();
+  std::vector<Row> candidates = Candidates();
   const double least_gain = kLeastGain * (1 - least_worth);
   std::vector<int64_t> chosen;
   for (;;) {
-    const Row* best = nullptr;
+    Row best;
     double best_gain = 0;
-    const auto gains_little = [&](const Row* row) {
-      const double gain = grid.Gain(WorthOf(curve, row->divergence),
-                                    row->latency_ratio, row->size_ratio);
+    const auto gains_little = [&](const Row& row) {
+      const double gain = grid.Gain(WorthOf(curve, row.divergence),
+                                    row.latency_ratio, row.size_ratio);
       if (gain > best_gain) {
         best_gain = gain;
         best = row;
@@ -148,9 +173,9 @@ std::vector<int64_t> Finalists::Choose() const {
         std::remove_if(candidates.begin(), candidates.end(), gains_little),
         candidates.end());
     if (best_gain < least_gain) return chosen;
-    chosen.push_back(best->number);
-    grid.Add(WorthOf(curve, best->divergence), best->latency_ratio,
-             best->size_ratio);
+    chosen.push_back(best.number);
+    grid.Add(WorthOf(curve, best.divergence), best.latency_ratio,
+             best.size_ratio);
   }
 }
 

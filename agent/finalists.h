@@ -3,32 +3,46 @@
 #define LATHE_AGENT_FINALISTS_H_
 
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "agent/accuracy_curve.h"
 #include "agent/budget_grid.h"
+#include "agent/cost_model.h"
+#include "agent/decisions.h"
 #include "proto/types.pb.h"
 
 namespace lathe {
 
 // The trials of a job with fidelity "ladder", as far as its finalists depend on
-// them: trials that ended on a first look no rival ended, and which together
-// would raise the frontier's volume, by what the looks tell. A plan's worth is
-// its accuracy by its divergence, over all trials of the job, so that nobody
-// becomes a finalist by luck with a look's few samples. Not thread-safe.
+// them: trials that ended on a first look, and which together would raise the
+// frontier's volume. A plan's worth is its accuracy by its divergence, over all
+// trials of the job, so that nobody becomes a finalist by luck with a look's
+// few samples; its latency is predicted by what was measured up to now, and not
+// when it was looked at, so that early predictions do not stand against later
+// measurements. Not thread-safe.
 class Finalists {
  public:
   // What a finalist has to add to the volume under the frontier, as a share of
-  // the hypervolume's box. With a fifth of it ResNet-20's frontier gains a
-  // twentieth of a point and takes twice as many measurements
-  // (experiments/evaluation).
-  static constexpr double kLeastGain = 5e-4;
+  // the hypervolume's box: a frontier of twenty points that lacks as many others
+  // lacks a fifth of a point, less than latencies and some thousand samples
+  // leave uncertain.
+  static constexpr double kLeastGain = 1e-4;
 
-  // `objectives`: "latency", "size". The baseline is trial 0's measurement.
-  Finalists(v1::Measurement baseline, absl::Span<const std::string> objectives);
+  // `objectives`: "latency", "size". `baseline` is trial 0's measurement.
+  //
+  // Errors: those of DecisionSpace::Make.
+  static absl::StatusOr<std::unique_ptr<Finalists>> Make(
+      const v1::SearchSpace& space, const v1::LatencyTable& latency_table,
+      const v1::Measurement& baseline,
+      absl::Span<const std::string> objectives);
+  Finalists(const Finalists&) = delete;
+  Finalists& operator=(const Finalists&) = delete;
 
   // Takes in a trial that has ended, or one that is to be measured whole; again
   // with the same trial changes nothing but for its end.
@@ -46,27 +60,37 @@ class Finalists {
   // beside what was measured whole and those before them.
   std::vector<int64_t> Choose() const;
 
+  // As a share of the baseline's. Nothing for a plan that is not of the space.
+  std::optional<double> PredictedLatencyRatio(
+      const v1::CompressionPlan& plan) const;
+
  private:
   struct Row {
     int64_t number = 0;
     std::string plan_digest;
+    // Of looks; empty for a plan that is not of the space.
+    Choices choices;
     double divergence = 0;
     double accuracy_ratio = 0;
     double latency_ratio = 0;
     double size_ratio = 0;
-    bool is_beaten = false;
   };
 
+  Finalists(DecisionSpace space, const v1::LatencyTable& latency_table,
+            const v1::Measurement& baseline);
   Row RowOf(const v1::Trial& trial) const;
   AccuracyCurve FitCurve() const;
   // Of what was measured whole.
   BudgetGrid MakeGrid(const AccuracyCurve& curve, double least_worth) const;
-  std::vector<const Row*> Candidates() const;
+  // Looks that are not measured whole, with their latencies as predicted now.
+  std::vector<Row> Candidates() const;
   // The accuracy from which on a plan counts: the hypervolume's, or any where
   // no plan reaches that.
   double LeastWorth(const AccuracyCurve& curve) const;
 
+  const DecisionSpace space_;
   const v1::Measurement baseline_;
+  CostModel costs_;
   bool has_latency_ = false;
   bool has_size_ = false;
   std::vector<Row> looks_;

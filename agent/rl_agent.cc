@@ -52,6 +52,13 @@ constexpr double kBanditShare = 0.15;
 // of others.
 constexpr size_t kFirstPlans = 10;
 
+// Fitting costs in proportion to the rows, and is done when there are more of
+// them by one in so many, so that the time per trial stays bounded. A first
+// look takes a fiftieth of a measurement: what is thought about it has to take
+// less, too.
+constexpr int kMeasurementsPerFit = 200;
+constexpr int kLooksPerFit = 24;
+
 // The form of snapshots; any change of it needs another name.
 constexpr absl::string_view kSnapshotForm = "lathe rl 2";
 
@@ -103,15 +110,19 @@ class RlAgent : public Agent {
     if (!choices.has_value()) return;
     const Evaluated row = lathe::Evaluate(*core_, trial, *choices);
     Credit(row);
+    if (!row.is_looked_at) archive_.PredictLooksAnew();
     archive_.Add(row);
-    // Fitting costs in proportion to the rows: ever rarer, so that the time
-    // per trial stays bounded.
-    if (++rows_since_fit_ > static_cast<int>(archive_.rows().size()) / 200) {
+    const int rows = static_cast<int>(archive_.rows().size());
+    const bool is_due =
+        ++rows_since_fit_ >
+        rows / (row.is_looked_at ? kLooksPerFit : kMeasurementsPerFit);
+    if (is_due) {
       Refit();
     } else {
       AddToGrid(row);
     }
-    if (parts_.has_policy && parts_.has_relabelling) teacher_.Imitate(&random_);
+    const bool imitates = parts_.has_policy && parts_.has_relabelling;
+    if (imitates && (is_due || !row.is_looked_at)) teacher_.Imitate(&random_);
   }
 
   void Dismiss(const v1::Trial& trial) override {

@@ -142,10 +142,13 @@ absl::StatusOr<double> FirstLook::CorrectionOf(const Look& look,
   const double at = std::log(std::max(look.kl_divergence, kLeastCompared));
   const auto above = known.lower_bound(at);
   double correction = 0;
+  // Beyond the outermost rivals what is known of them counts the less the
+  // further away they are.
   if (above == known.end()) {
-    correction = known.rbegin()->second;
+    const auto& [last, value] = *known.rbegin();
+    correction = value * std::exp(last - at);
   } else if (above == known.begin()) {
-    correction = above->second;
+    correction = above->second * std::exp(at - above->first);
   } else {
     const auto below = std::prev(above);
     const double weight = (at - below->first) / (above->first - below->first);

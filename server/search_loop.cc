@@ -221,7 +221,9 @@ absl::StatusOr<bool> SearchLoop::MakeDriver(const v1::Job& job) {
   snapshot_after_ = driver_->learned();
   job_record_ = job;
   finalists_.reset();
-  if (HasLooks(job.spec())) MakeFinalists(trials);
+  if (HasLooks(job.spec())) {
+    LATHE_RETURN_IF_ERROR(MakeFinalists(trials));
+  }
   LATHE_RETURN_IF_ERROR(AddFirstPlans(trials));
   return true;
 }

@@ -107,7 +107,7 @@ class SearchLoop {
   absl::StatusOr<Next> ProposeOrEnd(const JobProgress& progress);
   // Of a job with fidelity "ladder": begins with what `trials`, the job's so
   // far, tell.
-  void MakeFinalists(absl::Span<const v1::Trial> trials);
+  absl::Status MakeFinalists(absl::Span<const v1::Trial> trials);
   // Chooses `finalist_numbers_`, unless they were chosen from nearly as many
   // results, and all of them if `is_end`.
   void ChooseFinalists(bool is_end);
@@ -153,8 +153,8 @@ class SearchLoop {
   v1::Job job_record_;  // Its spec and baseline, which stand.
   v1::Measurement baseline_;
   std::optional<GrowingFrontier> frontier_;  // Of the job's objectives.
-  // None where every trial is measured whole at once.
-  std::optional<Finalists> finalists_;
+  // Null where every trial is measured whole at once.
+  std::unique_ptr<Finalists> finalists_;
   // Trials worth measuring whole, and the results after which they were chosen;
   // none: they have to be chosen anew.
   std::vector<int64_t> finalist_numbers_;

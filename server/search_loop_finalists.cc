@@ -22,8 +22,11 @@ constexpr int64_t kKeptShare = 8;
 
 }  // namespace
 
-void SearchLoop::MakeFinalists(absl::Span<const v1::Trial> trials) {
-  finalists_.emplace(baseline_, ObjectivesOf(job_record_.spec()));
+absl::Status SearchLoop::MakeFinalists(absl::Span<const v1::Trial> trials) {
+  LATHE_ASSIGN_OR_RETURN(
+      finalists_, Finalists::Make(job_record_.baseline().space(),
+                                  job_record_.baseline().latency_table(),
+                                  baseline_, ObjectivesOf(job_record_.spec())));
   chose_after_.reset();
   for (const v1::Trial& trial : trials) {
     // Others that have ended are taken in when they are learned.
@@ -31,6 +34,7 @@ void SearchLoop::MakeFinalists(absl::Span<const v1::Trial> trials) {
       finalists_->Add(trial);
     }
   }
+  return absl::OkStatus();
 }
 
 void SearchLoop::ChooseFinalists(bool is_end) {

@@ -46,8 +46,6 @@ struct Flags {
 struct Recorded {
   int64_t number = 0;
   v1::CompressionPlan plan;
-  // The agent's prediction as a share of the original's latency; 0: none.
-  double predicted_latency_ratio = 0;
 };
 
 // Of all threads of this process; evaluations have one.
@@ -65,23 +63,15 @@ absl::StatusOr<std::vector<Recorded>> ReadTrials(const Flags& flags,
   if (!file) return absl::NotFoundError(flags.plans + " cannot be read");
   std::vector<Recorded> trials;
   std::string line;
-  double original_us = 0;
   int seen = 0;
   while (std::getline(file, line)) {
     LATHE_ASSIGN_OR_RETURN(const nlohmann::json trial, ParseJson(line));
     if (trial.value("state", "") != "MEASURED") continue;
-    if (trial.value("trial", 0) == 0) {
-      original_us = trial.value("latency_us", 0.0);
-      continue;
-    }
+    if (trial.value("trial", 0) == 0) continue;
     if (seen++ % flags.every != 0) continue;
     Recorded& recorded = trials.emplace_back();
     recorded.number = trial.value("trial", 0);
     LATHE_ASSIGN_OR_RETURN(recorded.plan, PlanFromJson(trial, space));
-    if (original_us > 0) {
-      recorded.predicted_latency_ratio =
-          trial.value("predicted_latency_us", 0.0) / original_us;
-    }
   }
   return trials;
 }
@@ -136,14 +126,13 @@ class Frontier {
     rival.set_kl_divergence(measurement.kl_divergence());
   }
 
-  v1::Rivals RivalsOf(const Recorded& recorded) const {
+  v1::Rivals RivalsOf(double predicted_latency_ratio) const {
     v1::Rivals rivals;
-    if (!(recorded.predicted_latency_ratio > 0)) return rivals;
     for (const int64_t number : frontier_.Numbers()) {
       *rivals.add_rivals() = rivals_.at(number);
     }
-    rivals.set_predicted_latency_ratio(recorded.predicted_latency_ratio);
-    rivals.set_predicted_latency_us(recorded.predicted_latency_ratio);
+    rivals.set_predicted_latency_ratio(predicted_latency_ratio);
+    rivals.set_predicted_latency_us(predicted_latency_ratio);
     rivals.set_counts_latency(true);
     return rivals;
   }
@@ -170,8 +159,8 @@ absl::Status PlayProduct(Evaluator& evaluator,
 class Ladder {
  public:
   Ladder(Evaluator* evaluator, const std::vector<Recorded>& trials,
-         const v1::Measurement& baseline)
-      : evaluator_(*evaluator), finalists_(baseline, Latency()) {
+         Finalists* finalists)
+      : evaluator_(*evaluator), finalists_(*finalists) {
     for (const Recorded& trial : trials) trials_[trial.number] = &trial;
   }
 
@@ -190,13 +179,13 @@ class Ladder {
   }
 
  private:
-  static std::vector<std::string> Latency() { return {"latency"}; }
-
   absl::Status LookAt(const Recorded& recorded) {
     const double start = ProcessorSeconds();
     LATHE_ASSIGN_OR_RETURN(
         const std::optional<v1::Measurement> looked,
-        evaluator_.LookFirst(recorded.plan, frontier_.RivalsOf(recorded)));
+        evaluator_.LookFirst(
+            recorded.plan, frontier_.RivalsOf(*finalists_.PredictedLatencyRatio(
+                               recorded.plan))));
     if (!looked.has_value()) return MeasureWhole(recorded);
     PrintRow(recorded.number, *looked, ProcessorSeconds() - start);
     finalists_.Add(TrialOf(recorded, *looked));
@@ -223,6 +212,7 @@ class Ladder {
     trial.set_number(recorded.number);
     trial.set_state(v1::TRIAL_MEASURED);
     trial.set_plan_digest(PlanDigest(recorded.plan));
+    *trial.mutable_proposal()->mutable_plan() = recorded.plan;
     *trial.mutable_measurement() = measurement;
     return trial;
   }
@@ -233,7 +223,7 @@ class Ladder {
   Evaluator& evaluator_;
   std::map<int64_t, const Recorded*> trials_;
   Frontier frontier_;
-  Finalists finalists_;
+  Finalists& finalists_;
 };
 
 absl::Status PlayEvaluator(Evaluator& evaluator,
@@ -244,8 +234,12 @@ absl::Status PlayEvaluator(Evaluator& evaluator,
                          evaluator.EvaluateBaseline());
   const v1::Measurement& original = baseline.evaluation.measurement;
   PrintRow(0, original, ProcessorSeconds() - begin);
-  return has_looks ? Ladder(&evaluator, trials, original).Play()
-                   : PlayProduct(evaluator, trials);
+  if (!has_looks) return PlayProduct(evaluator, trials);
+  LATHE_ASSIGN_OR_RETURN(
+      const std::unique_ptr<Finalists> finalists,
+      Finalists::Make(baseline.report.space(), baseline.report.latency_table(),
+                      original, {"latency"}));
+  return Ladder(&evaluator, trials, finalists.get()).Play();
 }
 
 // What first looks need, beside what the plain loop has.
