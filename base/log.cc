@@ -75,9 +75,11 @@ std::string FormatLogLine(LogFormat format, LogLevel level, absl::Time time,
                         NameOf(level).word, "\",\"pid\":", process,
                         ",\"message\":\"", JsonEscaped(message), "\"}\n");
   }
-  // One line per message, so that text from outside cannot forge a line.
+  // Text from outside can neither forge a line nor command a terminal.
   std::string line(message);
-  std::replace(line.begin(), line.end(), '\n', ' ');
+  std::replace_if(
+      line.begin(), line.end(),
+      [](unsigned char c) { return c < 0x20 || c == 0x7f; }, ' ');
   return absl::StrCat(when, " ", std::string(1, NameOf(level).letter), " ",
                       process, " ", line, "\n");
 }

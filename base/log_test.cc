@@ -19,8 +19,8 @@ TEST(Log, ALineOfTextHasTimeLevelAndProcess) {
 }
 
 TEST(Log, TextFromOutsideCannotForgeALine) {
-  EXPECT_EQ(Line(LogFormat::kText, LogLevel::kInfo, "a\nb"),
-            "2017-07-14T02:40:00.123Z I 42 a b\n");
+  EXPECT_EQ(Line(LogFormat::kText, LogLevel::kInfo, "a\nb\r\x1b[2Jc\x7f"),
+            "2017-07-14T02:40:00.123Z I 42 a b  [2Jc \n");
   EXPECT_EQ(Line(LogFormat::kJson, LogLevel::kInfo, "a\n\"},{\\"),
             "{\"time\":\"2017-07-14T02:40:00.123Z\",\"level\":\"info\","
             "\"pid\":42,\"message\":\"a\\u000a\\\"},{\\\\\"}\n");

@@ -21,6 +21,12 @@ namespace {
 using BadRequests = ServerTest;
 using ::testing::HasSubstr;
 
+// Some 10 bytes for each layer.
+void AddPlanOf(v1::JobSpec& spec, int layers) {
+  v1::CompressionPlan* const plan = spec.add_first_plans();
+  for (int i = 0; i < layers; ++i) plan->add_layers()->set_keep_ratio(0.5);
+}
+
 struct SpecCase {
   const char* field;
   std::function<void(v1::JobSpec&)> spoil;
@@ -74,6 +80,12 @@ std::vector<SpecCase> SpecCases() {
        [](auto& s) { s.set_display_name(std::string(201, 'x')); }},
       {"spec.target_profile",
        [](auto& s) { s.mutable_target_profile()->set_threads(1); }},
+      {"spec.target_profile",
+       [](auto& s) {
+         s.mutable_target_profile()->set_cpu(std::string(5000, 'x'));
+         s.mutable_target_profile()->set_isa("avx2");
+       }},
+      {"spec", [](auto& s) { AddPlanOf(s, /*layers=*/300'000); }},
   };
 }
 
@@ -175,6 +187,74 @@ TEST_F(BadRequests, PagesOutOfRangeAndForeignTokensAreRefused) {
   EXPECT_EQ(
       ErrorOf(search_->ListJobs(NewContext().get(), request, &jobs)).reason,
       "PAGE_TOKEN_INVALID");
+}
+
+TEST_F(BadRequests, APageOfJobsIsShorterWhereTheyAreLarge) {
+  StartServer();
+  v1::JobSpec spec = Spec(/*trials=*/5);
+  AddPlanOf(spec, /*layers=*/120'000);
+  std::vector<std::string> made;
+  for (int i = 0; i < 5; ++i) made.insert(made.begin(), CreateJob(spec));
+  std::vector<std::string> listed;
+  v1::ListJobsRequest request;
+  do {
+    v1::ListJobsResponse page;
+    ASSERT_TRUE(search_->ListJobs(NewContext().get(), request, &page).ok());
+    EXPECT_LE(page.ByteSizeLong(), size_t{4} << 20);
+    for (const v1::Job& job : page.jobs()) listed.push_back(job.name());
+    request.set_page_token(page.next_page_token());
+  } while (!request.page_token().empty());
+  EXPECT_EQ(listed, made);
+}
+
+TEST_F(BadRequests, AWorkerThatTellsTooMuchOfItselfIsNotListed) {
+  StartServer();
+  const auto workers = v1::Workers::NewStub(channel_);
+  v1::RegisterWorkerRequest good;
+  good.set_session("session-of-a-worker");
+  good.mutable_capabilities()->mutable_profile()->set_cpu("cpu");
+  good.mutable_capabilities()->mutable_profile()->set_isa("isa");
+  const std::vector<std::function<void(v1::RegisterWorkerRequest&)>> spoils = {
+      [](auto& r) {
+        r.mutable_capabilities()->set_host(std::string(5000, 'x'));
+      },
+      [](auto& r) {
+        r.mutable_capabilities()->mutable_profile()->set_cpu(
+            std::string(20 << 20, 'x'));
+      },
+      [](auto& r) {
+        for (int i = 0; i < 10'001; ++i) r.add_fences(i);
+      }};
+  v1::RegisterWorkerResponse response;
+  for (const auto& spoil : spoils) {
+    v1::RegisterWorkerRequest request = good;
+    spoil(request);
+    EXPECT_EQ(
+        ErrorOf(workers->RegisterWorker(NewContext().get(), request, &response))
+            .reason,
+        "FIELD_INVALID");
+  }
+  ASSERT_TRUE(
+      workers->RegisterWorker(NewContext().get(), good, &response).ok());
+  v1::ListWorkersResponse list;
+  ASSERT_TRUE(admin_->ListWorkers(NewContext().get(), {}, &list).ok());
+  EXPECT_EQ(list.workers_size(), 1);
+}
+
+TEST_F(BadRequests, AnEventThatIsNotThereCannotBeResumedAfter) {
+  StartServer();
+  const std::string job = CreateJob(Spec(/*trials=*/1));
+  ScriptedWorker worker = NewWorker();
+  RunToEnd(worker, job);
+  const std::vector<v1::Event> events = Watch(job, 0);
+  const int64_t last = events.back().sequence();
+  grpc::Status status;
+  EXPECT_TRUE(Watch(job, last, &status).empty());
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  for (const int64_t sequence : {last + 1, int64_t{-1}}) {
+    EXPECT_TRUE(Watch(job, sequence, &status).empty());
+    EXPECT_EQ(ErrorOf(status).reason, "FIELD_INVALID") << sequence;
+  }
 }
 
 TEST_F(BadRequests, BoundsMustBeNumbers) {

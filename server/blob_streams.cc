@@ -31,7 +31,17 @@ BlobWriteReactor::BlobWriteReactor(const grpc::CallbackServerContext* context,
       open_call_(&parts.gate->pool().open_calls()),
       place_(parts.gate),
       response_(*response) {
-  StartRead(&request_);
+  parts_.gate->pool().Run([this] { Begin(); });
+}
+
+void BlobWriteReactor::Begin() {
+  // Before anything is read: a stranger who sends nothing keeps no place.
+  const absl::Status admitted = Admit();
+  if (admitted.ok()) {
+    StartRead(&request_);
+  } else {
+    End(admitted);
+  }
 }
 
 absl::Status BlobWriteReactor::Admit() {
@@ -61,11 +71,6 @@ void BlobWriteReactor::OnReadDone(bool is_ok) {
 
 bool BlobWriteReactor::TakeChunk() {
   if (digest_.empty()) {
-    const absl::Status admitted = Admit();
-    if (!admitted.ok()) {
-      End(admitted);
-      return false;
-    }
     digest_ = request_.digest();
     if (parts_.blobs->Touch(digest_)) {
       response_.set_bytes(parts_.blobs->Size(digest_).value_or(0));

@@ -43,7 +43,8 @@ class BlobWriteReactor : public grpc::ServerReadReactor<v1::WriteRequest> {
   void OnDone() override { delete this; }
 
  private:
-  // Whether the caller may; before the first chunk.
+  // Ends the call unless its caller may write.
+  void Begin();
   absl::Status Admit();
   // Takes in the chunk in `request_`. False when the call is over.
   bool TakeChunk();

@@ -45,10 +45,18 @@ absl::Status CheckRequestId(const std::string& request_id) {
   return checks.ToStatus();
 }
 
-size_t BytesOf(const std::vector<v1::Trial>& trials) {
-  size_t bytes = 0;
-  for (const v1::Trial& trial : trials) bytes += trial.ByteSizeLong();
-  return bytes;
+// A page of at most `page_size` rows, and of kMostPageBytes where that leaves a
+// row at all. `read` gives one of so many rows.
+template <typename Row, typename Read>
+absl::StatusOr<Page<Row>> ReadPage(int page_size, Read read) {
+  while (true) {
+    absl::StatusOr<Page<Row>> page = read(page_size);
+    if (!page.ok()) return WithReasons(page.status(), kListReasons);
+    size_t bytes = 0;
+    for (const Row& row : page->rows) bytes += row.ByteSizeLong();
+    if (bytes <= kMostPageBytes || page_size == 1) return page;
+    page_size = std::max(1, page_size / 4);
+  }
 }
 
 }  // namespace
@@ -92,31 +100,23 @@ absl::StatusOr<v1::Job> FindJob(Store& store, absl::string_view name) {
 absl::StatusOr<v1::ListJobsResponse> ListJobsPage(
     const v1::ListJobsRequest& request, Store& store) {
   LATHE_ASSIGN_OR_RETURN(const int page_size, PageSize(request.page_size()));
-  absl::StatusOr<Page<v1::Job>> page =
-      store.ListJobs(page_size, request.page_token());
-  if (!page.ok()) return WithReasons(page.status(), kListReasons);
+  LATHE_ASSIGN_OR_RETURN(Page<v1::Job> page,
+                         ReadPage<v1::Job>(page_size, [&](int rows) {
+                           return store.ListJobs(rows, request.page_token());
+                         }));
   v1::ListJobsResponse response;
-  for (v1::Job& job : page->rows) {
-    // Large, and the same in GetJob.
-    job.clear_baseline();
-    *response.add_jobs() = std::move(job);
-  }
-  response.set_next_page_token(page->next_page_token);
+  for (v1::Job& job : page.rows) *response.add_jobs() = std::move(job);
+  response.set_next_page_token(page.next_page_token);
   return response;
 }
 
 absl::StatusOr<v1::ListTrialsResponse> ListTrialsPage(
     const v1::ListTrialsRequest& request, Store& store) {
-  LATHE_ASSIGN_OR_RETURN(int page_size, PageSize(request.page_size()));
-  Page<v1::Trial> page;
-  while (true) {
-    absl::StatusOr<Page<v1::Trial>> rows =
-        store.ListTrials(request.parent(), page_size, request.page_token());
-    if (!rows.ok()) return WithReasons(rows.status(), kListReasons);
-    page = *std::move(rows);
-    if (BytesOf(page.rows) <= kMostPageBytes || page_size == 1) break;
-    page_size = std::max(1, page_size / 4);
-  }
+  LATHE_ASSIGN_OR_RETURN(const int page_size, PageSize(request.page_size()));
+  LATHE_ASSIGN_OR_RETURN(
+      Page<v1::Trial> page, ReadPage<v1::Trial>(page_size, [&](int rows) {
+        return store.ListTrials(request.parent(), rows, request.page_token());
+      }));
   v1::ListTrialsResponse response;
   for (v1::Trial& trial : page.rows) {
     *response.add_trials() = std::move(trial);

@@ -16,6 +16,9 @@ namespace {
 // much.
 constexpr int64_t kMostSensitivitySamples = 1'000'000;
 constexpr int64_t kMostSettingsBytes = 16 * 1024;
+constexpr int64_t kMostProfileBytes = 4096;
+// Each lease carries the spec, and each page of a list has at least one.
+constexpr int64_t kMostSpecBytes = 2 << 20;
 constexpr int64_t kMostTrials = 1'000'000;
 constexpr int kMostThreads = 256;
 constexpr int kMostBatch = 4096;
@@ -42,6 +45,12 @@ void RequirePositive(FieldChecks& checks, const std::string& field,
 void RequireRatio(FieldChecks& checks, const std::string& field, double value) {
   checks.Require(value > 0 && value <= kMostRatio, field,
                  absl::StrCat(value, ", not in (0, ", kMostRatio, "]"));
+}
+
+void RequireBytes(FieldChecks& checks, const char* field, size_t bytes,
+                  int64_t most) {
+  checks.Require(static_cast<int64_t>(bytes) <= most, field,
+                 absl::StrCat(bytes, " bytes, more than ", most));
 }
 
 void RequireInRange(FieldChecks& checks, const char* field, int64_t value,
@@ -139,6 +148,8 @@ void CheckFirstPlans(const v1::JobSpec& spec, FieldChecks& checks) {
 void CheckProfile(const v1::JobSpec& spec, FieldChecks& checks) {
   if (!spec.has_target_profile()) return;
   const v1::HardwareProfile& profile = spec.target_profile();
+  RequireBytes(checks, "spec.target_profile", profile.ByteSizeLong(),
+               kMostProfileBytes);
   checks.Require(!profile.cpu().empty() && !profile.isa().empty(),
                  "spec.target_profile",
                  "a profile without cpu or isa fits no worker");
@@ -192,11 +203,8 @@ absl::Status CheckJobSpec(const v1::JobSpec& spec,
                  absl::StrCat(Quoted(spec.fidelity()),
                               ", neither \"full\" nor \"ladder\""));
   // Its names are the worker's to judge.
-  const int64_t settings =
-      static_cast<int64_t>(spec.compression().ByteSizeLong());
-  checks.Require(
-      settings <= kMostSettingsBytes, "spec.compression",
-      absl::StrCat(settings, " bytes, more than ", kMostSettingsBytes));
+  RequireBytes(checks, "spec.compression", spec.compression().ByteSizeLong(),
+               kMostSettingsBytes);
   RequireBudget(spec.budget(), "spec.budget.", checks);
   CheckFirstPlans(spec, checks);
   RequireObjectives(ObjectivesOf(spec), "spec.objectives", checks);
@@ -205,6 +213,7 @@ absl::Status CheckJobSpec(const v1::JobSpec& spec,
                  "spec.warm_start_jobs",
                  absl::StrCat(spec.warm_start_jobs_size(), " jobs, more than ",
                               kMostWarmStartJobs));
+  RequireBytes(checks, "spec", spec.ByteSizeLong(), kMostSpecBytes);
   return checks.ToStatus();
 }
 

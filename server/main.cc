@@ -1,6 +1,7 @@
 // lathe-server: serves searches from a state folder.
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -356,6 +357,8 @@ int Main(int argc, char** argv) {
   // gRPC's own lines say nothing that the errors here do not; the environment
   // can ask for them.
   setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);
+  // Models, data and results are the users', not everybody's on the machine.
+  umask(0077);
   const pid_t parent = getppid();
   Flags flags;
   TokenFlags token_flags;

@@ -7,7 +7,6 @@
 #include <prometheus/text_serializer.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -18,39 +17,19 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "server/steady.h"
 
 namespace lathe {
 namespace {
 
 // A caller that is slower than this, or says more, gets no answer.
-constexpr int kPatienceSeconds = 2;
+constexpr absl::Duration kPatience = absl::Seconds(2);
 constexpr size_t kMostRequestBytes = 8192;
 
 absl::Status Failed(const std::string& host, int port) {
   return absl::UnavailableError(
       absl::StrCat("cannot serve metrics on ", host, ":", port,
                    " (--http): ", std::strerror(errno)));
-}
-
-// A caller's request up to the empty line; shorter when it does not come.
-std::string ReadRequest(int caller) {
-  std::string request;
-  char buffer[1024];
-  while (request.size() < kMostRequestBytes &&
-         !absl::StrContains(request, "\r\n\r\n")) {
-    const ssize_t count = recv(caller, buffer, sizeof(buffer), 0);
-    if (count <= 0) break;
-    request.append(buffer, static_cast<size_t>(count));
-  }
-  return request;
-}
-
-void SendAll(int caller, absl::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t sent = send(caller, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-    if (sent <= 0) return;
-    bytes.remove_prefix(static_cast<size_t>(sent));
-  }
 }
 
 std::string Response(absl::string_view status, absl::string_view body) {
@@ -108,13 +87,46 @@ void MetricsPage::AcceptCallers() {
     pollfd waited[] = {{end_fd_, POLLIN, 0}, {listener_, POLLIN, 0}};
     poll(waited, 2, /*timeout=*/-1);
     if (waited[0].revents != 0) return;
-    const int caller = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
+    const int caller =
+        accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (caller < 0) continue;
-    const timeval patience = {kPatienceSeconds, 0};
-    setsockopt(caller, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-    setsockopt(caller, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
-    SendAll(caller, AnswerTo(ReadRequest(caller)));
+    AnswerCaller(caller);
     close(caller);
+  }
+}
+
+void MetricsPage::AnswerCaller(int caller) const {
+  const absl::Time deadline = SteadyNow() + kPatience;
+  SendAll(caller, AnswerTo(ReadRequest(caller, deadline)), deadline);
+}
+
+bool MetricsPage::Await(int caller, short event, absl::Time deadline) const {
+  pollfd waited[] = {{end_fd_, POLLIN, 0}, {caller, event, 0}};
+  const int64_t left_ms = absl::ToInt64Milliseconds(deadline - SteadyNow());
+  if (left_ms <= 0) return false;
+  poll(waited, 2, static_cast<int>(left_ms));
+  return waited[0].revents == 0 && waited[1].revents != 0;
+}
+
+std::string MetricsPage::ReadRequest(int caller, absl::Time deadline) const {
+  std::string request;
+  char buffer[1024];
+  while (request.size() < kMostRequestBytes &&
+         !absl::StrContains(request, "\r\n\r\n") &&
+         Await(caller, POLLIN, deadline)) {
+    const ssize_t count = recv(caller, buffer, sizeof(buffer), 0);
+    if (count <= 0) break;
+    request.append(buffer, static_cast<size_t>(count));
+  }
+  return request;
+}
+
+void MetricsPage::SendAll(int caller, absl::string_view bytes,
+                          absl::Time deadline) const {
+  while (!bytes.empty() && Await(caller, POLLOUT, deadline)) {
+    const ssize_t sent = send(caller, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    if (sent <= 0) return;
+    bytes.remove_prefix(static_cast<size_t>(sent));
   }
 }
 

@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 
 namespace prometheus {
 class Collectable;
@@ -15,7 +17,8 @@ class Collectable;
 
 namespace lathe {
 
-// Answers GET /metrics over HTTP/1.0, one caller at a time, until destroyed.
+// Answers GET /metrics over HTTP/1.0, one caller at a time, each within two
+// seconds or not at all, until destroyed.
 // (prometheus-cpp's own page stands on civetweb, which failed to start inside
 // lathe-server and not in small programs; the cause is not known.)
 class MetricsPage {
@@ -37,6 +40,13 @@ class MetricsPage {
  private:
   MetricsPage(int listener, int port, Sources sources);
   void AcceptCallers();
+  void AnswerCaller(int caller) const;
+  // Waits until the caller can be read from or written to (POLLIN, POLLOUT);
+  // false when this object ends, or at `deadline` (SteadyNow's).
+  bool Await(int caller, short event, absl::Time deadline) const;
+  // The request up to the empty line; shorter when it does not come.
+  std::string ReadRequest(int caller, absl::Time deadline) const;
+  void SendAll(int caller, absl::string_view bytes, absl::Time deadline) const;
   std::string AnswerTo(const std::string& request) const;
 
   const Sources sources_;

@@ -5,10 +5,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <filesystem>
 #include <string>
+#include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "server/metrics_page.h"
 #include "server/testing/server_fixture.h"
 
@@ -18,8 +21,7 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-// What a GET answers, headers included.
-std::string Get(int port, const std::string& path) {
+int Connect(int port) {
   const int fd = socket(AF_INET, SOCK_STREAM, 0);
   sockaddr_in address = {};
   address.sin_family = AF_INET;
@@ -27,6 +29,12 @@ std::string Get(int port, const std::string& path) {
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   EXPECT_EQ(connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)),
             0);
+  return fd;
+}
+
+// What a GET answers, headers included.
+std::string Get(int port, const std::string& path) {
+  const int fd = Connect(port);
   const std::string request =
       absl::StrCat("GET ", path, " HTTP/1.0\r\nHost: localhost\r\n\r\n");
   // A caller may be cut off while it speaks.
@@ -119,6 +127,38 @@ TEST_F(MetricsTest, TheServerOutlivesSilentCallersAndOtherRequests) {
   EXPECT_THAT(Get(port, "/"), HasSubstr("404"));
   EXPECT_THAT(Get(port, std::string(100'000, 'x')), Not(HasSubstr("200 OK")));
   EXPECT_THAT(Get(port, "/metrics"), HasSubstr("200 OK"));
+}
+
+// One that speaks slowly, for ever, neither keeps others from their answers
+// nor the server from its end.
+TEST_F(MetricsTest, ACallerHasTwoSecondsAndNoMore) {
+  ASSERT_NO_FATAL_FAILURE(StartWithMetrics());
+  const int port = server_->http_port();
+  std::atomic<bool> is_cut_off{false};
+  std::thread slow([&] {
+    const int fd = Connect(port);
+    constexpr int kMostBytes = 600;
+    for (int i = 0; i < kMostBytes && !is_cut_off; ++i) {
+      is_cut_off = send(fd, "x", 1, MSG_NOSIGNAL) != 1;
+      absl::SleepFor(absl::Milliseconds(100));
+    }
+    close(fd);
+  });
+  absl::SleepFor(absl::Milliseconds(300));
+  EXPECT_THAT(Get(port, "/metrics"), HasSubstr("200 OK"));
+  slow.join();
+  EXPECT_TRUE(is_cut_off);
+}
+
+TEST_F(MetricsTest, TheServerEndsWhileACallerIsSilent) {
+  ASSERT_NO_FATAL_FAILURE(StartWithMetrics());
+  const int fd = Connect(server_->http_port());
+  ASSERT_EQ(send(fd, "GET ", 4, MSG_NOSIGNAL), 4);
+  absl::SleepFor(absl::Milliseconds(100));
+  StopServer();
+  char byte;
+  EXPECT_EQ(read(fd, &byte, 1), 0);
+  close(fd);
 }
 
 TEST_F(MetricsTest, OtherMachinesSeeThemOnlyWhenAllowed) {

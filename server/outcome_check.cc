@@ -17,6 +17,10 @@ namespace {
 // Far above any network; keeps a hostile report from costing memory.
 constexpr int kMostLayers = 100'000;
 constexpr size_t kMostReasonBytes = 64 * 1024;
+// A page of trials has at least one; a network with thousands of layers has
+// some hundred kilobytes, its baseline about a megabyte.
+constexpr size_t kMostMeasurementBytes = 3 << 20;
+constexpr size_t kMostBaselineBytes = 16 << 20;
 // A divergence of equal outputs may come out as a rounding error below 0.
 constexpr double kLeastDivergence = -1e-6;
 
@@ -39,6 +43,12 @@ absl::Status CheckNumber(const Number& number) {
   }
   return Invalid(absl::StrCat(number.field, " = ", number.value, ", not in [",
                               number.least, ", ", number.most, "]"));
+}
+
+absl::Status CheckBytes(absl::string_view field, size_t bytes, size_t most) {
+  if (bytes <= most) return absl::OkStatus();
+  return Invalid(
+      absl::StrCat(field, " has ", bytes, " bytes, more than ", most));
 }
 
 absl::Status CheckCounts(absl::string_view field, int64_t correct,
@@ -127,6 +137,8 @@ absl::Status CheckSensitivity(const v1::Sensitivity& sensitivity, int layers) {
 }  // namespace
 
 absl::Status CheckMeasurement(const v1::Measurement& m) {
+  LATHE_RETURN_IF_ERROR(
+      CheckBytes("measurement", m.ByteSizeLong(), kMostMeasurementBytes));
   constexpr double kMost = std::numeric_limits<double>::max();
   constexpr double kLeastPositive = std::numeric_limits<double>::min();
   const Number numbers[] = {
@@ -183,6 +195,8 @@ absl::Status CheckMeasurement(const v1::Measurement& m) {
 }
 
 absl::Status CheckBaselineReport(const v1::BaselineReport& report) {
+  LATHE_RETURN_IF_ERROR(
+      CheckBytes("baseline", report.ByteSizeLong(), kMostBaselineBytes));
   const int layers = report.space().layers_size();
   if (layers > kMostLayers) {
     return Invalid(absl::StrCat("baseline.space has ", layers,
@@ -205,10 +219,8 @@ absl::Status CheckOutcome(const v1::Outcome& outcome, bool is_baseline) {
     return Invalid(
         absl::StrCat("outcome.kind = ", outcome.kind(), ", not a known kind"));
   }
-  if (outcome.reason().size() > kMostReasonBytes) {
-    return Invalid(absl::StrCat("outcome.reason has ", outcome.reason().size(),
-                                " bytes, more than ", kMostReasonBytes));
-  }
+  LATHE_RETURN_IF_ERROR(
+      CheckBytes("outcome.reason", outcome.reason().size(), kMostReasonBytes));
   if (outcome.kind() == v1::MEASURED && !outcome.has_measurement()) {
     return Invalid("outcome.measurement is missing");
   }

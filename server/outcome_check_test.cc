@@ -5,6 +5,7 @@
 #include <cmath>
 #include <functional>
 #include <limits>
+#include <string>
 #include <vector>
 
 #include "server/testing/simulated_network.h"
@@ -48,6 +49,11 @@ TEST(OutcomeCheck, RefusesWhatCannotBeTrue) {
       },
       [](auto& o) { o.set_kind(static_cast<v1::OutcomeKind>(99)); },
       [](auto& o) { o.clear_measurement(); },
+      // Nobody could list such a trial or job any more.
+      [](auto& o) { M(o).set_metric(std::string(4 << 20, 'x')); },
+      [](auto& o) {
+        Space(o).mutable_layers(0)->set_name(std::string(17 << 20, 'x'));
+      },
       [](auto& o) { o.clear_baseline(); },
       [](auto& o) { o.set_reason(std::string(65537, 'x')); },
       [&](auto& o) { M(o).set_accuracy(nan); },

@@ -267,6 +267,22 @@ TEST_F(ServerProcess, KeepsItsWorkersRunningAndTakesThemAlong) {
   }
 }
 
+TEST_F(ServerProcess, WhatItStoresIsItsUsersAlone) {
+  Run();
+  Upload("a model");
+  CreateJob(Spec(/*trials=*/1));
+  for (const auto& entry :
+       std::filesystem::recursive_directory_iterator(folder_)) {
+    // It tells no more than the port.
+    if (entry.path().filename() == "address") continue;
+    EXPECT_EQ(
+        entry.status().permissions() & (std::filesystem::perms::group_all |
+                                        std::filesystem::perms::others_all),
+        std::filesystem::perms::none)
+        << entry.path();
+  }
+}
+
 TEST_F(ServerProcess, ItsWorkersHaveTheEvaluationLimitsThatItIsGiven) {
   Run({"--workers", "1", "--evaluation-minutes", "7.5",
        "--evaluation-memory-gib", "3"});

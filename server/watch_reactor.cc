@@ -2,6 +2,9 @@
 
 #include <utility>
 
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
 #include "proto/names.h"
 #include "server/errors.h"
 
@@ -10,6 +13,13 @@ namespace {
 
 // Events held in memory per watcher.
 constexpr int kEventsPerPage = 64;
+
+template <typename T>
+absl::StatusOr<T> JobFound(absl::StatusOr<T> read) {
+  if (read.ok()) return read;
+  return WithReasons(read.status(),
+                     {{absl::StatusCode::kNotFound, "JOB_NOT_FOUND"}});
+}
 
 }  // namespace
 
@@ -30,12 +40,28 @@ WatchReactor::WatchReactor(const grpc::CallbackServerContext* context,
 void WatchReactor::Begin() {
   const absl::StatusOr<Caller> caller =
       parts_.gate->Admit(*context_, "Search.WatchJob");
-  const absl::Status status = caller.ok() ? place_.status() : caller.status();
+  absl::Status status = caller.ok() ? place_.status() : caller.status();
+  if (status.ok()) status = CheckResume();
   if (status.ok()) {
     Pump();
   } else {
     Finish(ToGrpc(status));
   }
+}
+
+absl::Status WatchReactor::CheckResume() {
+  bool is_known = sequence_ == 0;
+  if (sequence_ > 0) {
+    LATHE_ASSIGN_OR_RETURN(
+        const std::vector<v1::Event> events,
+        JobFound(parts_.store->EventsAfter(job_, sequence_ - 1, /*limit=*/1)));
+    is_known = !events.empty();
+  }
+  FieldChecks checks;
+  checks.Require(is_known, "resume_sequence",
+                 absl::StrCat(sequence_, ", which is no event of ", job_,
+                              "; watch from 0"));
+  return checks.ToStatus();
 }
 
 void WatchReactor::Wake() {
@@ -78,19 +104,21 @@ WatchReactor::Look WatchReactor::LookForEvents() {
     if (is_cancelled_) return End(absl::CancelledError("the caller left"));
   }
   if (next_ < page_.size()) return Look::kEvents;
+  // A token may have expired, or been taken away, since the last page.
+  const absl::StatusOr<Caller> caller =
+      parts_.gate->Admit(*context_, "Search.WatchJob");
+  if (!caller.ok()) return End(caller.status());
   // The state first: of a job that has ended then, all events are there.
-  const absl::StatusOr<v1::Job> job = parts_.store->GetJob(job_);
-  if (!job.ok()) {
-    return End(WithReasons(job.status(),
-                           {{absl::StatusCode::kNotFound, "JOB_NOT_FOUND"}}));
-  }
+  const absl::StatusOr<v1::JobState> state =
+      JobFound(parts_.store->GetJobState(job_));
+  if (!state.ok()) return End(state.status());
   absl::StatusOr<std::vector<v1::Event>> events =
       parts_.store->EventsAfter(job_, sequence_, kEventsPerPage);
   if (!events.ok()) return End(events.status());
   page_ = *std::move(events);
   next_ = 0;
   if (!page_.empty()) return Look::kEvents;
-  if (IsFinal(job->state())) return End(absl::OkStatus());
+  if (IsFinal(*state)) return End(absl::OkStatus());
   if (parts_.hub->is_closed()) {
     return End(MakeError(absl::StatusCode::kUnavailable, "SHUTTING_DOWN",
                          "the server is shutting down; resume with the last "

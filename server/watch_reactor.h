@@ -52,6 +52,8 @@ class WatchReactor : public grpc::ServerWriteReactor<v1::Event> {
 
   // Ends the call unless its caller may watch.
   void Begin();
+  // InvalidArgument (FIELD_INVALID): there is no event to resume after.
+  absl::Status CheckResume();
 
   const grpc::CallbackServerContext* const context_;
   const Parts parts_;

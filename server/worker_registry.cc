@@ -60,6 +60,12 @@ absl::StatusOr<WorkerRegistry::Session> WorkerRegistry::Hear(
                                             : longest_evaluation_seconds_};
 }
 
+void WorkerRegistry::NoteHeard(absl::string_view session, absl::Time now) {
+  absl::MutexLock lock(&mu_);
+  const auto it = entries_.find(session);
+  if (it != entries_.end()) it->second.heard = std::max(it->second.heard, now);
+}
+
 void WorkerRegistry::NoteCompleted(absl::string_view session,
                                    double evaluation_seconds) {
   absl::MutexLock lock(&mu_);

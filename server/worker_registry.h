@@ -53,7 +53,10 @@ class WorkerRegistry {
                           absl::string_view caller) const
       ABSL_LOCKS_EXCLUDED(mu_);
 
-  // Notes a sign of life.
+  // Notes a sign of life of a worker that is known.
+  void NoteHeard(absl::string_view session, absl::Time now)
+      ABSL_LOCKS_EXCLUDED(mu_);
+  // The same, and tells what is known of it.
   // Errors: NotFound (SESSION_UNKNOWN).
   absl::StatusOr<Session> Hear(absl::string_view session, absl::Time now)
       ABSL_LOCKS_EXCLUDED(mu_);

@@ -1,12 +1,18 @@
-// What a worker may do: what its leases name, and nothing else.
+// What a worker may do: what its leases name, and nothing else. And nobody
+// longer than their token says.
 #include <gtest/gtest.h>
 
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/time/clock.h"
 #include "base/digest.h"
+#include "base/file.h"
 #include "server/testing/security_fixture.h"
 #include "server/testing/simulated_network.h"
 
@@ -147,6 +153,78 @@ TEST_F(WorkerRights, NobodyElseSpeaksForItsSession) {
             "SESSION_NOT_YOURS");
   EXPECT_TRUE(
       workers_->CompleteTrial(ContextOf("worker").get(), complete, &done).ok());
+}
+
+// Fences are numbers in a row, which anybody can guess.
+TEST_F(WorkerRights, NobodySpeaksWithoutASession) {
+  v1::CompleteTrialRequest complete;
+  complete.set_fence(lease_.fence());
+  *complete.mutable_outcome() = SimulatedOutcome(lease_);
+  v1::CompleteTrialResponse done;
+  EXPECT_EQ(ErrorOf(workers_->CompleteTrial(ContextOf("worker2").get(),
+                                            complete, &done))
+                .reason,
+            "FIELD_INVALID");
+  v1::ReleaseLeasesRequest release;
+  release.add_fences(lease_.fence());
+  google::protobuf::Empty empty;
+  EXPECT_EQ(ErrorOf(workers_->ReleaseLeases(ContextOf("worker2").get(), release,
+                                            &empty))
+                .reason,
+            "FIELD_INVALID");
+  EXPECT_EQ(Renew({"", "worker2"}, "").reason, "FIELD_INVALID");
+  complete.set_session(kSession);
+  EXPECT_TRUE(
+      workers_->CompleteTrial(ContextOf("worker").get(), complete, &done).ok());
+}
+
+// Not even by saying nothing.
+TEST_F(WorkerRights, StrangersTakeNoPlacesOfStreams) {
+  StopServer();
+  ServerOptions options = Options(/*has_tokens=*/true, /*has_client_ca=*/false);
+  options.most_streams = 2;
+  server_ = Server::Start(options).value();
+  artifacts_ = v1::Artifacts::NewStub(Connect());
+  std::vector<std::unique_ptr<grpc::ClientContext>> contexts;
+  std::vector<std::unique_ptr<grpc::ClientWriter<v1::WriteRequest>>> writers;
+  v1::WriteResponse response;
+  for (int i = 0; i < 3; ++i) {
+    contexts.push_back(ContextOf(""));
+    writers.push_back(artifacts_->Write(contexts.back().get(), &response));
+    EXPECT_EQ(ErrorOf(writers.back()->Finish()).reason, "CREDENTIALS_MISSING");
+  }
+  EXPECT_EQ(Write({"", "user"}, "bytes", 0), Sha256Hex("bytes"));
+}
+
+TEST_F(WorkerRights, AWatchEndsWithItsToken) {
+  v1::WatchJobRequest request;
+  request.set_name("jobs/1");
+  const auto context = ContextOf("viewer");
+  const auto watch = search_->WatchJob(context.get(), request);
+  v1::Event event;
+  ASSERT_TRUE(watch->Read(&event));
+  const std::string tokens = ReadFile(files_ + "/tokens").value();
+  std::string kept;
+  for (const absl::string_view line : absl::StrSplit(tokens, '\n')) {
+    if (!absl::StartsWith(line, "viewer ")) absl::StrAppend(&kept, line, "\n");
+  }
+  ASSERT_NE(kept.size(), tokens.size() + 1);
+  ASSERT_TRUE(WriteFileAtomically(files_ + "/tokens", kept).ok());
+  v1::GetJobRequest job;
+  job.set_name("jobs/1");
+  v1::Job answer;
+  // The server sees the file within a second; each of these is an event.
+  for (int i = 0; i < 20; ++i) {
+    absl::SleepFor(absl::Milliseconds(150));
+    const auto user = ContextOf("user");
+    ASSERT_TRUE((i % 2 == 0 ? search_->PauseJob(user.get(), job, &answer)
+                            : search_->ResumeJob(user.get(), job, &answer))
+                    .ok());
+  }
+  int seen = 0;
+  while (watch->Read(&event)) ++seen;
+  EXPECT_LT(seen, 20);
+  EXPECT_EQ(ErrorOf(watch->Finish()).reason, "TOKEN_UNKNOWN");
 }
 
 }  // namespace

@@ -25,10 +25,12 @@ using grpc::CallbackServerContext;
 using grpc::ServerUnaryReactor;
 
 constexpr int kMostSlots = 64;
-// Of one renewal; far above what one worker may hold.
+// Of one call; far above what one worker may hold.
 constexpr int kMostFences = 10'000;
 constexpr double kMostWaitSeconds = 30;
 constexpr size_t kMostPlacementBytes = 200;
+// Far above what a machine is called. They stand in every list of workers.
+constexpr size_t kMostCapabilityBytes = 4096;
 constexpr size_t kMostStageBytes = 40;
 
 void RequireSession(const std::string& session, FieldChecks& checks) {
@@ -36,9 +38,18 @@ void RequireSession(const std::string& session, FieldChecks& checks) {
                  absl::StrCat(session.size(), " characters, not in [16, 64]"));
 }
 
+void RequireFences(int fences, FieldChecks& checks) {
+  checks.Require(fences <= kMostFences, "fences",
+                 absl::StrCat(fences, " fences, more than ", kMostFences));
+}
+
 absl::Status CheckRegister(const v1::RegisterWorkerRequest& request) {
   FieldChecks checks;
   RequireSession(request.session(), checks);
+  RequireFences(request.fences_size(), checks);
+  const size_t bytes = request.capabilities().ByteSizeLong();
+  checks.Require(bytes <= kMostCapabilityBytes, "capabilities",
+                 absl::StrCat(bytes, " bytes, above ", kMostCapabilityBytes));
   const v1::HardwareProfile& profile = request.capabilities().profile();
   checks.Require(!profile.cpu().empty() && !profile.isa().empty(),
                  "capabilities.profile", "cpu or isa is empty");
@@ -68,11 +79,24 @@ absl::Status CheckLease(const v1::LeaseTrialsRequest& request) {
   return checks.ToStatus();
 }
 
+// Without a session a call would be nobody's.
+absl::Status CheckComplete(const v1::CompleteTrialRequest& request) {
+  FieldChecks checks;
+  RequireSession(request.session(), checks);
+  return checks.ToStatus();
+}
+
+absl::Status CheckRelease(const v1::ReleaseLeasesRequest& request) {
+  FieldChecks checks;
+  RequireSession(request.session(), checks);
+  RequireFences(request.fences_size(), checks);
+  return checks.ToStatus();
+}
+
 absl::Status CheckRenew(const v1::RenewLeasesRequest& request) {
   FieldChecks checks;
-  checks.Require(
-      request.fences_size() <= kMostFences, "fences",
-      absl::StrCat(request.fences_size(), " fences, more than ", kMostFences));
+  RequireSession(request.session(), checks);
+  RequireFences(request.fences_size(), checks);
   checks.Require(
       request.progress_size() == 0 ||
           request.progress_size() == request.fences_size(),
@@ -238,7 +262,7 @@ v1::RenewLeasesResponse WorkerService::Renew(
     const v1::RenewLeasesRequest& request) {
   const absl::Time now = SteadyNow();
   // Leases outlive the registry: a worker may renew before it registers again.
-  parts_.workers->Hear(request.session(), now).IgnoreError();
+  parts_.workers->NoteHeard(request.session(), now);
   v1::RenewLeasesResponse response;
   for (const int64_t fence : request.fences()) {
     response.add_verdicts(
@@ -257,14 +281,16 @@ ServerUnaryReactor* WorkerService::CompleteTrial(
     v1::CompleteTrialResponse* response) {
   auto* reactor = new DeskReactor(parts_.gate);
   const absl::Status check = parts_.gate->Serve(
-      *context, "Workers.CompleteTrial", *request, [&](const Caller& caller) {
+      *context, "Workers.CompleteTrial", *request,
+      [&](const Caller& caller) -> absl::Status {
+        LATHE_RETURN_IF_ERROR(CheckComplete(*request));
         return parts_.workers->CheckOwner(request->session(), caller.name);
       });
   if (!check.ok()) {
     reactor->Finish(ToGrpc(check));
     return reactor;
   }
-  parts_.workers->Hear(request->session(), SteadyNow()).IgnoreError();
+  parts_.workers->NoteHeard(request->session(), SteadyNow());
   CompletionCall call;
   call.request = request;
   call.answer = [reactor,
@@ -279,7 +305,8 @@ ServerUnaryReactor* WorkerService::ReleaseLeases(
     CallbackServerContext* context, const v1::ReleaseLeasesRequest* request,
     google::protobuf::Empty*) {
   return RunUnary(context, *parts_.gate, "Workers.ReleaseLeases", request,
-                  [this, request](const Caller& caller) {
+                  [this, request](const Caller& caller) -> absl::Status {
+                    LATHE_RETURN_IF_ERROR(CheckRelease(*request));
                     LATHE_RETURN_IF_ERROR(parts_.workers->CheckOwner(
                         request->session(), caller.name));
                     return Release(*request);

@@ -24,8 +24,9 @@ constexpr absl::string_view kJobsKind = "jobs";
 constexpr int kMostPageRows = 1000;
 
 constexpr absl::string_view kJobColumns =
-    "id, state, state_reason, create_time_us, end_time_us, spec, profile, "
-    "baseline, creator, ";
+    "id, state, state_reason, create_time_us, end_time_us, spec, profile, ";
+constexpr absl::string_view kWithBaseline = "baseline, creator, ";
+constexpr absl::string_view kWithoutBaseline = "NULL, creator, ";
 enum Column {
   kId,
   kState,
@@ -136,10 +137,10 @@ absl::StatusOr<v1::Job> InsertJob(Database& db, const JobCreator& creator,
 }
 
 absl::StatusOr<v1::Job> ReadJob(Database& db, int64_t job) {
-  Statement row =
-      db.Query(absl::StrCat("SELECT ", kJobColumns, kCountColumns,
-                            " FROM jobs JOIN counts ON job = id WHERE id = ?"),
-               job);
+  Statement row = db.Query(
+      absl::StrCat("SELECT ", kJobColumns, kWithBaseline, kCountColumns,
+                   " FROM jobs JOIN counts ON job = id WHERE id = ?"),
+      job);
   if (!row.Next()) {
     LATHE_RETURN_IF_ERROR(row.status());
     return NoSuch("job", JobName(job));
@@ -189,11 +190,11 @@ absl::StatusOr<Page<v1::Job>> ReadJobs(Database& db, int page_size,
   LATHE_ASSIGN_OR_RETURN(int64_t before,
                          ParsePageToken(kJobsKind, page_token,
                                         std::numeric_limits<int64_t>::max()));
-  Statement rows =
-      db.Query(absl::StrCat("SELECT ", kJobColumns, kCountColumns,
-                            " FROM jobs JOIN counts ON job = id WHERE id < ? "
-                            "ORDER BY id DESC LIMIT ?"),
-               before, rows_wanted + 1);
+  Statement rows = db.Query(
+      absl::StrCat("SELECT ", kJobColumns, kWithoutBaseline, kCountColumns,
+                   " FROM jobs JOIN counts ON job = id WHERE id < ? "
+                   "ORDER BY id DESC LIMIT ?"),
+      before, rows_wanted + 1);
   Page<v1::Job> page;
   int64_t last_id = 0;
   while (rows.Next()) {

@@ -22,27 +22,38 @@ class ReadPool {
   static absl::StatusOr<std::unique_ptr<ReadPool>> Open(const std::string& path,
                                                         int connections);
 
+  // How long a read may take. Of the connections at most half are lent to long
+  // ones, so that short ones, for which leases wait, soon find another.
+  enum Length { kShort, kLong };
+
   // Runs `read` in one read transaction: all its queries see the same commit.
   template <typename T>
-  absl::StatusOr<T> Run(std::function<absl::StatusOr<T>(Database&)> read) {
-    std::unique_ptr<Database> db = Take();
+  absl::StatusOr<T> Run(std::function<absl::StatusOr<T>(Database&)> read,
+                        Length length = kShort) {
+    std::unique_ptr<Database> db = Take(length);
     const absl::Status begun = db->Run("BEGIN");
     absl::StatusOr<T> answer = begun.ok() ? read(*db) : begun;
     if (db->is_in_transaction()) (void)db->Run("COMMIT");
-    GiveBack(std::move(db));
+    GiveBack(std::move(db), length);
     return answer;
   }
 
  private:
   ReadPool() = default;
-  std::unique_ptr<Database> Take() ABSL_LOCKS_EXCLUDED(mu_);
-  void GiveBack(std::unique_ptr<Database> db) ABSL_LOCKS_EXCLUDED(mu_);
+  std::unique_ptr<Database> Take(Length length) ABSL_LOCKS_EXCLUDED(mu_);
+  void GiveBack(std::unique_ptr<Database> db, Length length)
+      ABSL_LOCKS_EXCLUDED(mu_);
   bool HasIdle() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     return !idle_.empty();
   }
+  bool MayTakeLong() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    return !idle_.empty() && long_reads_ < most_long_reads_;
+  }
 
+  int most_long_reads_ = 1;  // Constant after Open.
   absl::Mutex mu_;
   std::vector<std::unique_ptr<Database>> idle_ ABSL_GUARDED_BY(mu_);
+  int long_reads_ ABSL_GUARDED_BY(mu_) = 0;
 };
 
 }  // namespace lathe::storage

@@ -30,7 +30,7 @@ namespace {
 
 // Queries take well under a millisecond each; more connections than this only
 // cost memory.
-constexpr int kReadConnections = 4;
+constexpr int kReadConnections = 6;
 
 // The writer's page cache, in KiB (negative as SQLite wants it): the indexes
 // of a job of 100,000 trials fit. A checkpoint every 32 MiB of log writes each
@@ -85,11 +85,9 @@ class SqliteStore : public Store {
   absl::StatusOr<JobTotals> CountJobs() override {
     return Read<JobTotals>(ReadJobTotals);
   }
-
   absl::StatusOr<std::vector<std::string>> ActiveJobs() override {
     return Read<std::vector<std::string>>(ReadActiveJobs);
   }
-
   absl::StatusOr<std::vector<std::string>> JobsEndedBefore(
       absl::Time time) override {
     return Read<std::vector<std::string>>(
@@ -162,7 +160,7 @@ class SqliteStore : public Store {
       absl::string_view name) override {
     LATHE_ASSIGN_OR_RETURN(int64_t job, ParseJobName(name));
     return Read<std::vector<v1::Trial>>(
-        [&](Database& db) { return ReadAllTrials(db, job); });
+        [&](Database& db) { return ReadAllTrials(db, job); }, ReadPool::kLong);
   }
 
   absl::StatusOr<std::vector<v1::Trial>> GetTrials(
@@ -327,20 +325,22 @@ class SqliteStore : public Store {
   }
 
   absl::StatusOr<std::vector<std::string>> ReferencedBlobs() override {
-    return Read<std::vector<std::string>>(ReadReferencedBlobs);
+    return Read<std::vector<std::string>>(ReadReferencedBlobs, ReadPool::kLong);
   }
 
   absl::StatusOr<int64_t> Backup(const std::string& path) override {
-    return Read<int64_t>([&](Database& db) -> absl::StatusOr<int64_t> {
-      LATHE_RETURN_IF_ERROR(db.CopyTo(path));
-      struct stat info;
-      if (stat(path.c_str(), &info) != 0) return ErrnoToStatus(errno, path);
-      return info.st_size;
-    });
+    return Read<int64_t>(
+        [&](Database& db) -> absl::StatusOr<int64_t> {
+          LATHE_RETURN_IF_ERROR(db.CopyTo(path));
+          struct stat info;
+          if (stat(path.c_str(), &info) != 0) return ErrnoToStatus(errno, path);
+          return info.st_size;
+        },
+        ReadPool::kLong);
   }
 
   absl::StatusOr<IntegrityReport> CheckIntegrity() override {
-    return Read<IntegrityReport>(CheckDatabase);
+    return Read<IntegrityReport>(CheckDatabase, ReadPool::kLong);
   }
 
   int schema_version() const override { return NewestSchemaVersion(); }
@@ -351,8 +351,9 @@ class SqliteStore : public Store {
     return writer_.RunFor<T>(std::move(write));
   }
   template <typename T>
-  absl::StatusOr<T> Read(std::function<absl::StatusOr<T>(Database&)> read) {
-    return readers_->Run<T>(std::move(read));
+  absl::StatusOr<T> Read(std::function<absl::StatusOr<T>(Database&)> read,
+                         ReadPool::Length length = ReadPool::kShort) {
+    return readers_->Run<T>(std::move(read), length);
   }
 
   const int64_t most_running_trials_;
@@ -390,15 +391,6 @@ absl::StatusOr<std::unique_ptr<Store>> Open(const StoreOptions& options) {
 }  // namespace lathe::storage
 
 namespace lathe {
-
-absl::StatusOr<std::vector<GrantedLease>> Store::GrantLeases(
-    absl::string_view session, const v1::HardwareProfile& profile, int count,
-    absl::Time now, const std::set<std::string>& held_back) {
-  const LeaseWish wish{std::string(session), profile, count, held_back};
-  LATHE_ASSIGN_OR_RETURN(std::vector<std::vector<GrantedLease>> granted,
-                         GrantToAll({wish}, now));
-  return std::move(granted[0]);
-}
 
 absl::StatusOr<std::unique_ptr<Store>> OpenStore(const StoreOptions& options) {
   return storage::Open(options);

@@ -189,7 +189,8 @@ class Store {
   virtual absl::StatusOr<v1::JobState> GetJobState(absl::string_view name) = 0;
   // The same for what changes with every trial. Errors: NotFound.
   virtual absl::StatusOr<JobProgress> GetProgress(absl::string_view name) = 0;
-  // Newest first. Errors: InvalidArgument - a page token of another kind.
+  // Newest first, without baselines, which are large. Errors: InvalidArgument -
+  // a page token of another kind.
   virtual absl::StatusOr<Page<v1::Job>> ListJobs(
       int page_size, absl::string_view page_token) = 0;
   virtual absl::StatusOr<JobTotals> CountJobs() = 0;

@@ -1,4 +1,6 @@
 // lathe-worker: works for a server, or runs the engine by itself.
+#include <sys/stat.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdint>
 #include <cstdlib>
@@ -63,6 +65,8 @@ absl::Status Work(lathe::WorkerOptions options,
   absl::StatusOr<lathe::Placement> placement = lathe::ReadPlacement(getenv);
   if (!placement.ok()) return placement.status();
   options.placement = *std::move(placement);
+  // What it keeps of the server's jobs is not everybody's on the machine.
+  umask(0077);
   if (!options.server.empty()) return lathe::RunWorker(options);
   return absl::InvalidArgumentError(
       "no command and no --server: one of them is needed; see --help");
