@@ -7,13 +7,15 @@
 
 `record` lets the default agent search and keeps its plans. `play` takes the same
 plans through each way (lathe-evaluation-study); a list that is there is kept.
-`table` compares: trials per hour of one core, and the hypervolume of the frontier
+`finalists` chooses among the plans by all that the search measured of them, as
+agent/finalists.cc would, for several least gains. `table` compares: trials per hour of one core, and the hypervolume of the frontier
 that each way ends with. That frontier's plans count with what the search measured
 of them, which is every sample and a timed run; the plain loop has to agree.
 Lists lie in runs/NAME beside this file, or in --to.
 """
 import argparse
 import json
+import math
 import os
 import pathlib
 import re
@@ -121,6 +123,63 @@ def looks_line(folder, truth):
           f"(middle 80 %) of the {len(ratios)} above 0.002 nats.")
 
 
+def falling_curve(points):
+    """Accuracy by divergence: pools of adjacent violators, linear between them."""
+    pools = []
+    for x, y in sorted(points):
+        pool = [x, x, y, 1]
+        while pools and pools[-1][2] <= pool[2]:
+            first, _, mean, count = pools.pop()
+            both = count + pool[3]
+            pool = [first, pool[1], (mean * count + pool[2] * pool[3]) / both, both]
+        pools.append(pool)
+
+    def at(x):
+        for i, (first, last, mean, _) in enumerate(pools):
+            if x > last and i + 1 < len(pools):
+                continue
+            if x >= first or i == 0:
+                return mean
+            before = pools[i - 1]
+            share = (x - before[1]) / (first - before[1])
+            return before[2] + share * (mean - before[2])
+        return pools[-1][2]
+    return at
+
+
+def choose(plans, baseline, least_gain, cells=512):
+    """As Finalists::Choose with "latency" alone, nothing being measured whole yet."""
+    curve = falling_curve([(0, 1)] + [(p["kl_divergence"], p["accuracy"] / baseline["accuracy"])
+                                      for p in plans])
+    best = [LEAST_ACCURACY_RATIO] * cells
+    points = [(max(0, math.ceil(p["latency_ratio"] * cells) - 1),
+               curve(p["kl_divergence"]) + 0.01 * math.expm1(-p["kl_divergence"]), p)
+              for p in plans]
+    chosen = []
+    while True:
+        gains = [sum(max(0, worth - known) for known in best[first:])
+                 for first, worth, _ in points]
+        most = max(range(len(points)), key=gains.__getitem__)
+        if gains[most] < least_gain * (1 - LEAST_ACCURACY_RATIO) * cells:
+            return chosen
+        first, worth, plan = points[most]
+        best[first:] = [max(worth, known) for known in best[first:]]
+        chosen.append(plan)
+
+
+def finalists(flags, folder):
+    plans = [row for row in read(folder / "plans.jsonl") if row["state"] == "MEASURED"]
+    baseline = plans.pop(0)
+    print("| least gain | measured whole | hypervolume |")
+    print("|---|---|---|")
+    for gain in (5e-4, 2e-4, 1e-4, 5e-5):
+        chosen = choose(plans, baseline, gain)
+        volume = hypervolume([chosen[i] for i in frontier(chosen)], baseline)
+        print(f"| {gain} | {len(chosen)} | {volume:.4f} |")
+    volume = hypervolume([plans[i] for i in frontier(plans)], baseline)
+    print(f"| all | {len(plans)} | {volume:.4f} |")
+
+
 def table(flags, folder):
     truth = {row["trial"]: row for row in read(folder / "plans.jsonl")
              if row["state"] == "MEASURED"}
@@ -154,7 +213,7 @@ def table(flags, folder):
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("step", choices=["record", "play", "table"])
+    parser.add_argument("step", choices=["record", "play", "finalists", "table"])
     parser.add_argument("--name", required=True)
     parser.add_argument("--trials", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
@@ -168,7 +227,7 @@ def main():
     flags.rest = sys.argv[end + 1:]
     folder = pathlib.Path(flags.to) / flags.name
     folder.mkdir(parents=True, exist_ok=True)
-    {"record": record, "play": play, "table": table}[flags.step](flags, folder)
+    {"record": record, "play": play, "finalists": finalists, "table": table}[flags.step](flags, folder)
 
 
 if __name__ == "__main__":
