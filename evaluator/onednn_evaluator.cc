@@ -36,7 +36,7 @@
 
 namespace lathe {
 
-const char kEvaluatorVersion[] = "4";
+const char kEvaluatorVersion[] = "5";
 
 namespace {
 
