@@ -139,29 +139,28 @@ class AttentionLowering {
     const float scale = node_.FloatOr(
         "scale",
         static_cast<float>(1 / std::sqrt(static_cast<double>(query_.width))));
-    LATHE_ASSIGN_OR_RETURN(const Kernel first,
-                           MakeMatMul(FactorDesc(query_, key_.heads, false),
-                                      FactorDesc(key_, key_.heads, true),
-                                      scores_desc, {LinearOp(scale, 0)}));
-    LATHE_ASSIGN_OR_RETURN(
-        const Kernel second,
+    const auto first = MakeMatMul(FactorDesc(query_, key_.heads, false),
+                                  FactorDesc(key_, key_.heads, true),
+                                  scores_desc, {LinearOp(scale, 0)});
+    const auto second =
         MakeMatMul(scores_desc, FactorDesc(value_, key_.heads, false),
-                   FactorDesc(out, key_.heads, false), {}));
-    if (IsReferenceImplementation(first.implementation) ||
-        IsReferenceImplementation(second.implementation)) {
+                   FactorDesc(out, key_.heads, false), {});
+    if (!first.ok() || !second.ok() ||
+        IsReferenceImplementation(first->implementation) ||
+        IsReferenceImplementation(second->implementation)) {
       return false;
     }
     const Copy scores = context_.NewCopy(FloatEncoding(), scores_desc);
-    LATHE_RETURN_IF_ERROR(AddProduct(first, kQuery, kKey, scores));
+    LATHE_RETURN_IF_ERROR(AddProduct(*first, kQuery, kKey, scores));
     LATHE_RETURN_IF_ERROR(AddSoftmax(scores));
     LATHE_ASSIGN_OR_RETURN(const Copy values,
                            context_.FetchPlain(node_.inputs[kValue]));
     const Copy result = context_.NewRawCopy(node_.outputs[0]);
-    LATHE_RETURN_IF_ERROR(
-        context_.AddKernel("matmul", second,
-                           {Reads(DNNL_ARG_SRC, scores, second.source),
-                            Reads(DNNL_ARG_WEIGHTS, values, second.weights),
-                            Writes(DNNL_ARG_DST, result, second.destination)}));
+    LATHE_RETURN_IF_ERROR(context_.AddKernel(
+        "matmul", *second,
+        {Reads(DNNL_ARG_SRC, scores, second->source),
+         Reads(DNNL_ARG_WEIGHTS, values, second->weights),
+         Writes(DNNL_ARG_DST, result, second->destination)}));
     context_.Define(node_.outputs[0], result);
     return true;
   }

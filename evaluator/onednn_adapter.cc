@@ -1,8 +1,11 @@
 #include "evaluator/onednn_adapter.h"
 
+#include <algorithm>
 #include <cassert>
+#include <optional>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -43,6 +46,26 @@ dnnl::post_ops ToPostOps(absl::Span<const FusedOp> fused) {
     }
   }
   return ops;
+}
+
+// Whether one factor has a matrix for several of the other's.
+bool SharesMatrices(const MemoryDesc& a, const MemoryDesc& b) {
+  const std::vector<int64_t> a_dims = DescDims(a);
+  const std::vector<int64_t> b_dims = DescDims(b);
+  return !std::equal(a_dims.begin(), a_dims.end() - 2, b_dims.begin());
+}
+
+// Whether the matrices, the last two dimensions, lie one behind the other.
+bool HasDenseMatrices(const MemoryDesc& desc) {
+  const std::vector<int64_t> dims = DescDims(desc);
+  const std::optional<onednn::Blocking> blocking = onednn::BlockingOf(desc);
+  if (!blocking || !blocking->inner_blocks.empty()) return false;
+  int64_t dense = dims[dims.size() - 1] * dims[dims.size() - 2];
+  for (size_t i = dims.size() - 2; i-- > 0;) {
+    if (dims[i] > 1 && blocking->strides[i] != dense) return false;
+    dense *= dims[i];
+  }
+  return true;
 }
 
 dnnl::primitive_attr UserScratchpad() {
@@ -175,6 +198,12 @@ absl::StatusOr<Kernel> MakeMatMul(const MemoryDesc& source,
                                   const MemoryDesc& destination,
                                   absl::Span<const FusedOp> ops) {
   Kernel kernel;
+  if (!onednn::kBroadcastsStridedMatrices && SharesMatrices(source, weights) &&
+      !(HasDenseMatrices(source) && HasDenseMatrices(weights) &&
+        HasDenseMatrices(destination))) {
+    return absl::UnimplementedError(
+        "matmul: matrices that are shared, in another order than row by row");
+  }
   LATHE_RETURN_IF_ERROR(GuardOneDnn("matmul", [&] {
     dnnl::primitive_attr attr = UserScratchpad();
     if (!ops.empty()) attr.set_post_ops(ToPostOps(ops));

@@ -181,6 +181,11 @@ inline dnnl::inner_product_forward::primitive_desc InnerProductDesc(
           attr};
 }
 
+// Whether kernels find their matrices where one factor has one for several of
+// the other's and they lie in another order. Version 3.7 was seen to take
+// wrong ones.
+constexpr bool kBroadcastsStridedMatrices = false;
+
 inline dnnl::matmul::primitive_desc MatMulDesc(
     const MemoryDesc& source, const MemoryDesc& weights,
     const MemoryDesc& destination, const dnnl::primitive_attr& attr) {
@@ -381,6 +386,9 @@ inline dnnl::inner_product_forward::primitive_desc InnerProductDesc(
           attr,
           CpuEngine()};
 }
+
+// See above.
+constexpr bool kBroadcastsStridedMatrices = true;
 
 inline dnnl::matmul::primitive_desc MatMulDesc(
     const MemoryDesc& source, const MemoryDesc& weights,
