@@ -49,21 +49,6 @@ HeadsView ViewOf(const Shape& shape, int64_t heads) {
   return v;
 }
 
-// As a factor of [batch, key heads, queries' heads for each, rows, width]; keys
-// and values have one for all of those.
-MemoryDesc FactorDesc(const HeadsView& v, int64_t key_heads,
-                      bool is_transposed) {
-  const int64_t shared = v.heads / key_heads;
-  Shape shape = {v.batch, key_heads, shared, v.rows, v.width};
-  std::vector<int64_t> strides = {v.BatchStride(), shared * v.head_stride,
-                                  v.head_stride, v.row_stride, 1};
-  if (is_transposed) {
-    std::swap(shape[3], shape[4]);
-    std::swap(strides[3], strides[4]);
-  }
-  return StridedDesc(shape, strides, DataType::kFloat32);
-}
-
 // Adds to scores what hides keys, and takes the softmax of each row.
 struct MaskedSoftmax {
   int64_t batch = 1;
@@ -129,7 +114,7 @@ class AttentionLowering {
   absl::StatusOr<bool> Run() {
     if (!ReadMask()) return false;
     const HeadsView scores_view = PlainView(key_.rows);
-    const MemoryDesc scores_desc = FactorDesc(scores_view, key_.heads, false);
+    const MemoryDesc scores_desc = Factor(scores_view);
     const bool is_packed = context_.shape(node_.inputs[kQuery]).size() == 3;
     HeadsView out = PlainView(value_.width);
     if (is_packed) {
@@ -139,12 +124,11 @@ class AttentionLowering {
     const float scale = node_.FloatOr(
         "scale",
         static_cast<float>(1 / std::sqrt(static_cast<double>(query_.width))));
-    const auto first = MakeMatMul(FactorDesc(query_, key_.heads, false),
-                                  FactorDesc(key_, key_.heads, true),
-                                  scores_desc, {LinearOp(scale, 0)});
+    const auto first =
+        MakeMatMul(Factor(query_), Factor(key_, /*is_transposed=*/true),
+                   scores_desc, {LinearOp(scale, 0)});
     const auto second =
-        MakeMatMul(scores_desc, FactorDesc(value_, key_.heads, false),
-                   FactorDesc(out, key_.heads, false), {});
+        MakeMatMul(scores_desc, Factor(value_), Factor(out), {});
     if (!first.ok() || !second.ok() ||
         IsReferenceImplementation(first->implementation) ||
         IsReferenceImplementation(second->implementation)) {
@@ -170,6 +154,25 @@ class AttentionLowering {
   HeadsView PlainView(int64_t width) const {
     return ViewOf({query_.batch, query_.heads, query_.rows, width},
                   query_.heads);
+  }
+
+  // As a factor of [batch, key heads, queries' heads for each, rows, width];
+  // keys and values have one for all of those.
+  MemoryDesc Factor(const HeadsView& v, bool is_transposed = false) const {
+    const int64_t shared = v.heads / key_.heads;
+    Shape shape = {v.batch, key_.heads, shared, v.rows, v.width};
+    std::vector<int64_t> strides = {v.BatchStride(), shared * v.head_stride,
+                                    v.head_stride, v.row_stride, 1};
+    if (query_.heads == key_.heads) {
+      // Kernels take more layouts of four dimensions.
+      shape.erase(shape.begin() + 2);
+      strides.erase(strides.begin() + 2);
+    }
+    if (is_transposed) {
+      std::swap(shape.back(), shape[shape.size() - 2]);
+      std::swap(strides.back(), strides[strides.size() - 2]);
+    }
+    return StridedDesc(shape, strides, DataType::kFloat32);
   }
 
   // False where the mask covers the first keys alone.

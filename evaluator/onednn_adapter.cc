@@ -1,6 +1,5 @@
 #include "evaluator/onednn_adapter.h"
 
-#include <algorithm>
 #include <cassert>
 #include <optional>
 #include <unordered_map>
@@ -46,13 +45,6 @@ dnnl::post_ops ToPostOps(absl::Span<const FusedOp> fused) {
     }
   }
   return ops;
-}
-
-// Whether one factor has a matrix for several of the other's.
-bool SharesMatrices(const MemoryDesc& a, const MemoryDesc& b) {
-  const std::vector<int64_t> a_dims = DescDims(a);
-  const std::vector<int64_t> b_dims = DescDims(b);
-  return !std::equal(a_dims.begin(), a_dims.end() - 2, b_dims.begin());
 }
 
 // Whether the matrices, the last two dimensions, lie one behind the other.
@@ -198,11 +190,11 @@ absl::StatusOr<Kernel> MakeMatMul(const MemoryDesc& source,
                                   const MemoryDesc& destination,
                                   absl::Span<const FusedOp> ops) {
   Kernel kernel;
-  if (!onednn::kBroadcastsStridedMatrices && SharesMatrices(source, weights) &&
+  if (DescDims(source).size() > onednn::kMostStridedMatMulRank &&
       !(HasDenseMatrices(source) && HasDenseMatrices(weights) &&
         HasDenseMatrices(destination))) {
     return absl::UnimplementedError(
-        "matmul: matrices that are shared, in another order than row by row");
+        "matmul: matrices in another order than one behind the other");
   }
   LATHE_RETURN_IF_ERROR(GuardOneDnn("matmul", [&] {
     dnnl::primitive_attr attr = UserScratchpad();

@@ -181,10 +181,9 @@ inline dnnl::inner_product_forward::primitive_desc InnerProductDesc(
           attr};
 }
 
-// Whether kernels find their matrices where one factor has one for several of
-// the other's and they lie in another order. Version 3.7 was seen to take
-// wrong ones.
-constexpr bool kBroadcastsStridedMatrices = false;
+// Most dimensions of factors whose matrices may lie in another order than one
+// behind the other. Version 3.7 takes wrong ones of five dimensions.
+constexpr size_t kMostStridedMatMulRank = 4;
 
 inline dnnl::matmul::primitive_desc MatMulDesc(
     const MemoryDesc& source, const MemoryDesc& weights,
@@ -387,8 +386,7 @@ inline dnnl::inner_product_forward::primitive_desc InnerProductDesc(
           CpuEngine()};
 }
 
-// See above.
-constexpr bool kBroadcastsStridedMatrices = true;
+constexpr size_t kMostStridedMatMulRank = DNNL_MAX_NDIMS;
 
 inline dnnl::matmul::primitive_desc MatMulDesc(
     const MemoryDesc& source, const MemoryDesc& weights,
