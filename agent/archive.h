@@ -58,7 +58,8 @@ class Archive {
 
   // Takes the place of what a first look told of the same plan.
   void Add(Evaluated row);
-  // Latencies of first looks are predictions: takes those that `core` makes now.
+  // Latencies of first looks are predictions: takes those that `core` makes
+  // now.
   void PredictLooksAnew();
   const std::vector<Evaluated>& rows() const { return rows_; }
 

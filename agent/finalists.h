@@ -29,9 +29,9 @@ namespace lathe {
 class Finalists {
  public:
   // What a finalist has to add to the volume under the frontier, as a share of
-  // the hypervolume's box: a frontier of twenty points that lacks as many others
-  // lacks a fifth of a point, less than latencies and some thousand samples
-  // leave uncertain.
+  // the hypervolume's box: a frontier of twenty points that lacks as many
+  // others lacks a fifth of a point, less than latencies and some thousand
+  // samples leave uncertain.
   static constexpr double kLeastGain = 1e-4;
 
   // `objectives`: "latency", "size". `baseline` is trial 0's measurement.
