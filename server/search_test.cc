@@ -2,20 +2,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <algorithm>
-#include <cmath>
-#include <memory>
 #include <set>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "agent/agent.h"
 #include "agent/frontier.h"
-#include "proto/fidelity.h"
 #include "proto/plan.h"
-#include "server/agent_driver.h"
 #include "server/testing/server_fixture.h"
 #include "server/testing/simulated_network.h"
 
@@ -92,71 +86,6 @@ TEST_F(Search, AFrontierOfOtherHardwareIsRefusedNamingBoth) {
   EXPECT_EQ(error.reason, "PROFILE_NOT_MEASURED");
   EXPECT_THAT(error.message, ::testing::HasSubstr("simulated"));
   EXPECT_THAT(error.message, ::testing::HasSubstr("another"));
-}
-
-// Looks where the lease wants a look, and tells a little more divergence than
-// there is.
-void LookOrMeasureToEnd(ScriptedWorker& worker, int64_t trials) {
-  for (int64_t done = 0; done < trials; ++done) {
-    const std::vector<v1::Lease> leases = worker.Lease();
-    ASSERT_EQ(leases.size(), 1u);
-    v1::Outcome outcome = SimulatedOutcome(leases[0]);
-    if (leases[0].rivals().predicted_latency_ratio() > 0) {
-      v1::Measurement& m = *outcome.mutable_measurement();
-      m.set_kl_divergence(1.1 * m.kl_divergence());
-      m.mutable_early_stop()->set_samples(64);
-    }
-    ASSERT_TRUE(worker.Complete(leases[0].fence(), outcome).ok());
-  }
-}
-
-TEST_F(Search, ALadderLooksAtPlansAndMeasuresWholeWhatIsWorthIt) {
-  StartServer();
-  v1::JobSpec spec = Spec(/*trials=*/40, "rl");
-  spec.set_fidelity("ladder");
-  const std::string job = CreateJob(spec);
-  ScriptedWorker worker = NewWorker();
-  LookOrMeasureToEnd(worker, 40);
-  EXPECT_TRUE(Eventually([&] { return GetJob(job).state() == v1::DONE; }));
-  EXPECT_EQ(GetJob(job).counts().measured(), 40);
-  std::set<std::string> looked;
-  std::set<std::string> measured;
-  std::vector<v1::Trial> wholes;
-  for (const v1::Trial& trial : Trials(job)) {
-    EXPECT_GT(trial.learn_sequence(), 0) << trial.name();
-    if (trial.number() == 0) continue;
-    if (trial.measurement().has_early_stop()) {
-      EXPECT_TRUE(looked.insert(trial.plan_digest()).second);
-      continue;
-    }
-    // Nobody else proposes: each was looked at before, and is measured once.
-    EXPECT_TRUE(IsSecondMeasurement(trial)) << trial.proposal().source();
-    EXPECT_EQ(looked.count(trial.plan_digest()), 1u);
-    EXPECT_TRUE(measured.insert(trial.plan_digest()).second);
-    wholes.push_back(trial);
-  }
-  EXPECT_GE(looked.size(), 20u);
-  ASSERT_GE(wholes.size(), 4u);
-  // One early on, for those who stop the search.
-  EXPECT_LT(wholes[0].number(), 10);
-  // The last trials are the finalists of all looks.
-  EXPECT_EQ(wholes.back().number(), 39);
-}
-
-TEST_F(Search, ALaddersReplayProposesAsBefore) {
-  StartServer();
-  v1::JobSpec spec = Spec(/*trials=*/30, "rl");
-  spec.set_fidelity("ladder");
-  const std::string through = CreateJob(spec);
-  ScriptedWorker worker = NewWorker();
-  LookOrMeasureToEnd(worker, 30);
-  EXPECT_TRUE(Eventually([&] { return GetJob(through).state() == v1::DONE; }));
-  AgentContext context =
-      MakeAgentContext(GetJob(through), GetTrial(through, 0));
-  absl::StatusOr<std::unique_ptr<Agent>> agent = MakeAgent("rl", context);
-  ASSERT_TRUE(agent.ok()) << agent.status();
-  AgentDriver driver(*std::move(agent), context.space);
-  EXPECT_EQ(driver.Replay(Trials(through)), 0);
 }
 
 TEST_F(Search, EveryFrontierMemberWasAskedForItsModel) {
@@ -240,62 +169,6 @@ TEST_F(Search, ValidateOnlyStoresNothing) {
   v1::ListJobsResponse jobs;
   ASSERT_TRUE(search_->ListJobs(NewContext().get(), {}, &jobs).ok());
   EXPECT_EQ(jobs.jobs_size(), 0);
-}
-
-TEST_F(Search, APlanThatWasMeasuredInAnotherJobIsNotMeasuredAgain) {
-  StartServer();
-  const std::string digest = Upload("a finished model");
-  ScriptedWorker worker = NewWorker();
-  const std::string first = CreateJob(Spec(/*trials=*/8, "uniform"));
-  ASSERT_TRUE(Eventually([&] {
-    for (const v1::Lease& lease : worker.Lease(1, absl::Milliseconds(20))) {
-      EXPECT_TRUE(worker.CompleteWithArtifact(lease, digest).ok());
-    }
-    return GetJob(first).state() == v1::DONE;
-  }));
-  // The agent's plans are the same whatever it learns.
-  const std::string second = CreateJob(Spec(/*trials=*/8, "uniform"));
-  EXPECT_EQ(RunToEnd(worker, second).state(), v1::DONE);
-  int reused = 0;
-  for (const v1::Trial& trial : Trials(second)) {
-    if (trial.reused_from().empty()) continue;
-    ++reused;
-    EXPECT_EQ(trial.attempts(), 0);
-    EXPECT_EQ(trial.artifact_digest(), digest);
-    EXPECT_GT(trial.learn_sequence(), 0);
-  }
-  EXPECT_GE(reused, 3);
-  EXPECT_EQ(reused, GetJob(first).counts().measured() - 1);
-}
-
-TEST_F(Search, AJobBeginsWithTheFrontierOfAnEarlierOne) {
-  StartServer();
-  ScriptedWorker worker = NewWorker();
-  const std::string first = CreateJob(Spec(/*trials=*/40));
-  RunToEnd(worker, first);
-  v1::JobSpec spec = Spec(/*trials=*/12);
-  spec.set_seed(8);
-  spec.add_warm_start_jobs(first);
-  const std::string second = CreateJob(spec);
-  const v1::Job done = RunToEnd(worker, second);
-  EXPECT_EQ(done.state(), v1::DONE);
-  int warm = 0;
-  for (const v1::Trial& trial : Trials(second)) {
-    const std::string& source = trial.proposal().source();
-    if (source.rfind("warm-start/" + first, 0) != 0) continue;
-    ++warm;
-    EXPECT_EQ(trial.number(), warm);
-    v1::GetTrialRequest request;
-    request.set_name(source.substr(11));
-    v1::Trial origin;
-    ASSERT_TRUE(search_->GetTrial(NewContext().get(), request, &origin).ok());
-    EXPECT_EQ(trial.plan_digest(), origin.plan_digest());
-    EXPECT_EQ(trial.state(), v1::TRIAL_MEASURED);
-  }
-  EXPECT_EQ(warm, 3);
-  spec.add_warm_start_jobs("jobs/99");
-  v1::Job job;
-  EXPECT_EQ(ErrorOf(TryCreateJob(spec, "other", &job)).reason, "JOB_NOT_FOUND");
 }
 
 TEST_F(Search, AJobBeyondTheMostAtOnceSaysThatItWaitsAndRunsLater) {
@@ -400,30 +273,6 @@ TEST_F(Search, AnAgentThatKnowsOnlyWhatWasMeasuredSaysSo) {
       ErrorOf(search_->AnswerBudget(NewContext().get(), request, &answer));
   EXPECT_EQ(error.code, grpc::StatusCode::UNIMPLEMENTED);
   EXPECT_EQ(error.reason, "AGENT_ANSWERS_NOT");
-}
-
-TEST_F(Search, AJobBeginsWithWhatTheAgentOfAnEarlierOneHasLearned) {
-  StartServer();
-  ScriptedWorker worker = NewWorker();
-  const std::string first = CreateJob(Spec(/*trials=*/30, "rl"));
-  RunToEnd(worker, first);
-  // Neither has learned anything of its own, so that their policies differ
-  // only by what they began with.
-  std::vector<std::string> explanations;
-  for (const bool is_warm : {false, true, true}) {
-    v1::JobSpec spec = Spec(/*trials=*/1, "rl");
-    if (is_warm) spec.add_warm_start_jobs(first);
-    v1::AnswerBudgetRequest request;
-    request.set_name(CreateJob(spec));
-    request.mutable_budget()->set_max_latency_ratio(0.5);
-    RunToEnd(worker, request.name());
-    v1::Proposal answer;
-    ASSERT_TRUE(
-        search_->AnswerBudget(NewContext().get(), request, &answer).ok());
-    explanations.push_back(answer.explanation());
-  }
-  EXPECT_NE(explanations[0], explanations[1]);
-  EXPECT_EQ(explanations[1], explanations[2]);
 }
 
 TEST_F(Search, EachProposalSaysHowLongTheAgentThought) {
