@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -134,9 +135,9 @@ bool HasLevelProducts() {
 
 void TakeLevels(const float* in, int64_t size, const OwnLevels& grid,
                 uint8_t* out) {
-  LevelsChannelsLast(in, /*batch=*/1, /*channels=*/1, size,
-                     {grid.scale, grid.zero_point, /*least=*/0},
-                     reinterpret_cast<char*>(out));
+  ConvertNumbers(reinterpret_cast<const char*>(in), /*from=*/std::nullopt, size,
+                 ByteGrid{grid.scale, grid.zero_point, /*least=*/0},
+                 reinterpret_cast<char*>(out));
 }
 
 OwnLevels OwnLevelsOf(float least, float most) {

@@ -9,6 +9,7 @@
 #include "evaluator/epilogue.h"
 #include "evaluator/executor.h"
 #include "evaluator/level_products.h"
+#include "evaluator/level_sums.h"
 #include "evaluator/vector_loops.h"
 
 namespace lathe {
@@ -17,25 +18,12 @@ namespace {
 // Rows up to which MultiplyLevels is faster than oneDNN's three steps.
 constexpr int64_t kFewRows = 2;
 
-// What sums of levels stand for: out[r][c] = bias[c] + scale * scales[c] *
-// (sum[r][c] - zero_point * row_sums[c]), for the grid of the call.
 struct Meaning {
   int64_t rows = 0;
   int64_t ins = 0;
-  int64_t outs = 0;
-  std::vector<float> scales;
-  std::vector<float> sums;
-  std::vector<float> bias;
+  LevelSums sums;
 
-  void Apply(const OwnLevels& grid, const int32_t* sums_of_row,
-             float* out) const {
-    const float zero_point = static_cast<float>(grid.zero_point);
-    for (int64_t c = 0; c < outs; ++c) {
-      const float centred =
-          static_cast<float>(sums_of_row[c]) - zero_point * sums[c];
-      out[c] = bias[c] + grid.scale * scales[c] * centred;
-    }
-  }
+  int64_t outs() const { return sums.columns(); }
 };
 
 class DynamicLowering {
@@ -75,16 +63,15 @@ class DynamicLowering {
     Meaning meaning;
     meaning.rows = weighted_.source_shape[0];
     meaning.ins = weighted_.elements_per_channel;
-    meaning.outs = weighted_.channels;
-    meaning.bias = weighted_.bias;
-    meaning.bias.resize(meaning.outs, 0);
+    meaning.sums.bias = weighted_.bias;
+    meaning.sums.bias.resize(weighted_.channels, 0);
     const auto& scales = node_.quantized_weights->scales;
-    for (int64_t c = 0; c < meaning.outs; ++c) {
-      meaning.scales.push_back(weighted_.factor *
-                               scales[scales.size() == 1 ? 0 : c]);
+    for (int64_t c = 0; c < weighted_.channels; ++c) {
+      meaning.sums.scales.push_back(weighted_.factor *
+                                    scales[scales.size() == 1 ? 0 : c]);
       int64_t sum = 0;
       for (int64_t i = 0; i < meaning.ins; ++i) sum += LevelAt(c, i);
-      meaning.sums.push_back(static_cast<float>(sum));
+      meaning.sums.weight_sums.push_back(static_cast<float>(sum));
     }
     return meaning;
   }
@@ -93,7 +80,7 @@ class DynamicLowering {
   void AddRowLoop(const std::shared_ptr<const Meaning>& meaning,
                   const Copy& source, const Copy& out) {
     const PackedLevels packed(
-        node_.quantized_weights->levels.data(), meaning->outs, meaning->ins,
+        node_.quantized_weights->levels.data(), meaning->outs(), meaning->ins,
         weighted_.channel_stride, weighted_.element_stride);
     const Location weights =
         context_.NewConstant(packed.bytes().data(), packed.bytes().size());
@@ -126,7 +113,8 @@ class DynamicLowering {
             TakeLevels(x + r * meaning->ins, meaning->ins, grid, row);
             std::memset(row + meaning->ins, 0, row_bytes - meaning->ins);
             MultiplyLevels(row, view, row_sums);
-            meaning->Apply(grid, row_sums, y + r * meaning->outs);
+            NumbersOfSums(row_sums, 1, meaning->sums, grid,
+                          y + r * meaning->outs());
           }
           return absl::OkStatus();
         });
@@ -136,7 +124,7 @@ class DynamicLowering {
   absl::Status AddProduct(const std::shared_ptr<const Meaning>& meaning,
                           const Copy& source, const Copy& out) {
     const Shape in_shape = {meaning->rows, meaning->ins};
-    const Shape out_shape = {meaning->rows, meaning->outs};
+    const Shape out_shape = {meaning->rows, meaning->outs()};
     LATHE_ASSIGN_OR_RETURN(
         const Kernel kernel,
         weighted_.make(PlainDesc(in_shape, DataType::kUint8),
@@ -174,17 +162,14 @@ class DynamicLowering {
                             Reads(DNNL_ARG_WEIGHTS, weights, kernel.weights),
                             Writes(DNNL_ARG_DST, sums, kernel.destination)}));
     context_.AddLoop(
-        "dequantize", "plain",
+        "dequantize", VectorLoopIsa(),
         {Reads(sums), {grid, /*is_written=*/false}, Writes(out)},
         [meaning](absl::Span<char* const> operands) {
           OwnLevels own;
           std::memcpy(&own, operands[1], sizeof(own));
           const int32_t* from = reinterpret_cast<const int32_t*>(operands[0]);
           float* to = reinterpret_cast<float*>(operands[2]);
-          for (int64_t r = 0; r < meaning->rows; ++r) {
-            meaning->Apply(own, from + r * meaning->outs,
-                           to + r * meaning->outs);
-          }
+          NumbersOfSums(from, meaning->rows, meaning->sums, own, to);
           return absl::OkStatus();
         },
         /*is_reorder=*/true);
