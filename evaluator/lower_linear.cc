@@ -5,6 +5,7 @@
 
 #include "base/status.h"
 #include "compressor/window.h"
+#include "evaluator/activations.h"
 #include "evaluator/epilogue.h"
 #include "evaluator/group_merging.h"
 #include "evaluator/lower_ops.h"

@@ -73,9 +73,8 @@ absl::StatusOr<Location> LoweringContext::NewReorderedConstant(
   ReorderSpec spec;
   spec.source = source;
   spec.destination = destination;
-  LATHE_ASSIGN_OR_RETURN(const Kernel reorder, MakeReorder(spec));
   auto memory = std::make_shared<AlignedBytes>(DescBytes(destination));
-  LATHE_RETURN_IF_ERROR(ReorderNow(reorder, values, memory->data()));
+  LATHE_RETURN_IF_ERROR(ReorderNow(spec, values, memory->data()));
   const Location location =
       NewBuffer(DescBytes(destination), /*is_persistent=*/false);
   program_.buffers[location.buffer].constant = std::move(memory);

@@ -325,8 +325,11 @@ Arguments OwnArguments(const Kernel& kernel) {
   return arguments;
 }
 
-absl::Status ReorderNow(const Kernel& reorder, const void* source,
+namespace {
+
+absl::Status RunReorder(const ReorderSpec& spec, const void* source,
                         void* destination) {
+  LATHE_ASSIGN_OR_RETURN(const Kernel reorder, MakeReorder(spec));
   return GuardOneDnn("reorder", [&] {
     const dnnl::engine& engine = CpuEngine();
     Arguments arguments = OwnArguments(reorder);
@@ -338,6 +341,23 @@ absl::Status ReorderNow(const Kernel& reorder, const void* source,
     reorder.primitive.execute(stream, arguments);
     stream.wait();
   });
+}
+
+}  // namespace
+
+absl::Status ReorderNow(const ReorderSpec& spec, const void* source,
+                        void* destination) {
+  LATHE_RETURN_IF_ERROR(RunReorder(spec, source, destination));
+  if (!ReordersLoseNumbers(spec.destination)) return absl::OkStatus();
+  // What stands behind the numbers, as for grids with zero points, is right.
+  ReorderSpec in_order = spec;
+  in_order.destination =
+      PlainDesc(DescDims(spec.destination), DescType(spec.destination));
+  std::vector<char> numbers(DescBytes(in_order.destination));
+  LATHE_RETURN_IF_ERROR(RunReorder(in_order, source, numbers.data()));
+  PutInBlocks(numbers.data(), spec.destination,
+              static_cast<char*>(destination));
+  return absl::OkStatus();
 }
 
 std::string OneDnnVersion() {

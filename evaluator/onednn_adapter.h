@@ -200,8 +200,8 @@ absl::StatusOr<Kernel> MakeReorder(const ReorderSpec& spec);
 using Arguments = std::unordered_map<int, dnnl::memory>;
 // Scratchpad and constants of `kernel`, which must outlive them.
 Arguments OwnArguments(const Kernel& kernel);
-// Runs a reorder at once, for constants.
-absl::Status ReorderNow(const Kernel& reorder, const void* source,
+// The same at once, for constants.
+absl::Status ReorderNow(const ReorderSpec& spec, const void* source,
                         void* destination);
 
 // ------------------------------------------------------------------- library

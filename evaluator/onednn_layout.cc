@@ -1,6 +1,7 @@
 #include "evaluator/onednn_layout.h"
 
 #include <cassert>
+#include <cstring>
 #include <new>
 #include <utility>
 
@@ -164,6 +165,43 @@ std::optional<Layout> DescribeLayout(const MemoryDesc& desc) {
     layout.channel_block = blocking->inner_blocks[0];
   }
   return layout;
+}
+
+bool ReordersLoseNumbers(const MemoryDesc& desc) {
+  if (!onednn::kReordersLoseNumbers) return false;
+  const std::optional<Blocking> blocking = BlockingOf(desc);
+  return blocking && !blocking->inner_blocks.empty() &&
+         blocking->padded_dims != DimsOf(desc);
+}
+
+void PutInBlocks(const char* numbers, const MemoryDesc& desc, char* out) {
+  const Blocking blocking = *BlockingOf(desc);
+  const Dims dims = DimsOf(desc);
+  const int64_t bytes = ElementBytes(DescType(desc));
+  std::memset(out, 0, ElementCount(blocking.padded_dims) * bytes);
+  Dims index(dims.size(), 0);
+  Dims outer;
+  const int64_t count = ElementCount(dims);
+  for (int64_t i = 0; i < count; ++i) {
+    // From the innermost block outwards.
+    outer = index;
+    int64_t offset = 0;
+    int64_t stride = 1;
+    for (size_t b = blocking.inner_blocks.size(); b-- > 0;) {
+      const int64_t block = blocking.inner_blocks[b];
+      int64_t& position = outer[blocking.inner_dims[b]];
+      offset += position % block * stride;
+      position /= block;
+      stride *= block;
+    }
+    for (size_t d = 0; d < outer.size(); ++d) {
+      offset += outer[d] * blocking.strides[d];
+    }
+    std::memcpy(out + offset * bytes, numbers + i * bytes, bytes);
+    for (size_t d = dims.size(); d-- > 0 && ++index[d] == dims[d];) {
+      index[d] = 0;
+    }
+  }
 }
 
 }  // namespace lathe

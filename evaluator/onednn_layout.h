@@ -73,6 +73,14 @@ struct Layout {
 // None where the layout is blocked in another way, or padded at the front.
 std::optional<Layout> DescribeLayout(const MemoryDesc& desc);
 
+// Whether oneDNN's reorders into this layout, one that blocks of zeros fill up,
+// would put zeros over numbers.
+bool ReordersLoseNumbers(const MemoryDesc& desc);
+// Puts numbers, which lie row-major, where `desc` has them, and zeros where it
+// is filled up. What a layout of weights has behind its numbers stays.
+// REQUIRES: ReordersLoseNumbers(desc).
+void PutInBlocks(const char* numbers, const MemoryDesc& desc, char* out);
+
 }  // namespace lathe
 
 #endif  // LATHE_EVALUATOR_ONEDNN_LAYOUT_H_

@@ -37,6 +37,8 @@ struct Blocking {
   Dims strides;
   Dims inner_blocks;
   Dims inner_dims;
+  // Dimensions, filled up to whole blocks.
+  Dims padded_dims;
 };
 
 template <typename T>
@@ -58,7 +60,7 @@ inline std::optional<Blocking> BlockingOf(const MemoryDesc& desc) {
   }
   if (desc.get_submemory_offset() != 0) return std::nullopt;
   return Blocking{desc.get_strides(), desc.get_inner_blks(),
-                  desc.get_inner_idxs()};
+                  desc.get_inner_idxs(), desc.get_padded_dims()};
 }
 
 inline Dims DimsOf(const MemoryDesc& desc) { return desc.get_dims(); }
@@ -185,6 +187,10 @@ inline dnnl::inner_product_forward::primitive_desc InnerProductDesc(
 // behind the other. Version 3.7 takes wrong ones of five dimensions.
 constexpr size_t kMostStridedMatMulRank = 4;
 
+// Whether reorders into layouts of weights that are filled up with zeros put
+// zeros over numbers, as version 3.7 does.
+constexpr bool kReordersLoseNumbers = true;
+
 inline dnnl::matmul::primitive_desc MatMulDesc(
     const MemoryDesc& source, const MemoryDesc& weights,
     const MemoryDesc& destination, const dnnl::primitive_attr& attr) {
@@ -293,7 +299,8 @@ inline std::optional<Blocking> BlockingOf(const MemoryDesc& desc) {
   const int blocks = blocking.inner_nblks;
   return Blocking{Dims(blocking.strides, blocking.strides + data.ndims),
                   Dims(blocking.inner_blks, blocking.inner_blks + blocks),
-                  Dims(blocking.inner_idxs, blocking.inner_idxs + blocks)};
+                  Dims(blocking.inner_idxs, blocking.inner_idxs + blocks),
+                  Dims(data.padded_dims, data.padded_dims + data.ndims)};
 }
 
 inline Dims DimsOf(const MemoryDesc& desc) { return desc.dims(); }
@@ -387,6 +394,7 @@ inline dnnl::inner_product_forward::primitive_desc InnerProductDesc(
 }
 
 constexpr size_t kMostStridedMatMulRank = DNNL_MAX_NDIMS;
+constexpr bool kReordersLoseNumbers = false;
 
 inline dnnl::matmul::primitive_desc MatMulDesc(
     const MemoryDesc& source, const MemoryDesc& weights,

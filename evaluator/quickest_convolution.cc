@@ -101,10 +101,8 @@ class Contender {
                                         const Given& given) {
     Contender contender(kernel, given);
     if (spec.has_bias) contender.arguments_.insert({DNNL_ARG_BIAS, given.bias});
-    LATHE_ASSIGN_OR_RETURN(
-        const Kernel reorder,
-        MakeReorder({given.weights.get_desc(), kernel.weights}));
-    LATHE_RETURN_IF_ERROR(ReorderNow(reorder, given.weights.get_data_handle(),
+    LATHE_RETURN_IF_ERROR(ReorderNow({given.weights.get_desc(), kernel.weights},
+                                     given.weights.get_data_handle(),
                                      contender.weights_.get_data_handle()));
     return contender;
   }
