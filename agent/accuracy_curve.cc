@@ -16,13 +16,15 @@ void AccuracyCurve::Fit(const std::vector<Evaluated>& rows) {
                    });
   pools_.clear();
   for (const Evaluated* row : sorted) {
-    Pool pool{row->divergence, row->divergence, row->accuracy_ratio, 1};
+    Pool pool{row->divergence, row->divergence, row->accuracy_ratio,
+              row->weight};
     while (!pools_.empty() && pools_.back().accuracy <= pool.accuracy) {
       const Pool& last = pools_.back();
-      const double rows_together = last.rows + pool.rows;
-      pool.accuracy = (last.accuracy * last.rows + pool.accuracy * pool.rows) /
-                      rows_together;
-      pool.rows = rows_together;
+      const double together = last.weight + pool.weight;
+      pool.accuracy =
+          (last.accuracy * last.weight + pool.accuracy * pool.weight) /
+          together;
+      pool.weight = together;
       pool.first = last.first;
       pools_.pop_back();
     }

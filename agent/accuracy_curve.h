@@ -10,10 +10,11 @@
 namespace lathe {
 
 // Least-squares monotone regression of the measured accuracies (pool adjacent
-// violators, Ayer et al. 1955), flat within the pools and linear between them.
-// A search that maximises this instead of each plan's own measured accuracy is
-// not led by sampling noise, and divergences tell plans apart that answer
-// equally many samples rightly. Immutable once fitted.
+// violators, Ayer et al. 1955), each counted by its samples, flat within the
+// pools and linear between them. A search that maximises this instead of each
+// plan's own measured accuracy is not led by sampling noise, and divergences
+// tell plans apart that answer equally many samples rightly. Immutable once
+// fitted.
 class AccuracyCurve {
  public:
   // Of feasible rows; as shares of the uncompressed model's accuracy.
@@ -32,13 +33,13 @@ class AccuracyCurve {
     double first = 0;
     double last = 0;
     double accuracy = 0;
-    double rows = 0;
+    double weight = 0;
 
     void Visit(StateArchive& archive) {
       archive(first);
       archive(last);
       archive(accuracy);
-      archive(rows);
+      archive(weight);
     }
   };
   std::vector<Pool> pools_;

@@ -1,6 +1,7 @@
 #include "agent/archive.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "agent/objective.h"
@@ -37,6 +38,13 @@ bool IsWithin(const Evaluated& row, const RelativeBudget& budget) {
 
 }  // namespace
 
+double SampleShare(const v1::Measurement& measurement,
+                   const v1::Measurement& baseline) {
+  if (measurement.samples() <= 0 || baseline.samples() <= 0) return 1;
+  return static_cast<double>(measurement.samples()) /
+         static_cast<double>(baseline.samples());
+}
+
 Evaluated Evaluate(const SearchCore& core, const v1::Trial& trial,
                    const Choices& choices) {
   Evaluated row;
@@ -53,6 +61,12 @@ Evaluated Evaluate(const SearchCore& core, const v1::Trial& trial,
     row.latency_ratio = LatencyRatio(trial.measurement(), baseline);
     row.size_ratio = SizeRatio(trial.measurement(), baseline);
     row.is_looked_at = !IsMeasuredWhole(trial);
+    row.is_timed = IsTimed(trial);
+    row.weight = SampleShare(trial.measurement(), baseline);
+    if (row.is_looked_at && row.is_timed) {
+      row.latency_ratio =
+          std::sqrt(row.latency_ratio * core.PredictedLatencyRatio(choices));
+    }
   } else {
     row.quality = Objective::kLeastQuality;
     row.divergence = kInfeasibleDivergence;
@@ -88,9 +102,9 @@ void Archive::Add(Evaluated row) {
   if (elites_.empty()) FindElites(/*heeds_budget=*/false);
 }
 
-void Archive::PredictLooksAnew() {
+void Archive::PredictAnew() {
   for (Evaluated& row : rows_) {
-    if (!row.is_looked_at) continue;
+    if (row.is_timed) continue;
     row.latency_ratio = core_->PredictedLatencyRatio(row.choices);
   }
 }

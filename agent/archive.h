@@ -26,24 +26,34 @@ struct Evaluated {
   bool is_feasible = true;
   // From a first look: estimates, but for the size.
   bool is_looked_at = false;
+  bool is_timed = true;
+  // Samples behind the accuracy, as a share of the search split.
+  double weight = 1;
 
   // See StateArchive.
   void Visit(StateArchive& archive) {
     archive(choices);
     for (double* number : {&quality, &divergence, &accuracy_ratio,
-                           &latency_ratio, &size_ratio}) {
+                           &latency_ratio, &size_ratio, &weight}) {
       archive(*number);
     }
     archive(is_feasible);
     archive(is_looked_at);
+    archive(is_timed);
   }
 };
+
+// Samples of a measurement as a share of the baseline's; 1 where either tells
+// none.
+double SampleShare(const v1::Measurement& measurement,
+                   const v1::Measurement& baseline);
 
 // What no plan that works comes near: the answers are those of another network.
 constexpr double kInfeasibleDivergence = 4;
 
 // `trial`, which must have ended MEASURED or INFEASIBLE with plan `choices`. An
-// infeasible one has its predicted ratios.
+// infeasible one has its predicted ratios. The latency of a timed look, of few
+// calls, is the mean of it and the prediction: `core` has learned the trial.
 Evaluated Evaluate(const SearchCore& core, const v1::Trial& trial,
                    const Choices& choices);
 
@@ -58,9 +68,9 @@ class Archive {
 
   // Takes the place of what a first look told of the same plan.
   void Add(Evaluated row);
-  // Latencies of first looks are predictions: takes those that `core` makes
-  // now.
-  void PredictLooksAnew();
+  // Latencies of what was not timed are predictions: takes those that `core`
+  // makes now.
+  void PredictAnew();
   const std::vector<Evaluated>& rows() const { return rows_; }
 
   // Rows that are feasible, within the job's budget as measured and not

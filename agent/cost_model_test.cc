@@ -6,6 +6,7 @@
 
 #include "agent/random.h"
 #include "agent/reachability.h"
+#include "agent/search_core.h"
 #include "agent/testing/synthetic_network.h"
 #include "gtest/gtest.h"
 #include "proto/plan.h"
@@ -53,6 +54,27 @@ TEST(DecisionSpace, TurnsChoicesIntoLegalPlansAndBack) {
   }
   EXPECT_EQ(PlanDigest(f.space.ToPlan(Choices(f.space.size(), 0))),
             PlanDigest(BaselinePlan(f.context.space)));
+}
+
+TEST(SearchCore, LearnsTheLatencyOfWhatWasTimedAndNoPrediction) {
+  const SyntheticNetwork network(Small());
+  const auto core = SearchCore::Make(network.Context(1, 100));
+  ASSERT_TRUE(core.ok()) << core.status();
+  v1::Proposal proposal;
+  *proposal.mutable_plan() =
+      (*core)->space().ToPlan(Choices((*core)->space().size(), 1));
+  v1::Trial trial = network.Run(proposal, /*number=*/1);
+  v1::Measurement& look = *trial.mutable_measurement();
+  const Choices choices = *(*core)->space().FromPlan(proposal.plan());
+  const double predicted = (*core)->PredictedLatencyRatio(choices);
+  look.mutable_early_stop()->set_samples(64);
+  look.set_latency_ratio(0.5 * predicted);
+  look.set_latency_repeats(0);
+  (*core)->Learn(trial);
+  EXPECT_EQ((*core)->PredictedLatencyRatio(choices), predicted);
+  look.set_latency_repeats(15);
+  (*core)->Learn(trial);
+  EXPECT_LT((*core)->PredictedLatencyRatio(choices), 0.9 * predicted);
 }
 
 TEST(DecisionSpace, AGroupOffersWhatAllItsLayersAllow) {

@@ -119,6 +119,10 @@ TEST(AccuracyCurve, IsTheNearestFallingFunction) {
   EXPECT_DOUBLE_EQ(curve.At(0.05), 0.96);
   EXPECT_DOUBLE_EQ(curve.At(0.3), 0.71);
   EXPECT_DOUBLE_EQ(curve.At(9), 0.5);
+  // Of three times as many samples.
+  rows[2].weight = 3 * rows[1].weight;
+  curve.Fit(rows);
+  EXPECT_DOUBLE_EQ(curve.At(0.1), 0.93);
 }
 
 TEST(RankCorrelation, IsSpearmansWithSharedRanks) {

@@ -1,6 +1,7 @@
 #include "agent/finalists.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <utility>
 
@@ -69,6 +70,7 @@ Finalists::Row Finalists::RowOf(const v1::Trial& trial) const {
   row.divergence = std::max(0.0, m.kl_divergence());
   row.accuracy_ratio =
       baseline_.accuracy() > 0 ? m.accuracy() / baseline_.accuracy() : 0;
+  row.weight = SampleShare(m, baseline_);
   row.latency_ratio = LatencyRatio(m, baseline_);
   row.size_ratio = SizeRatio(m, baseline_);
   return row;
@@ -82,22 +84,33 @@ void Finalists::Add(const v1::Trial& trial) {
   }
   std::optional<Choices> choices = space_.FromPlan(trial.proposal().plan());
   Row row = RowOf(trial);
+  row.is_timed = IsTimed(trial);
+  if (choices.has_value() && row.is_timed) {
+    costs_.Observe(*choices, trial.measurement());
+  }
   if (!IsMeasuredWhole(trial)) {
     if (choices.has_value()) row.choices = *std::move(choices);
     looks_.push_back(std::move(row));
     return;
   }
-  if (choices.has_value()) costs_.Observe(*choices, trial.measurement());
   wholes_.push_back(std::move(row));
   measured_.insert(trial.plan_digest());
 }
 
-bool Finalists::IsOneDue() const {
-  size_t wanted = 0;
+size_t Finalists::Doublings() const {
+  size_t doublings = 0;
   for (size_t looks = looks_.size(); looks >= kLooksBeforeFirst; looks /= 2) {
-    ++wanted;
+    ++doublings;
   }
-  return promoted_.size() < wanted;
+  return doublings;
+}
+
+bool Finalists::IsOneDue() const { return promoted_.size() < Doublings(); }
+
+size_t Finalists::Room() const {
+  const size_t most =
+      std::max(2 * Doublings(), looks_.size() / size_t{kLooksPerWhole});
+  return most - std::min(most, promoted_.size());
 }
 
 AccuracyCurve Finalists::FitCurve() const {
@@ -107,6 +120,7 @@ AccuracyCurve Finalists::FitCurve() const {
       Evaluated& point = evaluated.emplace_back();
       point.divergence = row.divergence;
       point.accuracy_ratio = row.accuracy_ratio;
+      point.weight = row.weight;
     }
   }
   AccuracyCurve curve;
@@ -134,7 +148,12 @@ std::vector<Finalists::Row> Finalists::Candidates() const {
     }
     Row& row = candidates.emplace_back(look);
     if (row.choices.empty()) continue;
-    row.latency_ratio = costs_.LatencyUs(row.choices) / costs_.baseline_us();
+    const double predicted =
+        costs_.LatencyUs(row.choices) / costs_.baseline_us();
+    // The fastest of many timed by few calls is likely to be one that had luck,
+    // of which the prediction from all of them knows nothing.
+    row.latency_ratio =
+        row.is_timed ? std::sqrt(row.latency_ratio * predicted) : predicted;
   }
   return candidates;
 }
@@ -155,8 +174,9 @@ std::vector<int64_t> Finalists::Choose() const {
   BudgetGrid grid = MakeGrid(curve, least_worth);
   std::vector<Row> candidates = Candidates();
   const double least_gain = kLeastGain * (1 - least_worth);
+  const size_t room = Room();
   std::vector<int64_t> chosen;
-  for (;;) {
+  while (chosen.size() < room) {
     Row best;
     double best_gain = 0;
     const auto gains_little = [&](const Row& row) {
@@ -172,11 +192,12 @@ std::vector<int64_t> Finalists::Choose() const {
     candidates.erase(
         std::remove_if(candidates.begin(), candidates.end(), gains_little),
         candidates.end());
-    if (best_gain < least_gain) return chosen;
+    if (best_gain < least_gain) break;
     chosen.push_back(best.number);
     grid.Add(WorthOf(curve, best.divergence), best.latency_ratio,
              best.size_ratio);
   }
+  return chosen;
 }
 
 }  // namespace lathe

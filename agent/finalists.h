@@ -29,10 +29,13 @@ namespace lathe {
 class Finalists {
  public:
   // What a finalist has to add to the volume under the frontier, as a share of
-  // the hypervolume's box: a frontier of twenty points that lacks as many
-  // others lacks a fifth of a point, less than latencies and some thousand
-  // samples leave uncertain.
-  static constexpr double kLeastGain = 1e-4;
+  // the hypervolume's box: twenty that add less add less together than
+  // latencies and some thousand samples leave uncertain.
+  static constexpr double kLeastGain = 2e-5;
+  // One in so many looks may have its plan measured whole, and in short
+  // searches two for each doubling of the looks: a whole measurement takes as
+  // long as some twenty looks.
+  static constexpr int64_t kLooksPerWhole = 12;
 
   // `objectives`: "latency", "size". `baseline` is trial 0's measurement.
   //
@@ -57,7 +60,8 @@ class Finalists {
   bool IsOneDue() const;
 
   // Numbers of the trials worth measuring whole, those first that gain most
-  // beside what was measured whole and those before them.
+  // beside what was measured whole and those before them; no more than may
+  // still be.
   std::vector<int64_t> Choose() const;
 
   // As a share of the baseline's. Nothing for a plan that is not of the space.
@@ -70,14 +74,20 @@ class Finalists {
     std::string plan_digest;
     // Of looks; empty for a plan that is not of the space.
     Choices choices;
+    bool is_timed = false;
     double divergence = 0;
     double accuracy_ratio = 0;
+    double weight = 1;
     double latency_ratio = 0;
     double size_ratio = 0;
   };
 
   Finalists(DecisionSpace space, const v1::LatencyTable& latency_table,
             const v1::Measurement& baseline);
+  // How often the looks have doubled since the first few.
+  size_t Doublings() const;
+  // Plans that may be measured whole beside those that are.
+  size_t Room() const;
   Row RowOf(const v1::Trial& trial) const;
   AccuracyCurve FitCurve() const;
   // Of what was measured whole.

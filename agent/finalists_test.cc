@@ -156,6 +156,40 @@ TEST(Finalists, LatenciesArePredictedAnew) {
             0.9 * predicted);
 }
 
+TEST(Finalists, OfTimedLooksTheLatencyLiesBetweenMeasuredAndPredicted) {
+  const SyntheticNetwork network(SyntheticOptions{});
+  const AgentContext context = network.Context(/*seed=*/1, /*trials=*/20);
+  const auto chosen = [&](double fast_ratio, int64_t repeats) {
+    auto finalists = Finalists::Make(context.space, context.latency_table,
+                                     context.baseline, context.objectives);
+    EXPECT_TRUE(finalists.ok()) << finalists.status();
+    v1::Trial look = LookedAt(1, context.baseline.accuracy(), 0.01, fast_ratio);
+    *look.mutable_proposal()->mutable_plan() = BaselinePlan(context.space);
+    look.mutable_measurement()->set_latency_repeats(repeats);
+    (*finalists)->Add(look);
+    return (*finalists)->Choose();
+  };
+  // As slow as the original by prediction, and so no gain.
+  EXPECT_THAT(chosen(0.5, /*repeats=*/0), IsEmpty());
+  EXPECT_THAT(chosen(0.5, /*repeats=*/15), ElementsAre(1));
+}
+
+TEST(Finalists, AreNoMoreThanOneInSoManyLooks) {
+  const std::unique_ptr<Finalists> finalists = WithBaseline();
+  constexpr int kLooks = 30 * Finalists::kLooksPerWhole;
+  // Each gains beside all others.
+  for (int i = 0; i < kLooks; ++i) {
+    finalists->Add(LookedAt(1 + i, 1 - 0.19 * i / kLooks, 0.5 * i / kLooks,
+                            1 - 0.9 * i / kLooks));
+  }
+  EXPECT_EQ(finalists->Choose().size(), 30u);
+  v1::Trial second;
+  second.set_plan_digest("plan 1");
+  second.mutable_proposal()->set_source(absl::StrCat(kWholePrefix, "rl/seed"));
+  finalists->Add(second);
+  EXPECT_EQ(finalists->Choose().size(), 29u);
+}
+
 TEST(Finalists, OneIsDueAtEveryDoublingOfTheLooks) {
   const std::unique_ptr<Finalists> finalists = WithBaseline();
   std::vector<int> due_at;

@@ -60,7 +60,7 @@ constexpr int kMeasurementsPerFit = 200;
 constexpr int kLooksPerFit = 24;
 
 // The form of snapshots; any change of it needs another name.
-constexpr absl::string_view kSnapshotForm = "lathe rl 2";
+constexpr absl::string_view kSnapshotForm = "lathe rl 3";
 
 class RlAgent : public Agent {
  public:
@@ -110,12 +110,12 @@ class RlAgent : public Agent {
     if (!choices.has_value()) return;
     const Evaluated row = lathe::Evaluate(*core_, trial, *choices);
     Credit(row);
-    if (!row.is_looked_at) archive_.PredictLooksAnew();
     archive_.Add(row);
     const int rows = static_cast<int>(archive_.rows().size());
     const bool is_due =
         ++rows_since_fit_ >
         rows / (row.is_looked_at ? kLooksPerFit : kMeasurementsPerFit);
+    if (row.is_timed && (is_due || !row.is_looked_at)) archive_.PredictAnew();
     if (is_due) {
       Refit();
     } else {

@@ -210,8 +210,8 @@ std::optional<Choices> SearchCore::Learn(const v1::Trial& trial) {
   std::optional<Choices> choices = space_.FromPlan(trial.proposal().plan());
   if (!choices.has_value()) return std::nullopt;
   known_.insert(*choices);
-  // The latency of a first look is the cost model's own.
-  if (IsMeasuredWhole(trial)) {
+  // Else the latency is the cost model's own.
+  if (IsTimed(trial)) {
     if (costs_.Observe(*choices, trial.measurement())) Refresh();
   }
   return choices;

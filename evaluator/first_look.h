@@ -58,6 +58,14 @@ class FirstLook {
       const ActivationStats& stats, ActivationSource& source,
       const CompressOptions& options, const Answers& answers);
 
+  // The model that is looked at: shapes, precisions and so the latency are the
+  // compressed model's, the weights are not.
+  //
+  // Errors: InvalidArgument - the plan is not legal in the space.
+  absl::StatusOr<Graph> Sketch(const v1::CompressionPlan& plan) {
+    return sketcher_->Sketch(plan);
+  }
+
   // The whole look at `plan`; one that was looked at lately is not run again.
   // Depends on nothing but the plan; valid until the next call.
   //

@@ -1,6 +1,7 @@
 // The real evaluator: opens a job's model and data, compresses, measures.
 #include <algorithm>
 #include <chrono>
+#include <ctime>
 #include <memory>
 #include <set>
 #include <utility>
@@ -49,16 +50,32 @@ constexpr int64_t kMostRemembered = int64_t{192} << 20;
 // Where a job does not say whether single choices are measured: from so many
 // trials on they are, on so many samples, in this share of what all trials will
 // take, and within these seconds and bytes. A table of ResNet-20 takes 28
-// seconds of a core, less than the single changes that agents then need not
-// try.
+// seconds of a core, what ten trials take; without it agents try some fifty
+// single changes. Seconds are the processor's: on a busy machine a table would
+// end early by the clock.
 constexpr int64_t kLeastSensitivityTrials = 100;
 constexpr int64_t kSensitivitySamples = 128;
-constexpr double kSensitivityShare = 0.03;
+constexpr double kSensitivityShare = 0.05;
 constexpr double kMostSensitivitySeconds = 300;
 constexpr int64_t kMostSensitivityBytes = int64_t{256} << 20;
 
+// Timed calls of a plan that is looked at. Its interval is about twice as wide
+// as that of a whole measurement: what is learnt is learnt from many of them.
+LatencyOptions LookLatencyOptions() {
+  LatencyOptions options;
+  options.least_repeats = 15;
+  options.most_repeats = 60;
+  options.interval_width = 0.06;
+  options.most_seconds = 0.2;
+  return options;
+}
+
 double SecondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+double ProcessorSeconds() {
+  return static_cast<double>(std::clock()) / CLOCKS_PER_SEC;
 }
 
 // The original model cannot be wrong in a way that other machines would not
@@ -130,8 +147,16 @@ class OneDnnEvaluator : public Evaluator {
   void SetAccuracy(const PartAnswers& answers, v1::Measurement* measurement);
   void SetConfirmation(const Answers& answers,
                        v1::Measurement* measurement) const;
-  absl::Status SetLatency(const Graph& graph, v1::Measurement* measurement);
-  // `trial_seconds` is what a trial takes.
+  absl::Status SetLatency(const Graph& graph, const LatencyOptions& latency,
+                          v1::Measurement* measurement);
+  // First looks at plans; null where the job has none.
+  absl::StatusOr<FirstLook*> PrepareLook();
+  LatencyOptions WholeLatencyOptions() const;
+  // Times what no rival beats.
+  absl::StatusOr<v1::Measurement> LookAt(const v1::CompressionPlan& plan,
+                                         const v1::Rivals& rivals,
+                                         FirstLook& look);
+  // `trial_seconds` is what a trial takes of the processor.
   absl::Status SetSensitivity(double trial_seconds, v1::BaselineReport* report);
 
   const Graph graph_;
@@ -229,7 +254,17 @@ void OneDnnEvaluator::SetConfirmation(const Answers& answers,
   measurement->set_confirmation_bits(CorrectBits(answers, reference, labels));
 }
 
+LatencyOptions OneDnnEvaluator::WholeLatencyOptions() const {
+  LatencyOptions latency;
+  latency.least_repeats = options_.least_repeats;
+  latency.most_repeats = options_.most_repeats;
+  latency.interval_width = options_.interval_width;
+  latency.most_seconds = options_.most_latency_seconds;
+  return latency;
+}
+
 absl::Status OneDnnEvaluator::SetLatency(const Graph& graph,
+                                         const LatencyOptions& latency,
                                          v1::Measurement* measurement) {
   LATHE_ASSIGN_OR_RETURN(const std::unique_ptr<Executor> executor,
                          Executor::Compile(graph, {batch_}));
@@ -239,11 +274,6 @@ absl::Status OneDnnEvaluator::SetLatency(const Graph& graph,
   LATHE_RETURN_IF_ERROR(data_->search.inputs.Fill(samples, executor.get()));
   LATHE_RETURN_IF_ERROR(
       data_->search.inputs.Fill(samples, baseline_executor_.get()));
-  LatencyOptions latency;
-  latency.least_repeats = options_.least_repeats;
-  latency.most_repeats = options_.most_repeats;
-  latency.interval_width = options_.interval_width;
-  latency.most_seconds = options_.most_latency_seconds;
   LatencyComparison comparison;
   {
     LATHE_ASSIGN_OR_RETURN(const std::unique_ptr<CorePin> pin,
@@ -275,7 +305,8 @@ absl::StatusOr<Evaluation> OneDnnEvaluator::Measure(
   v1::Measurement& measurement = evaluation.measurement;
   LATHE_ASSIGN_OR_RETURN(const PartAnswers answers, AnswerParts(exported));
   SetAccuracy(answers, &measurement);
-  LATHE_RETURN_IF_ERROR(SetLatency(exported, &measurement));
+  LATHE_RETURN_IF_ERROR(
+      SetLatency(exported, WholeLatencyOptions(), &measurement));
   LATHE_ASSIGN_OR_RETURN(const ModelCost cost, ComputeCost(graph));
   measurement.set_size_bytes(evaluation.artifact.size());
   measurement.set_packed_bytes(cost.packed_bytes);
@@ -304,8 +335,8 @@ absl::Status OneDnnEvaluator::SetSensitivity(double trial_seconds,
         std::min(kMostSensitivitySeconds, kSensitivityShare * trial_seconds *
                                               static_cast<double>(trials_));
     options.most_bytes = kMostSensitivityBytes;
-    options.is_time_over = [start = Clock::now(), most_seconds] {
-      return SecondsSince(start) > most_seconds;
+    options.is_time_over = [start = ProcessorSeconds(), most_seconds] {
+      return ProcessorSeconds() - start > most_seconds;
     };
   }
   auto sensitivity =
@@ -324,9 +355,9 @@ absl::StatusOr<BaselineEvaluation> OneDnnEvaluator::EvaluateBaseline() {
   LATHE_RETURN_IF_ERROR(PrepareBaseline());
   LATHE_RETURN_IF_ERROR(PrepareStats());
   BaselineEvaluation baseline;
-  const Clock::time_point measuring = Clock::now();
+  const double measuring = ProcessorSeconds();
   auto evaluation = Measure(graph_, BaselinePlan(space_));
-  const double trial_seconds = SecondsSince(measuring);
+  const double trial_seconds = ProcessorSeconds() - measuring;
   if (!evaluation.ok()) return ModelFault(evaluation.status());
   baseline.evaluation = *std::move(evaluation);
   v1::Measurement& measurement = baseline.evaluation.measurement;
@@ -371,27 +402,39 @@ absl::StatusOr<Evaluation> OneDnnEvaluator::Evaluate(
   return evaluation;
 }
 
+absl::StatusOr<FirstLook*> OneDnnEvaluator::PrepareLook() {
+  if (first_look_ != nullptr || has_no_look_) return first_look_.get();
+  LATHE_RETURN_IF_ERROR(PrepareBaseline());
+  LATHE_RETURN_IF_ERROR(PrepareStats());
+  CompressOptions compress = compress_;
+  compress.prune_cache = &prune_cache_;
+  auto made = FirstLook::Create(graph_, space_, *data_, *stats_, remembering_,
+                                compress, baseline_answers_->search);
+  has_no_look_ = !made.ok();
+  if (made.ok()) first_look_ = *std::move(made);
+  return first_look_.get();
+}
+
+absl::StatusOr<v1::Measurement> OneDnnEvaluator::LookAt(
+    const v1::CompressionPlan& plan, const v1::Rivals& rivals,
+    FirstLook& look) {
+  LATHE_ASSIGN_OR_RETURN(v1::Measurement measurement, look.Judge(plan, rivals));
+  if (measurement.early_stop().beaten_by() != 0) return measurement;
+  LATHE_ASSIGN_OR_RETURN(const Graph sketch, look.Sketch(plan));
+  LATHE_RETURN_IF_ERROR(SetLatency(sketch, LookLatencyOptions(), &measurement));
+  return measurement;
+}
+
 absl::StatusOr<std::optional<v1::Measurement>> OneDnnEvaluator::LookFirst(
     const v1::CompressionPlan& plan, const v1::Rivals& rivals) {
   const Clock::time_point start = Clock::now();
   LATHE_RETURN_IF_ERROR(ValidatePlan(space_, plan));
-  if (!(rivals.predicted_latency_ratio() > 0) || has_no_look_) {
-    return std::nullopt;
-  }
+  if (!(rivals.predicted_latency_ratio() > 0)) return std::nullopt;
   SetThreads(profile_.threads());
-  LATHE_RETURN_IF_ERROR(PrepareBaseline());
-  LATHE_RETURN_IF_ERROR(PrepareStats());
-  if (first_look_ == nullptr) {
-    CompressOptions compress = compress_;
-    compress.prune_cache = &prune_cache_;
-    auto made = FirstLook::Create(graph_, space_, *data_, *stats_, remembering_,
-                                  compress, baseline_answers_->search);
-    has_no_look_ = !made.ok();
-    if (has_no_look_) return std::nullopt;
-    first_look_ = *std::move(made);
-  }
+  LATHE_ASSIGN_OR_RETURN(FirstLook* const look, PrepareLook());
+  if (look == nullptr) return std::nullopt;
   // What a sketch cannot do is for Evaluate to judge.
-  auto looked = first_look_->Judge(plan, rivals);
+  auto looked = LookAt(plan, rivals, *look);
   if (!looked.ok()) return std::nullopt;
   looked->set_evaluator_version(kEvaluatorVersion);
   *looked->mutable_profile() = profile_;

@@ -103,6 +103,40 @@ TEST(OneDnnEvaluator, TellsTheBaselineWithSpaceTableAndStatistics) {
   EXPECT_EQ(precisions.count(v1::INT8), 1u);
 }
 
+TEST(OneDnnEvaluator, TimesTheLooksThatNoRivalEnds) {
+  const auto evaluator = MustOpen();
+  const auto baseline = evaluator->EvaluateBaseline();
+  ASSERT_TRUE(baseline.ok()) << baseline.status();
+  const v1::CompressionPlan plan =
+      Uniform(baseline->report.space(), v1::INT8, 8, 1);
+  v1::Rivals rivals;
+  rivals.set_predicted_latency_us(1e6);
+  rivals.set_predicted_latency_ratio(1e3);
+  rivals.set_counts_latency(true);
+  const auto alone = evaluator->LookFirst(plan, rivals);
+  ASSERT_TRUE(alone.ok()) << alone.status();
+  ASSERT_TRUE(alone->has_value());
+  const v1::Measurement& timed = **alone;
+  EXPECT_GE(timed.latency_repeats(), 10);
+  EXPECT_GT(timed.latency_us(), 0);
+  EXPECT_LT(timed.latency_ratio(), 1e3);
+  EXPECT_LE(timed.latency_ratio_low(), timed.latency_ratio());
+  EXPECT_GE(timed.latency_ratio_high(), timed.latency_ratio());
+  EXPECT_GT(timed.baseline_latency_us(), 0);
+
+  // Nothing is to be gained on this one, which is faster.
+  v1::Rival* rival = rivals.add_rivals();
+  rival->set_number(7);
+  *rival->mutable_plan() = plan;
+  rival->set_latency_ratio(1);
+  const auto ended = evaluator->LookFirst(plan, rivals);
+  ASSERT_TRUE(ended.ok()) << ended.status();
+  ASSERT_TRUE(ended->has_value());
+  EXPECT_EQ((*ended)->early_stop().beaten_by(), 7);
+  EXPECT_EQ((*ended)->latency_repeats(), 0);
+  EXPECT_EQ((*ended)->latency_ratio(), 1e3);
+}
+
 TEST(OneDnnEvaluator, GivesTheBaselinePlanTheBaselinesAnswers) {
   const auto evaluator = MustOpen();
   const auto baseline = evaluator->EvaluateBaseline();

@@ -16,6 +16,10 @@ namespace {
 // takes as long as there are looks.
 constexpr int64_t kLooksPerChoice = 32;
 
+// At the end half of them are measured at once, at least so many: what is
+// measured of them tells which of the others are worth it.
+constexpr int64_t kLeastPerRound = 4;
+
 // As long as looks are under way, one trial in so many is kept for finalists
 // that nobody knows yet: many workers look at many plans at once.
 constexpr int64_t kKeptShare = 8;
@@ -75,7 +79,8 @@ absl::StatusOr<std::optional<SearchLoop::Next>> SearchLoop::MeasureFinalists(
   // What is still looked at may be better.
   if (!AreAllLearned(progress)) return Next::kWait;
   if (known == 0) return std::nullopt;
-  LATHE_RETURN_IF_ERROR(AddFinalists(std::min(left, known)));
+  const int64_t round = std::max(kLeastPerRound, known / 2);
+  LATHE_RETURN_IF_ERROR(AddFinalists(std::min({left, known, round})));
   return Next::kGoOn;
 }
 

@@ -118,7 +118,7 @@ void AddJobFlags(CLI::App& command, JobFlags& flags) {
           [&flags](int64_t samples) { flags.sensitivity_samples = samples; },
           "samples on which trial 0 measures what each choice costs by itself; "
           "0: it does not. Not given: from 100 trials on, 128 samples in at "
-          "most 3 % of the evaluations' time")
+          "most 5 % of the evaluations' time")
       ->check(CLI::Range(int64_t{0}, kMostTrials))
       ->group(group);
   command

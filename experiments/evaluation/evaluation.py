@@ -4,13 +4,18 @@
     experiments/evaluation/evaluation.py record --name resnet20 --trials 100 -- --model M.onnx --data ...
     experiments/evaluation/evaluation.py play --name resnet20 --modes plain,product -- M.onnx --data ...
     experiments/evaluation/evaluation.py table --name resnet20
+    experiments/evaluation/evaluation.py compare --name full1,ladder1 -- M.onnx
 
 `record` lets the default agent search and keeps its plans. `play` takes the same
 plans through each way (lathe-evaluation-study); a list that is there is kept.
 `finalists` chooses among the plans by all that the search measured of them, as
 agent/finalists.cc would, for several least gains. `table` compares: trials per hour of one core, and the hypervolume of the frontier
 that each way ends with. That frontier's plans count with what the search measured
-of them, which is every sample and a timed run; the plain loop has to agree.
+of them, which is every sample and a timed run; the plain loop has to agree. `compare` sets
+whole searches side by side: NAME/time has their processor seconds (GNU time's -f
+'%U %S', of the whole `lathe search --state NAME/state`); the models of their frontiers
+are timed anew, all in turn with the original, since searches that ran at different
+times met different machines.
 Lists lie in runs/NAME beside this file, or in --to.
 """
 import argparse
@@ -210,10 +215,55 @@ def table(flags, folder):
         looks_line(folder, truth)
 
 
+def median(values):
+    return sorted(values)[len(values) // 2]
+
+
+def bench(model):
+    """Microseconds of one call."""
+    out = subprocess.run([BIN / "lathe-worker", "bench", model, "-o", "json", "--repeat", "200"],
+                         capture_output=True, text=True, check=True).stdout
+    return json.loads(out)["latency_us"]
+
+
+def timed_anew(models, original, rounds=5):
+    """Latency ratios of the models: medians over rounds in which each has its turn."""
+    ratios = [[] for _ in models]
+    for _ in range(rounds):
+        for i, model in enumerate(models):
+            ratios[i].append(bench(model) / bench(original))
+    return [median(of_model) for of_model in ratios]
+
+
+def compare(flags, folder):
+    searches = []
+    for name in flags.name.split(","):
+        own = folder.parent / name
+        if not (own / "plans.jsonl").exists():
+            list_trials(own / "state", own / "plans.jsonl")
+        trials = [row for row in read(own / "plans.jsonl") if row["state"] == "MEASURED"]
+        baseline, *plans = trials
+        whole = [row for row in plans if "early_stop" not in row]
+        members = [whole[i] for i in frontier(whole)]
+        searches.append((name, own, baseline, trials, whole, members))
+    models = [own / "state/blobs" / row["artifact"][:2] / row["artifact"]
+              for _, own, *_, members in searches for row in members]
+    ratios = iter(timed_anew(models, flags.rest[0]))
+    print("| search | trials | measured whole | core seconds | each | frontier | hypervolume | "
+          "timed anew |")
+    print("|---|---|---|---|---|---|---|---|")
+    for name, own, baseline, trials, whole, members in searches:
+        seconds = sum(map(float, (own / "time").read_text().split()[:2]))
+        anew = [dict(row, latency_ratio=next(ratios)) for row in members]
+        print(f"| {name} | {len(trials)} | {len(whole)} | {seconds:.0f} | "
+              f"{seconds / len(trials):.2f} | {len(members)} | "
+              f"{hypervolume(members, baseline):.4f} | {hypervolume(anew, baseline):.4f} |")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("step", choices=["record", "play", "finalists", "table"])
+    parser.add_argument("step", choices=["record", "play", "finalists", "table", "compare"])
     parser.add_argument("--name", required=True)
     parser.add_argument("--trials", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
@@ -226,8 +276,10 @@ def main():
     flags = parser.parse_args(sys.argv[1:end])
     flags.rest = sys.argv[end + 1:]
     folder = pathlib.Path(flags.to) / flags.name
-    folder.mkdir(parents=True, exist_ok=True)
-    {"record": record, "play": play, "finalists": finalists, "table": table}[flags.step](flags, folder)
+    if flags.step != "compare":
+        folder.mkdir(parents=True, exist_ok=True)
+    {"record": record, "play": play, "finalists": finalists, "table": table,
+     "compare": compare}[flags.step](flags, folder)
 
 
 if __name__ == "__main__":
