@@ -60,12 +60,13 @@ TEST(SearchCore, LearnsTheLatencyOfWhatWasTimedAndNoPrediction) {
   const SyntheticNetwork network(Small());
   const auto core = SearchCore::Make(network.Context(1, 100));
   ASSERT_TRUE(core.ok()) << core.status();
+  const DecisionSpace& space = (*core)->space();
+  Choices choices(space.size(), 0);
+  choices[space.option_decision(1)] = 1;
   v1::Proposal proposal;
-  *proposal.mutable_plan() =
-      (*core)->space().ToPlan(Choices((*core)->space().size(), 1));
+  *proposal.mutable_plan() = space.ToPlan(choices);
   v1::Trial trial = network.Run(proposal, /*number=*/1);
   v1::Measurement& look = *trial.mutable_measurement();
-  const Choices choices = *(*core)->space().FromPlan(proposal.plan());
   const double predicted = (*core)->PredictedLatencyRatio(choices);
   look.mutable_early_stop()->set_samples(64);
   look.set_latency_ratio(0.5 * predicted);

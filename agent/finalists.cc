@@ -108,8 +108,8 @@ size_t Finalists::Doublings() const {
 bool Finalists::IsOneDue() const { return promoted_.size() < Doublings(); }
 
 size_t Finalists::Room() const {
-  const size_t most =
-      std::max(2 * Doublings(), looks_.size() / size_t{kLooksPerWhole});
+  const size_t most = std::max({size_t{kLeastWhole}, 2 * Doublings(),
+                                looks_.size() / size_t{kLooksPerWhole}});
   return most - std::min(most, promoted_.size());
 }
 

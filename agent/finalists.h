@@ -33,9 +33,10 @@ class Finalists {
   // latencies and some thousand samples leave uncertain.
   static constexpr double kLeastGain = 2e-5;
   // One in so many looks may have its plan measured whole, and in short
-  // searches two for each doubling of the looks: a whole measurement takes as
-  // long as some twenty looks.
+  // searches two for each doubling of the looks, but at least kLeastWhole: a
+  // whole measurement takes as long as some twenty looks.
   static constexpr int64_t kLooksPerWhole = 12;
+  static constexpr int64_t kLeastWhole = 4;
 
   // `objectives`: "latency", "size". `baseline` is trial 0's measurement.
   //

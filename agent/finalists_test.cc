@@ -163,6 +163,9 @@ TEST(Finalists, OfTimedLooksTheLatencyLiesBetweenMeasuredAndPredicted) {
     auto finalists = Finalists::Make(context.space, context.latency_table,
                                      context.baseline, context.objectives);
     EXPECT_TRUE(finalists.ok()) << finalists.status();
+    v1::Trial original = WholeTrial(0, 1, 0, 1);
+    *original.mutable_measurement() = context.baseline;
+    (*finalists)->Add(original);
     v1::Trial look = LookedAt(1, context.baseline.accuracy(), 0.01, fast_ratio);
     *look.mutable_proposal()->mutable_plan() = BaselinePlan(context.space);
     look.mutable_measurement()->set_latency_repeats(repeats);
