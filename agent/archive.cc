@@ -45,6 +45,10 @@ double SampleShare(const v1::Measurement& measurement,
          static_cast<double>(baseline.samples());
 }
 
+double TimedLookLatencyRatio(double timed_ratio, double predicted_ratio) {
+  return std::sqrt(timed_ratio * predicted_ratio);
+}
+
 Evaluated Evaluate(const SearchCore& core, const v1::Trial& trial,
                    const Choices& choices) {
   Evaluated row;
@@ -64,8 +68,8 @@ Evaluated Evaluate(const SearchCore& core, const v1::Trial& trial,
     row.is_timed = IsTimed(trial);
     row.weight = SampleShare(trial.measurement(), baseline);
     if (row.is_looked_at && row.is_timed) {
-      row.latency_ratio =
-          std::sqrt(row.latency_ratio * core.PredictedLatencyRatio(choices));
+      row.latency_ratio = TimedLookLatencyRatio(
+          row.latency_ratio, core.PredictedLatencyRatio(choices));
     }
   } else {
     row.quality = Objective::kLeastQuality;

@@ -48,12 +48,18 @@ struct Evaluated {
 double SampleShare(const v1::Measurement& measurement,
                    const v1::Measurement& baseline);
 
+// What counts as the latency of a timed look, as a share of the baseline's: the
+// geometric mean of the timed and the predicted one. The fastest of many timed
+// by few calls is likely to be one that had luck, of which the prediction from
+// all of them knows nothing.
+double TimedLookLatencyRatio(double timed_ratio, double predicted_ratio);
+
 // What no plan that works comes near: the answers are those of another network.
 constexpr double kInfeasibleDivergence = 4;
 
 // `trial`, which must have ended MEASURED or INFEASIBLE with plan `choices`. An
-// infeasible one has its predicted ratios. The latency of a timed look, of few
-// calls, is the mean of it and the prediction: `core` has learned the trial.
+// infeasible one has its predicted ratios. Of a timed look see
+// TimedLookLatencyRatio: `core` has learned the trial.
 Evaluated Evaluate(const SearchCore& core, const v1::Trial& trial,
                    const Choices& choices);
 

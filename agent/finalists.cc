@@ -1,7 +1,6 @@
 #include "agent/finalists.h"
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 #include <utility>
 
@@ -150,10 +149,9 @@ std::vector<Finalists::Row> Finalists::Candidates() const {
     if (row.choices.empty()) continue;
     const double predicted =
         costs_.LatencyUs(row.choices) / costs_.baseline_us();
-    // The fastest of many timed by few calls is likely to be one that had luck,
-    // of which the prediction from all of them knows nothing.
     row.latency_ratio =
-        row.is_timed ? std::sqrt(row.latency_ratio * predicted) : predicted;
+        row.is_timed ? TimedLookLatencyRatio(row.latency_ratio, predicted)
+                     : predicted;
   }
   return candidates;
 }

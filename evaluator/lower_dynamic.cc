@@ -18,6 +18,7 @@ namespace {
 // Rows up to which MultiplyLevels is faster than oneDNN's three steps.
 constexpr int64_t kFewRows = 2;
 
+// The layer as a product of levels, [rows, ins] by [ins, outs].
 struct Meaning {
   int64_t rows = 0;
   int64_t ins = 0;
