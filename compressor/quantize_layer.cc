@@ -76,6 +76,19 @@ ValueChoice ChooseValues(WeightMatrix weights, int bits,
   return choice;
 }
 
+// How far the layer's input is from the original's, as a share of the
+// original's mean square.
+double InputError(const LayerSamples& samples) {
+  const auto array = [](const Tensor& tensor) {
+    return Eigen::Map<const Eigen::ArrayXf>(tensor.values<float>().data(),
+                                            tensor.size())
+        .cast<double>();
+  };
+  const auto original = array(samples.original_input);
+  return (array(samples.input) - original).square().sum() /
+         original.square().sum();
+}
+
 // The float layer and the quantised one in the making.
 class LayerQuantizer {
  public:
@@ -89,6 +102,8 @@ class LayerQuantizer {
         factors_(FactorsOf(node)),
         weights_(node, layer.weights),
         is_large_(IsLarge(weights_)),
+        is_refit_(options.refit_share > 0 && !is_large_ &&
+                  InputError(samples) >= options.least_refit_error),
         levels_(node,
                 Tensor::Of<float>(layer.weights.shape(),
                                   std::vector<float>(layer.weights.size()))),
@@ -174,7 +189,7 @@ class LayerQuantizer {
       }
     }
     Eigen::MatrixXd wanted = original;
-    if (options_.refit_share > 0 && !is_large_) {
+    if (is_refit_) {
       moments.cross -= moments.gram * original;
       const Eigen::MatrixXd change = SolveMoments(moments, options_.ridge);
       if (change.allFinite()) wanted += options_.refit_share * change;
@@ -309,6 +324,7 @@ class LayerQuantizer {
   const LayerFactors factors_;
   WeightMatrix weights_;
   const bool is_large_;
+  const bool is_refit_;
   WeightMatrix levels_;
   std::vector<WeightGrid> grids_;  // By output.
   const ValueChoice choice_;

@@ -151,6 +151,41 @@ TEST(QuantizeLayer, TheBiasOfALayerTooLargeForItsGramMatrixBringsTheMeanBack) {
   }
 }
 
+TEST(QuantizeLayer, IsRefitOnlyWhereItsInputHasChanged) {
+  const ConvCase conv = MakeConv(9);
+  const WeightOptions refit = Only("all");
+  WeightOptions stays = refit;
+  stays.refit_share = 0;
+  const WeightOptions always = Only("half-refit+rounding+bias");
+  const auto error = [&conv](const Tensor& input, const QuantizedLayer& layer) {
+    ConvCase seen = conv;
+    seen.input = input;
+    return RootMeanSquare(Output(seen, layer), conv.target);
+  };
+  for (const float change : {0.01f, 0.2f}) {
+    // Half of the channels are too small.
+    std::vector<float> values(conv.input.values<float>().begin(),
+                              conv.input.values<float>().end());
+    for (size_t i = 0; i < values.size(); ++i) {
+      if (i / 36 % 6 < 3) values[i] *= 1 - change;
+    }
+    const Tensor input = Tensor::Of<float>(conv.input.shape(), values);
+    const auto quantized = [&](const WeightOptions& options) {
+      auto made = QuantizeLayer(conv.node, conv.layer, 0, 8,
+                                LayerSamples{input, conv.input, conv.target, 1},
+                                options);
+      EXPECT_TRUE(made.ok()) << made.status();
+      return made.ok() ? *made : QuantizedLayer{};
+    };
+    const QuantizedLayer without = quantized(stays);
+    const QuantizedLayer with = quantized(always);
+    EXPECT_NE(with.weights.levels, without.weights.levels) << change;
+    EXPECT_EQ(quantized(refit).weights.levels,
+              change < 0.1f ? without.weights.levels : with.weights.levels);
+    EXPECT_LT(error(input, with), error(input, without)) << change;
+  }
+}
+
 TEST(QuantizeLayer, OneScaleForAllWhereAskedFor) {
   const ConvCase conv = MakeConv(7);
   for (const char* repair : {"none", "all"}) {

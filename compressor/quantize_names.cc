@@ -67,6 +67,7 @@ absl::Status SetRepairs(absl::string_view text, CompressOptions* options) {
   options->is_smoothed = defaults.is_smoothed;
   if (text == "all") return absl::OkStatus();
   options->weights = NearestWeights();
+  options->weights.least_refit_error = 0;
   options->is_equalized = false;
   options->is_smoothed = false;
   if (text == "none") return absl::OkStatus();

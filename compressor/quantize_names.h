@@ -19,7 +19,8 @@ absl::StatusOr<RangeOptions> ParseRangeMethod(absl::string_view text);
 // Sets the options that make low precision cost less accuracy: "none", "all"
 // (the default of CompressOptions), or names joined by "+": "equalize"
 // (equalisation across layers), "smooth" (smooth.h), "refit" (all the way) or
-// "half-refit" (as in "all"; WeightOptions.refit_share), "rounding" (second
+// "half-refit" (WeightOptions.refit_share; of every layer, where "all" leaves
+// those with nearly the original's inputs as they are), "rounding" (second
 // order), "analytic" or "bias" (the bias correction, empirical).
 //
 // Errors: InvalidArgument - another name.

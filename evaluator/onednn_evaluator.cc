@@ -37,7 +37,7 @@
 
 namespace lathe {
 
-const char kEvaluatorVersion[] = "5";
+const char kEvaluatorVersion[] = "6";
 
 namespace {
 
