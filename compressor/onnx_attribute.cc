@@ -44,6 +44,28 @@ absl::StatusOr<Attribute> AttributeFromOnnx(const onnx::AttributeProto& proto) {
   }
 }
 
+absl::StatusOr<Tensor> ConstantFromOnnx(const onnx::NodeProto& node) {
+  for (const onnx::AttributeProto& attribute : node.attribute()) {
+    LATHE_ASSIGN_OR_RETURN(const Attribute value, AttributeFromOnnx(attribute));
+    if (const auto* tensor = std::get_if<Tensor>(&value)) return *tensor;
+    if (const auto* real = std::get_if<float>(&value)) {
+      return Tensor::Of<float>({}, std::vector<float>{*real});
+    }
+    if (const auto* integer = std::get_if<int64_t>(&value)) {
+      return Tensor::Of<int64_t>({}, std::vector<int64_t>{*integer});
+    }
+    if (const auto* reals = std::get_if<std::vector<float>>(&value)) {
+      return Tensor::Of<float>({static_cast<int64_t>(reals->size())}, *reals);
+    }
+    if (const auto* integers = std::get_if<std::vector<int64_t>>(&value)) {
+      return Tensor::Of<int64_t>({static_cast<int64_t>(integers->size())},
+                                 *integers);
+    }
+    return absl::UnimplementedError("constants of strings are not supported");
+  }
+  return absl::InvalidArgumentError("has no value");
+}
+
 void AttributeToOnnx(const std::string& name, const Attribute& value,
                      onnx::NodeProto* node) {
   onnx::AttributeProto* proto = node->add_attribute();

@@ -17,6 +17,12 @@ namespace lathe {
 //   Unimplemented - subgraphs, references to functions, unknown types.
 absl::StatusOr<Attribute> AttributeFromOnnx(const onnx::AttributeProto& proto);
 
+// The tensor of a Constant node, whichever attribute holds it.
+//
+// Errors: as AttributeFromOnnx; InvalidArgument - no attribute; Unimplemented -
+// strings.
+absl::StatusOr<Tensor> ConstantFromOnnx(const onnx::NodeProto& node);
+
 // Adds the attribute to `node`.
 void AttributeToOnnx(const std::string& name, const Attribute& value,
                      onnx::NodeProto* node);

@@ -1,7 +1,6 @@
 // Parsing goes name by name: constants and inputs first, then node outputs,
 // then node inputs, so that nodes may stand in any order in the file.
 #include <algorithm>
-#include <cmath>
 #include <limits>
 #include <queue>
 #include <utility>
@@ -24,29 +23,6 @@
 
 namespace lathe {
 namespace {
-
-template <typename T>
-bool AnyNaN(absl::Span<const T> values) {
-  return std::any_of(values.begin(), values.end(),
-                     [](T value) { return std::isnan(value); });
-}
-
-// Whether it is of floats, of which one is NaN.
-bool HasNaN(const Tensor& tensor) {
-  switch (tensor.type()) {
-    case DataType::kFloat32:
-      return AnyNaN(tensor.values<float>());
-    case DataType::kFloat64:
-      return AnyNaN(tensor.values<double>());
-    case DataType::kFloat16:
-    case DataType::kBfloat16: {
-      const Tensor wide = WidenHalf(tensor);
-      return AnyNaN(wide.values<float>());
-    }
-    default:
-      return false;
-  }
-}
 
 constexpr int64_t kLeastOpset = 7;
 constexpr int64_t kMostOpset = 25;
@@ -256,37 +232,13 @@ class Parser {
     return absl::OkStatus();
   }
 
-  // A Constant node's tensor.
-  absl::StatusOr<Tensor> ConstantTensor(const onnx::NodeProto& node) {
-    for (const onnx::AttributeProto& attribute : node.attribute()) {
-      LATHE_ASSIGN_OR_RETURN(const Attribute value,
-                             AttributeFromOnnx(attribute));
-      if (const auto* tensor = std::get_if<Tensor>(&value)) return *tensor;
-      if (const auto* real = std::get_if<float>(&value)) {
-        return Tensor::Of<float>({}, std::vector<float>{*real});
-      }
-      if (const auto* integer = std::get_if<int64_t>(&value)) {
-        return Tensor::Of<int64_t>({}, std::vector<int64_t>{*integer});
-      }
-      if (const auto* reals = std::get_if<std::vector<float>>(&value)) {
-        return Tensor::Of<float>({static_cast<int64_t>(reals->size())}, *reals);
-      }
-      if (const auto* integers = std::get_if<std::vector<int64_t>>(&value)) {
-        return Tensor::Of<int64_t>({static_cast<int64_t>(integers->size())},
-                                   *integers);
-      }
-      return absl::UnimplementedError("constants of strings are not supported");
-    }
-    return absl::InvalidArgumentError("has no value");
-  }
-
   absl::Status ReadConstantNode(const onnx::NodeProto& node, int index) {
     const std::string what = DescribeNode(node, index);
     if (node.output_size() != 1) {
       return absl::InvalidArgumentError(
           absl::StrCat(what, ": ", node.output_size(), " outputs, not 1"));
     }
-    absl::StatusOr<Tensor> tensor = ConstantTensor(node);
+    absl::StatusOr<Tensor> tensor = ConstantFromOnnx(node);
     if (!tensor.ok()) return Annotate(tensor.status(), what);
     return AddConstant(node.output(0), *tensor, what);
   }
@@ -485,10 +437,6 @@ class Parser {
   absl::flat_hash_set<std::string> bf16_layers_;
   absl::flat_hash_set<std::string> dynamic_layers_;
 };
-
-}  // namespace
-
-namespace {
 
 absl::StatusOr<Graph> ParseBytes(absl::string_view bytes) {
   if (bytes.size() > kMostModelBytes) {

@@ -1,5 +1,7 @@
 #include "compressor/onnx_tensor.h"
 
+#include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <limits>
 #include <utility>
@@ -7,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/types/span.h"
 #include "base/status.h"
 #include "compressor/limits.h"
 
@@ -103,6 +106,12 @@ std::string TypedBytes(const onnx::TensorProto& proto, DataType type) {
   return std::string();
 }
 
+template <typename T>
+bool AnyNaN(absl::Span<const T> values) {
+  return std::any_of(values.begin(), values.end(),
+                     [](T value) { return std::isnan(value); });
+}
+
 }  // namespace
 
 absl::StatusOr<DataType> DataTypeFromOnnx(int64_t onnx_type,
@@ -164,6 +173,22 @@ Tensor WidenHalf(const Tensor& tensor) {
     wide[i] = is_half ? HalfToFloat(bits) : Bfloat16ToFloat(bits);
   }
   return Tensor::Of<float>(tensor.shape(), wide);
+}
+
+bool HasNaN(const Tensor& tensor) {
+  switch (tensor.type()) {
+    case DataType::kFloat32:
+      return AnyNaN(tensor.values<float>());
+    case DataType::kFloat64:
+      return AnyNaN(tensor.values<double>());
+    case DataType::kFloat16:
+    case DataType::kBfloat16: {
+      const Tensor wide = WidenHalf(tensor);
+      return AnyNaN(wide.values<float>());
+    }
+    default:
+      return false;
+  }
 }
 
 void TensorToOnnx(const Tensor& tensor, onnx::TensorProto* proto) {

@@ -34,6 +34,9 @@ absl::StatusOr<Tensor> TensorFromOnnx(const onnx::TensorProto& proto);
 // `tensor` with float32 elements when it has 16-bit floats; else itself.
 Tensor WidenHalf(const Tensor& tensor);
 
+// Whether it is of floats, of which one is NaN.
+bool HasNaN(const Tensor& tensor);
+
 // Raw bytes, without a name.
 void TensorToOnnx(const Tensor& tensor, onnx::TensorProto* proto);
 

@@ -1,4 +1,4 @@
-// The real evaluator: opens a job's model and data, compresses, measures.
+// The real evaluator: compresses, measures.
 #include <algorithm>
 #include <chrono>
 #include <ctime>
@@ -12,15 +12,11 @@
 #include "base/digest.h"
 #include "base/numeric.h"
 #include "base/status.h"
-#include "compressor/batch_norm_scores.h"
-#include "compressor/compression_settings.h"
 #include "compressor/cost.h"
 #include "compressor/model_file.h"
 #include "compressor/onnx.h"
 #include "compressor/packed_model.h"
 #include "compressor/remembering_source.h"
-#include "compressor/search_space.h"
-#include "compressor/shape_inference.h"
 #include "evaluator/accuracy.h"
 #include "evaluator/calibration_source.h"
 #include "evaluator/core_pin.h"
@@ -31,7 +27,7 @@
 #include "evaluator/latency.h"
 #include "evaluator/latency_table.h"
 #include "evaluator/measured_layers.h"
-#include "evaluator/model_inputs.h"
+#include "evaluator/opened_job.h"
 #include "evaluator/sensitivity.h"
 #include "proto/plan.h"
 
@@ -78,16 +74,6 @@ double ProcessorSeconds() {
   return static_cast<double>(std::clock()) / CLOCKS_PER_SEC;
 }
 
-// The original model cannot be wrong in a way that other machines would not
-// see: it is the input that is at fault.
-absl::Status ModelFault(const absl::Status& status) {
-  if (status.code() != absl::StatusCode::kOutOfRange &&
-      status.code() != absl::StatusCode::kFailedPrecondition) {
-    return Annotate(status, "model");
-  }
-  return absl::InvalidArgumentError(absl::StrCat("model: ", status.message()));
-}
-
 // The original ran here, so what a plan's model cannot do is the plan's fault.
 absl::Status PlanFault(const absl::Status& status) {
   switch (status.code()) {
@@ -103,15 +89,13 @@ absl::Status PlanFault(const absl::Status& status) {
 
 class OneDnnEvaluator : public Evaluator {
  public:
-  OneDnnEvaluator(Graph graph, v1::SearchSpace space,
-                  std::unique_ptr<JobData> data, const v1::JobSpec& spec,
-                  const EvaluatorOptions& options,
-                  const CompressOptions& compress)
-      : graph_(std::move(graph)),
-        space_(std::move(space)),
-        data_(std::move(data)),
+  OneDnnEvaluator(OpenedJob job, const v1::JobSpec& spec,
+                  const EvaluatorOptions& options)
+      : graph_(std::move(job.graph)),
+        space_(std::move(job.space)),
+        data_(std::move(job.data)),
         options_(options),
-        compress_(compress),
+        compress_(job.compress),
         batch_(std::max(1, spec.batch())),
         profile_(ProbeHardware(std::max(1, spec.threads()))),
         trials_(spec.trials()),
@@ -442,62 +426,16 @@ absl::StatusOr<std::optional<v1::Measurement>> OneDnnEvaluator::LookFirst(
   return *std::move(looked);
 }
 
-// Whether the model takes the job's batch.
-absl::Status CheckBatch(const Graph& graph, int64_t batch) {
-  const std::optional<int64_t> fixed = FixedBatch(graph);
-  if (!fixed.has_value() || *fixed == batch) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat("the model is made for a batch of ", *fixed, ", not ", batch,
-                   "; ask for a batch of ", *fixed));
-}
-
-// Settings that make sense, for a model as it came.
-absl::StatusOr<CompressOptions> OpenOptions(
-    absl::string_view model, const v1::CompressionSettings& settings) {
-  LATHE_ASSIGN_OR_RETURN(CompressOptions options,
-                         MakeCompressOptions(settings));
-  if (options.prune.criterion == PruneCriterion::kGamma) {
-    const auto parsed = ParseOnnx(model);
-    if (!parsed.ok()) return ModelFault(parsed.status());
-    options.prune.gammas = BatchNormScales(*parsed);
-  }
-  return options;
-}
-
-// The job's model: its batch, and the sizes of its samples where the model
-// leaves them open.
-absl::StatusOr<Graph> OpenForJob(absl::string_view bytes,
-                                 const std::map<std::string, Dataset>& datasets,
-                                 const v1::JobSpec& spec) {
-  const auto whole = datasets.find(spec.dataset().digest());
-  auto graph =
-      whole == datasets.end()
-          ? OpenModel(bytes)
-          : OpenModel(bytes, ShapesOfData(&whole->second, spec.dataset()));
-  if (!graph.ok()) return graph;
-  LATHE_RETURN_IF_ERROR(CheckBatch(*graph, std::max(1, spec.batch())));
-  return graph;
-}
-
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Evaluator>> OpenOneDnnEvaluator(
     absl::string_view model, std::map<std::string, Dataset> datasets,
     const v1::JobSpec& spec, absl::string_view activation_stats,
     const EvaluatorOptions& options) {
-  LATHE_ASSIGN_OR_RETURN(const CompressOptions compress,
-                         OpenOptions(model, spec.compression()));
-  LATHE_ASSIGN_OR_RETURN(const SpaceOptions space_options,
-                         MakeSpaceOptions(spec.compression(), HasNativeBf16()));
-  auto graph = OpenForJob(model, datasets, spec);
-  if (!graph.ok()) return ModelFault(graph.status());
-  auto space = MakeSearchSpace(*graph, space_options);
-  if (!space.ok()) return ModelFault(space.status());
-  auto data = OpenJobData(*graph, std::move(datasets), spec.dataset());
-  if (!data.ok()) return Annotate(data.status(), "data");
-  auto evaluator = std::make_unique<OneDnnEvaluator>(
-      *std::move(graph), *std::move(space), *std::move(data), spec, options,
-      compress);
+  LATHE_ASSIGN_OR_RETURN(OpenedJob job,
+                         OpenJob(model, std::move(datasets), spec));
+  auto evaluator =
+      std::make_unique<OneDnnEvaluator>(std::move(job), spec, options);
   if (!activation_stats.empty()) {
     LATHE_RETURN_IF_ERROR(evaluator->SetStats(activation_stats));
   }

@@ -16,7 +16,7 @@ parts=" ${PARTS:-ranges repairs few grids} "
 wants() { [[ $parts == *" $1 "* ]]; }
 
 repairs=none,analytic,bias,refit+bias,rounding,rounding+bias
-repairs+=,refit+rounding+bias,equalize,all
+repairs+=,refit+rounding+bias,half-refit+rounding+bias,equalize,all
 machine
 for network in "${@:-resnet20}"; do
   declare -n arguments=$network
