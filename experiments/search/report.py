@@ -11,6 +11,7 @@ import json
 import os
 
 import curves
+import real_report
 from statistics_of_runs import (area, holm, interquartile_mean, interval, permutation_p,
                                 probability_of_improvement)
 
@@ -206,35 +207,6 @@ def section(table, runs, folder, found_by_all):
     return lines
 
 
-def real_searches(folder):
-    """Tables of what real.py recorded, one a network."""
-    lines = []
-    if not os.path.isdir(folder):
-        return lines
-    for network in sorted(os.listdir(folder)):
-        lines += [f"## Real searches of {network}", "",
-                  "`lathe search` with one worker: measured accuracy and latency, hypervolume on "
-                  "the report split. Evaluating counts trial 0. Thinking: what the agent took, "
-                  "over what its proposals' evaluations took, for the whole job and for the round "
-                  "in which it took most seconds.", "",
-                  "| agent | seed | trials | hypervolume | at half the trials | evaluating, s "
-                  "| thinking | worst round | optimism, points |", "|---" * 9 + "|"]
-        for name in sorted(os.listdir(os.path.join(folder, network))):
-            with open(os.path.join(folder, network, name)) as file:
-                run = json.load(file)
-            rounds = run["rounds"]
-            half = sum(r["gain"] for r in rounds if r["trial"] <= run["trials"] / 2)
-            slow = max((r for r in rounds if r["trial"] > 0), key=lambda r: r["thinking_seconds"])
-            lines.append(
-                f"| `{run['agent']}` | {run['seed']} | {run['trials']} | {run['hypervolume']:.4f} "
-                f"| {half:.4f} | {sum(r['evaluation_seconds'] for r in rounds):.0f} "
-                f"| {100 * run['thinking_ratio']:.1f} % "
-                f"| {100 * slow['thinking_seconds'] / slow['evaluation_seconds']:.1f} % "
-                f"| {100 * run['optimism']:+.2f} |")
-        lines.append("")
-    return lines
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", default=os.path.join(HERE, "runs"))
@@ -245,7 +217,7 @@ def main():
     for table, runs in read(flags.runs).items():
         lines += section(table, runs, os.path.dirname(os.path.abspath(flags.to)),
                          ceiling(os.path.join(flags.runs, table + ".ceiling.json")))
-    lines += real_searches(os.path.join(flags.runs, "real"))
+    lines += real_report.sections(os.path.join(flags.runs, "real"))
     with open(flags.to, "w") as file:
         file.write("\n".join(lines).rstrip() + "\n")
 
