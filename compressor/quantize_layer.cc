@@ -102,8 +102,7 @@ class LayerQuantizer {
         factors_(FactorsOf(node)),
         weights_(node, layer.weights),
         is_large_(IsLarge(weights_)),
-        is_refit_(options.refit_share > 0 && !is_large_ &&
-                  InputError(samples) >= options.least_refit_error),
+        is_refit_(IsRefit()),
         levels_(node,
                 Tensor::Of<float>(layer.weights.shape(),
                                   std::vector<float>(layer.weights.size()))),
@@ -141,6 +140,11 @@ class LayerQuantizer {
   }
 
  private:
+  bool IsRefit() const {
+    if (options_.refit_share == 0 || is_large_) return false;
+    return bits_ != 8 || InputError(samples_) >= options_.least_refit_error;
+  }
+
   bool HasBias() const { return node_.op_type != "MatMul"; }
 
   int64_t Rows() const {

@@ -151,7 +151,7 @@ TEST(QuantizeLayer, TheBiasOfALayerTooLargeForItsGramMatrixBringsTheMeanBack) {
   }
 }
 
-TEST(QuantizeLayer, IsRefitOnlyWhereItsInputHasChanged) {
+TEST(QuantizeLayer, OfEightBitsIsRefitOnlyWhereItsInputHasChanged) {
   const ConvCase conv = MakeConv(9);
   const WeightOptions refit = Only("all");
   WeightOptions stays = refit;
@@ -170,8 +170,8 @@ TEST(QuantizeLayer, IsRefitOnlyWhereItsInputHasChanged) {
       if (i / 36 % 6 < 3) values[i] *= 1 - change;
     }
     const Tensor input = Tensor::Of<float>(conv.input.shape(), values);
-    const auto quantized = [&](const WeightOptions& options) {
-      auto made = QuantizeLayer(conv.node, conv.layer, 0, 8,
+    const auto quantized = [&](const WeightOptions& options, int bits = 8) {
+      auto made = QuantizeLayer(conv.node, conv.layer, 0, bits,
                                 LayerSamples{input, conv.input, conv.target, 1},
                                 options);
       EXPECT_TRUE(made.ok()) << made.status();
@@ -183,6 +183,8 @@ TEST(QuantizeLayer, IsRefitOnlyWhereItsInputHasChanged) {
     EXPECT_EQ(quantized(refit).weights.levels,
               change < 0.1f ? without.weights.levels : with.weights.levels);
     EXPECT_LT(error(input, with), error(input, without)) << change;
+    EXPECT_EQ(quantized(refit, 5).weights.levels,
+              quantized(always, 5).weights.levels);
   }
 }
 

@@ -20,8 +20,8 @@ absl::StatusOr<RangeOptions> ParseRangeMethod(absl::string_view text);
 // (the default of CompressOptions), or names joined by "+": "equalize"
 // (equalisation across layers), "smooth" (smooth.h), "refit" (all the way) or
 // "half-refit" (WeightOptions.refit_share; of every layer, where "all" leaves
-// those with nearly the original's inputs as they are), "rounding" (second
-// order), "analytic" or "bias" (the bias correction, empirical).
+// 8-bit layers with nearly the original's inputs as they are), "rounding"
+// (second order), "analytic" or "bias" (the bias correction, empirical).
 //
 // Errors: InvalidArgument - another name.
 absl::Status SetRepairs(absl::string_view text, CompressOptions* options);
