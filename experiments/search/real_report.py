@@ -94,6 +94,8 @@ def section(network, folder):
         search = Search(os.path.join(folder, name))
         searches.setdefault(search.agent, []).append(search)
     runs = [s for of_agent in searches.values() for s in of_agent]
+    if not runs:
+        return []
     trials = min(s.trials for s in runs)
     seconds = min(s.seconds() for s in runs)
     return [f"## Real searches of {network}", "",
