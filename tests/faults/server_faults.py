@@ -13,7 +13,7 @@ import lathe_system as lathe
 from fault_system import grpc, types
 
 
-def retried(call, seconds=30):
+def retried(call, seconds=120):
     """As a worker does: again while the server is away."""
     deadline = time.monotonic() + seconds
     while True:
