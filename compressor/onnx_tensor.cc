@@ -50,22 +50,16 @@ absl::StatusOr<int64_t> DeclaredCount(const onnx::TensorProto& proto) {
         proto, absl::StrCat("has ", proto.dims_size(), " dimensions, at most ",
                             kMostRank, " are supported"));
   }
-  int64_t count = 1;
-  bool is_empty = false;
   for (const int64_t size : proto.dims()) {
     if (size < 0) {
       return TensorError(proto,
                          absl::StrCat("dimension ", size, " is negative"));
     }
-    if (size == 0) {
-      is_empty = true;
-    } else if (count > kMostElements / size) {
-      return TensorError(proto, "has more than 2^31 elements");
-    } else {
-      count *= size;
-    }
   }
-  return is_empty ? 0 : count;
+  if (HasTooManyElements(proto.dims())) {
+    return TensorError(proto, "has more than 2^31 elements");
+  }
+  return ElementCount(proto.dims());
 }
 
 // The elements of a typed field, cast to the storage type.

@@ -66,21 +66,15 @@ absl::Status CheckSize(const OpCall& call, const Shape& shape) {
                                      " dimensions, at most ", kMostRank,
                                      " are supported"));
   }
-  int64_t count = 1;
-  for (const int64_t size : shape) {
-    if (size < 0) {
-      return call.Invalid(
-          absl::StrCat("an output would have shape ", ShapeToString(shape)));
-    }
-    // Without its empty dimensions it would be no larger: strides and loops
-    // over some of the dimensions are bounded, too.
-    if (size == 0) continue;
-    if (count > kMostElements / size) {
-      return call.Invalid(absl::StrCat("an output of shape ",
-                                       ShapeToString(shape),
-                                       " has more than 2^31 elements"));
-    }
-    count *= size;
+  if (std::any_of(shape.begin(), shape.end(),
+                  [](int64_t size) { return size < 0; })) {
+    return call.Invalid(
+        absl::StrCat("an output would have shape ", ShapeToString(shape)));
+  }
+  if (HasTooManyElements(shape)) {
+    return call.Invalid(absl::StrCat("an output of shape ",
+                                     ShapeToString(shape),
+                                     " has more than 2^31 elements"));
   }
   return absl::OkStatus();
 }

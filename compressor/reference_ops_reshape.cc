@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "compressor/limits.h"
 #include "compressor/op_shapes.h"
 #include "compressor/operator_def.h"
 
@@ -12,8 +13,6 @@ namespace {
 
 using Values = std::vector<OpValue>;
 using Tensors = std::vector<Tensor>;
-
-constexpr int64_t kMostElements = int64_t{1} << 31;
 
 absl::StatusOr<Tensors> ReshapeKernel(const OpCall& call,
                                       const Values& outputs) {

@@ -133,7 +133,13 @@ absl::StatusOr<std::vector<ValueInfo>> InferShapes(
     infos[id].constant = value.constant;
   }
   for (size_t i = 0; i < input_shapes.size(); ++i) {
-    infos[graph.inputs()[i]].shape = input_shapes[i];
+    const ValueId id = graph.inputs()[i];
+    if (HasTooManyElements(input_shapes[i])) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "input \"", graph.value(id).name, "\" of shape ",
+          ShapeToString(input_shapes[i]), " has more than 2^31 elements"));
+    }
+    infos[id].shape = input_shapes[i];
   }
   int64_t budget = FoldableBytes(graph);
   for (const Node& node : graph.nodes()) {

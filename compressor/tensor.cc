@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "compressor/limits.h"
 
 namespace lathe {
 
@@ -64,6 +65,16 @@ int64_t ElementCount(absl::Span<const int64_t> shape) {
   int64_t count = 1;
   for (const int64_t size : shape) count *= size;
   return count;
+}
+
+bool HasTooManyElements(absl::Span<const int64_t> shape) {
+  int64_t count = 1;
+  for (const int64_t size : shape) {
+    if (size == 0) continue;
+    if (count > kMostElements / size) return true;
+    count *= size;
+  }
+  return false;
 }
 
 std::string ShapeToString(absl::Span<const int64_t> shape) {

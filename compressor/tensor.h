@@ -47,6 +47,11 @@ constexpr int64_t kDynamic = -1;
 // product fits (parsers check).
 int64_t ElementCount(absl::Span<const int64_t> shape);
 
+// Whether the dimensions that are not 0 make more than kMostElements
+// (limits.h): an empty tensor's others bound strides and loops, too. REQUIRES:
+// none is negative.
+bool HasTooManyElements(absl::Span<const int64_t> shape);
+
 // "[1, 3, ?, 32]".
 std::string ShapeToString(absl::Span<const int64_t> shape);
 
