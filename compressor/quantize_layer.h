@@ -46,8 +46,8 @@ struct WeightOptions {
   // Half the way leaves less divergence (experiments/compression/README.md).
   double refit_share = 0.5;
   // Layers of 8-bit weights are refit where their input is at least so far from
-  // the original's, as a share of its mean square. What 8-bit grids alone leave
-  // is 1e-4 to 4e-3; there a refit fits noise, which such fine weights keep
+  // the original's, as a share of its mean square. Below it, where 8-bit grids
+  // alone changed it, a refit fits noise, which such fine weights keep
   // (experiments/compression/README.md).
   double least_refit_error = 2e-3;
   // As a share of the Gram matrix's mean diagonal.

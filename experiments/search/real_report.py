@@ -2,7 +2,7 @@
 import json
 import os
 
-from statistics_of_runs import (interquartile_mean, interval, permutation_p,
+from statistics_of_runs import (figure, interquartile_mean, permutation_p,
                                 probability_of_improvement)
 
 
@@ -39,11 +39,6 @@ class Search:
         slow = max((r for r in self.rounds if r["trial"] > 0),
                    key=lambda r: r["thinking_seconds"])
         return slow["thinking_seconds"] / slow["evaluation_seconds"]
-
-
-def figure(values):
-    low, high = interval(values)
-    return f"{interquartile_mean(values):.4f} ({low:.4f} to {high:.4f})"
 
 
 def mean(values):

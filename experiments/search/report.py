@@ -12,7 +12,7 @@ import os
 
 import curves
 import real_report
-from statistics_of_runs import (area, holm, interquartile_mean, interval, permutation_p,
+from statistics_of_runs import (area, figure, holm, interquartile_mean, permutation_p,
                                 probability_of_improvement)
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -43,11 +43,6 @@ def read(folder):
                              (Run(os.path.join(inside, f)) for f in sorted(os.listdir(inside))
                               if f.endswith(".json"))}
     return tables
-
-
-def figure(values):
-    low, high = interval(values)
-    return f"{interquartile_mean(values):.4f} ({low:.4f} to {high:.4f})"
 
 
 def main_table(runs):

@@ -20,6 +20,12 @@ def interval(values, statistic=interquartile_mean, draws=2000, seed=1):
     return drawn[int(0.025 * draws)], drawn[int(0.975 * draws) - 1]
 
 
+def figure(values):
+    """Interquartile mean with its interval, for tables."""
+    low, high = interval(values)
+    return f"{interquartile_mean(values):.4f} ({low:.4f} to {high:.4f})"
+
+
 def probability_of_improvement(a, b):
     """That a run of `a` beats a run of `b`; ties count half."""
     wins = sum((x > y) + 0.5 * (x == y) for x in a for y in b)
