@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/memory.h"
+#include "base/numeric.h"
 #include "base/status.h"
 #include "compressor/limits.h"
 #include "compressor/shape_inference.h"
@@ -24,6 +25,8 @@ namespace {
 // ten kilobytes.
 constexpr int kPrimitiveCacheCapacity = 4096;
 
+using Clock = std::chrono::steady_clock;
+
 // A step with all addresses filled in.
 struct BoundStep {
   const Step* step = nullptr;
@@ -33,6 +36,16 @@ struct BoundStep {
   // For loops.
   std::vector<char*> addresses;
 };
+
+// What reading the clock adds to an interval.
+double ClockSeconds() {
+  std::vector<double> seconds(1001);
+  for (double& interval : seconds) {
+    const Clock::time_point before = Clock::now();
+    interval = std::chrono::duration<double>(Clock::now() - before).count();
+  }
+  return Median(seconds);
+}
 
 // From the first write (or 0 for inputs) to the last use.
 std::vector<BufferLife> LivesOf(const Program& program) {
@@ -118,27 +131,18 @@ class OneDnnExecutor : public Executor {
   const std::vector<StepInfo>& steps() const override { return infos_; }
 
   absl::Status RunTimed(std::vector<double>* seconds) override {
-    using Clock = std::chrono::steady_clock;
     const DenormalsAsZero denormals;
-    Clock::time_point before = Clock::now();
     for (size_t i = 0; i < bound_.size(); ++i) {
-      LATHE_RETURN_IF_ERROR(RunStep(bound_[i]));
-      const Clock::time_point after = Clock::now();
-      (*seconds)[i] += std::chrono::duration<double>(after - before).count();
-      before = after;
+      LATHE_RETURN_IF_ERROR(TimeStep(bound_[i], &(*seconds)[i]));
     }
     return absl::OkStatus();
   }
 
-  absl::Status RunBare(std::vector<double>* seconds) override {
-    using Clock = std::chrono::steady_clock;
+  absl::Status RunWarm(std::vector<double>* seconds) override {
     const DenormalsAsZero denormals;
     for (size_t i = 0; i < bound_.size(); ++i) {
       LATHE_RETURN_IF_ERROR(RunStep(bound_[i]));
-      const Clock::time_point before = Clock::now();
-      LATHE_RETURN_IF_ERROR(RunStep(bound_[i]));
-      (*seconds)[i] +=
-          std::chrono::duration<double>(Clock::now() - before).count();
+      LATHE_RETURN_IF_ERROR(TimeStep(bound_[i], &(*seconds)[i]));
     }
     return absl::OkStatus();
   }
@@ -213,6 +217,15 @@ class OneDnnExecutor : public Executor {
     return absl::InternalError(absl::StrCat(
         "node ", step.info.name, ": oneDNN's ", step.info.implementation,
         " failed with status ", static_cast<int>(status)));
+  }
+
+  absl::Status TimeStep(const BoundStep& bound, double* seconds) {
+    static const double clock_s = ClockSeconds();
+    const Clock::time_point before = Clock::now();
+    LATHE_RETURN_IF_ERROR(RunStep(bound));
+    const std::chrono::duration<double> taken = Clock::now() - before;
+    *seconds += std::max(0., taken.count() - clock_s);
+    return absl::OkStatus();
   }
 
   Program program_;

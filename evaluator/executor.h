@@ -65,15 +65,18 @@ class Executor {
   virtual absl::Status Run() = 0;
 
   virtual const std::vector<StepInfo>& steps() const = 0;
-  // Runs once and adds the seconds that each step took to (*seconds)[step].
+  // Runs once and adds the seconds that each step took, less what reading the
+  // clock takes, to (*seconds)[step]: the bare kernels, one by one, on the
+  // caches and predictors that they meet in the network.
   // REQUIRES: seconds->size() == steps().size().
   virtual absl::Status RunTimed(std::vector<double>* seconds) = 0;
 
-  // Runs every step by itself, twice on the same memory, and adds the seconds
-  // of its second run to (*seconds)[step]: what the bare kernel takes. Results
-  // of sums in place are wrong until the next Run.
+  // Runs every step twice in a row and adds the seconds of its second run to
+  // (*seconds)[step]: what it takes where its weights, activations and
+  // instructions lie in the nearest caches. Results of sums in place are wrong
+  // until the next Run.
   // REQUIRES: seconds->size() == steps().size().
-  virtual absl::Status RunBare(std::vector<double>* seconds) = 0;
+  virtual absl::Status RunWarm(std::vector<double>* seconds) = 0;
 
   // Largest sum of bytes of activations alive at once.
   virtual int64_t peak_activation_bytes() const = 0;

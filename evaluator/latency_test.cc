@@ -42,7 +42,7 @@ class WaitingExecutor : public Executor {
   }
   const std::vector<StepInfo>& steps() const override { return steps_; }
   absl::Status RunTimed(std::vector<double>* seconds) override { return Run(); }
-  absl::Status RunBare(std::vector<double>* seconds) override { return Run(); }
+  absl::Status RunWarm(std::vector<double>* seconds) override { return Run(); }
   int64_t peak_activation_bytes() const override { return 0; }
 
  private:

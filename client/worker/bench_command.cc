@@ -1,5 +1,6 @@
 // `lathe-worker bench`: how fast the engine runs a model, step by step.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <chrono>
 #include <cstring>
 #include <memory>
@@ -45,11 +46,30 @@ constexpr double kEnoughSeconds = 1;
 
 struct Timings {
   std::vector<double> seconds;
-  // Seconds of each step run by itself, by run.
+  // Of each run the seconds of every step's bare kernel: as it meets its
+  // caches in the network, and run a second time in a row.
   std::vector<std::vector<double>> steps;
-  // Seconds of all steps in their order, each timed in its place, by run.
-  std::vector<double> in_place;
+  std::vector<std::vector<double>> warm_steps;
 };
+
+// Of each step the mean over the runs whose totals are the middle half: as
+// deaf to interruptions as a median, and the steps' sum is that of whole runs.
+// REQUIRES: !runs.empty().
+std::vector<double> MiddleMeans(std::vector<std::vector<double>> runs) {
+  std::sort(runs.begin(), runs.end(), [](const auto& a, const auto& b) {
+    return std::accumulate(a.begin(), a.end(), 0.) <
+           std::accumulate(b.begin(), b.end(), 0.);
+  });
+  const size_t first = runs.size() / 4;
+  const size_t count = runs.size() - 2 * first;
+  std::vector<double> means(runs[0].size(), 0);
+  for (size_t r = first; r < first + count; ++r) {
+    for (size_t i = 0; i < means.size(); ++i) {
+      means[i] += runs[r][i] / static_cast<double>(count);
+    }
+  }
+  return means;
+}
 
 bool IsEnough(const Timings& timings, double total_s, int64_t repeat) {
   const int64_t runs = timings.seconds.size();
@@ -67,7 +87,6 @@ absl::StatusOr<Timings> TimeExecutor(Executor* executor, int threads,
     LATHE_RETURN_IF_ERROR(call().status());
   }
   Timings timings;
-  timings.steps.resize(executor->steps().size());
   double total_s = 0;
   while (!IsEnough(timings, total_s, repeat)) {
     LATHE_RETURN_IF_ERROR(call().status());
@@ -76,14 +95,11 @@ absl::StatusOr<Timings> TimeExecutor(Executor* executor, int threads,
       LATHE_ASSIGN_OR_RETURN(timings.seconds.emplace_back(), call());
       total_s += timings.seconds.back();
     }
-    std::vector<double> steps(executor->steps().size(), 0);
-    LATHE_RETURN_IF_ERROR(executor->RunTimed(&steps));
-    timings.in_place.push_back(std::accumulate(steps.begin(), steps.end(), 0.));
-    steps.assign(steps.size(), 0);
-    LATHE_RETURN_IF_ERROR(executor->RunBare(&steps));
-    for (size_t i = 0; i < steps.size(); ++i) {
-      timings.steps[i].push_back(steps[i]);
-    }
+    const std::vector<double> zeros(executor->steps().size(), 0);
+    LATHE_RETURN_IF_ERROR(
+        executor->RunTimed(&timings.steps.emplace_back(zeros)));
+    LATHE_RETURN_IF_ERROR(
+        executor->RunWarm(&timings.warm_steps.emplace_back(zeros)));
   }
   return timings;
 }
@@ -91,13 +107,17 @@ absl::StatusOr<Timings> TimeExecutor(Executor* executor, int threads,
 nlohmann::json ToJson(const Timings& timings, const Executor& executor) {
   constexpr double kMicros = 1e6;
   nlohmann::json nodes = nlohmann::json::array();
+  const std::vector<double> steps_s = MiddleMeans(timings.steps);
+  const std::vector<double> warm_s = MiddleMeans(timings.warm_steps);
   double primitives_us = 0;
+  double warm_us = 0;
   double reorders_us = 0;
   double loops_us = 0;
-  for (size_t i = 0; i < timings.steps.size(); ++i) {
+  for (size_t i = 0; i < steps_s.size(); ++i) {
     const StepInfo& step = executor.steps()[i];
-    const double us = kMicros * Median(timings.steps[i]);
+    const double us = kMicros * steps_s[i];
     primitives_us += us;
+    warm_us += kMicros * warm_s[i];
     if (step.is_reorder) reorders_us += us;
     if (step.is_loop) loops_us += us;
     nodes.push_back({{"name", step.name},
@@ -113,7 +133,7 @@ nlohmann::json ToJson(const Timings& timings, const Executor& executor) {
       {"latency_us_p95", kMicros * Quantile(timings.seconds, 0.95)},
       {"repeats", timings.seconds.size()},
       {"primitives_us", primitives_us},
-      {"in_place_us", kMicros * Median(timings.in_place)},
+      {"warm_us", warm_us},
       {"reorders_us", reorders_us},
       {"loops_us", loops_us},
       {"peak_bytes", executor.peak_activation_bytes()},
@@ -157,14 +177,13 @@ absl::StatusOr<nlohmann::json> Bench(const BenchFlags& flags) {
 std::string ResultText(const nlohmann::json& result) {
   std::string text = absl::StrFormat(
       "latency %.1f us (%.1f to %.1f), kernels %.1f us (reorders %.1f, loops "
-      "%.1f; in place %.1f), ratio %.3f, activations %d bytes\n",
+      "%.1f; warm %.1f), ratio %.3f, activations %d bytes\n",
       result["latency_us"].get<double>(),
       result["latency_us_p05"].get<double>(),
       result["latency_us_p95"].get<double>(),
       result["primitives_us"].get<double>(),
       result["reorders_us"].get<double>(), result["loops_us"].get<double>(),
-      result["in_place_us"].get<double>(),
-      result["overhead_ratio"].get<double>(),
+      result["warm_us"].get<double>(), result["overhead_ratio"].get<double>(),
       result["peak_bytes"].get<int64_t>());
   for (const nlohmann::json& node : result["nodes"]) {
     absl::StrAppendFormat(&text, "%10.2f us  %-10s %-28s %s\n",

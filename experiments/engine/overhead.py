@@ -23,8 +23,8 @@ PRECISIONS = ["f32", "bf16", "int8"]
 NETWORKS = ["cifar10/resnet8", "cifar10/resnet8_wide", "cifar10/resnet20",
             "cifar10/cct4_3x1", "cifar10/vit_pgd_2_3_16", "imagenet/squeezenet1_1",
             "kws/dscnn_tiny", "kws/lstm_arm_s", "mnist/mnist_cnn", "mnist/mnist_lstm"]
-HEAD = ("| network | precision | batch | latency us | kernels us | ratio | in place us "
-        "| reorders | plain loops |\n|---|---|---|---|---|---|---|---|---|\n")
+HEAD = ("| network | precision | batch | latency us | kernels us | ratio | warm us | ratio "
+        "| reorders | plain loops |\n|---|---|---|---|---|---|---|---|---|---|\n")
 
 
 def networks(folder):
@@ -39,7 +39,8 @@ def row(model, precision, batch, core):
                            "--batch", str(batch), *flags)
     kernels = bench["primitives_us"]
     return (f"| {model.stem} | {precision} | {batch} | {bench['latency_us']:.0f} "
-            f"| {kernels:.0f} | {bench['overhead_ratio']:.3f} | {bench['in_place_us']:.0f} "
+            f"| {kernels:.0f} | {bench['overhead_ratio']:.3f} | {bench['warm_us']:.0f} "
+            f"| {bench['latency_us'] / bench['warm_us']:.3f} "
             f"| {bench['reorders_us'] / kernels:.1%} | {bench['loops_us'] / kernels:.1%} |\n")
 
 
