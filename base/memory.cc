@@ -1,9 +1,11 @@
 #include "base/memory.h"
 
+#include <malloc.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <limits>
 #include <optional>
 #include <string>
 
@@ -24,6 +26,13 @@ int64_t MachineMemoryBytes() {
     bytes = std::min(bytes, static_cast<int64_t>(own.rlim_cur));
   }
   return bytes;
+}
+
+void KeepFreedMemory() {
+  constexpr int kTopPadBytes = 64 << 20;
+  mallopt(M_MMAP_MAX, 0);
+  mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
+  mallopt(M_TOP_PAD, kTopPadBytes);
 }
 
 }  // namespace lathe

@@ -15,6 +15,12 @@ namespace lathe {
 // What this machine, or its container, has.
 int64_t MachineMemoryBytes();
 
+// From here on malloc keeps what is freed, however large, for what is asked for
+// next. By itself it takes large blocks from the system each time, which clears
+// every page anew: evaluations make and drop tensors of a hundred megabytes,
+// and would spend a third of their time on that.
+void KeepFreedMemory();
+
 // What `body` returns, a Status or StatusOr; ResourceExhausted when it runs out
 // of memory. `what` is what it does, for the message.
 template <typename Body>

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "client/credential_flags.h"
 #include "client/evaluation_flags.h"
 #include "client/worker/command.h"
@@ -113,6 +114,7 @@ int Run(int argc, char** argv) {
     return Report(
         absl::InvalidArgumentError(absl::StrCat(error.what(), "; see --help")));
   }
+  if (child->parsed() || chosen.run) lathe::KeepFreedMemory();
   if (child->parsed()) return lathe::RunEvaluateChild(memory_bytes);
   if (chosen.run) return Report(chosen.run());
   return Report(Work(options, limits));

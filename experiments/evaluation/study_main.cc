@@ -15,6 +15,7 @@
 
 #include "agent/finalists.h"
 #include "agent/growing_frontier.h"
+#include "base/memory.h"
 #include "base/status.h"
 #include "client/json_text.h"
 #include "client/plan_json.h"
@@ -319,6 +320,7 @@ int Main(int argc, char** argv) {
       ->check(CLI::Range(1, 1000000));
   AddDataFlags(app, flags.data);
   CLI11_PARSE(app, argc, argv);
+  KeepFreedMemory();
   const absl::Status status = Study(flags);
   if (!status.ok()) std::cerr << status.message() << "\n";
   return ExitCodeOf(status);
