@@ -26,6 +26,7 @@
 #include "agent/budget_grid.h"
 #include "agent/choice_network.h"
 #include "agent/divergence_model.h"
+#include "agent/feasibility.h"
 #include "agent/plan_outlook.h"
 #include "agent/policy.h"
 #include "agent/policy_answer.h"
@@ -70,6 +71,7 @@ class RlAgent : public Agent {
         random_(MixSeed(core_->context().seed, 1)),
         archive_(core_.get()),
         singles_(SensitivityRows(*core_)),
+        feasibility_(&core_->space()),
         model_(&core_->space(), core_->context().baseline.kl_divergence()),
         grid_(*core_),
         network_(Policy::FeatureSize(), MixSeed(core_->context().seed, 2)),
@@ -170,7 +172,9 @@ class RlAgent : public Agent {
   bool Restore(absl::string_view state) override {
     StateArchive archive(state);
     Visit(archive);
-    return archive.is_at_end();
+    if (!archive.is_at_end()) return false;
+    feasibility_ = Feasibility(&core_->space(), archive_.rows());
+    return true;
   }
 
  private:
@@ -211,7 +215,8 @@ class RlAgent : public Agent {
   }
 
   void Refit() {
-    model_.Fit(archive_.rows(), singles_);
+    feasibility_ = Feasibility(&core_->space(), archive_.rows());
+    model_.Fit(feasibility_.Telling(archive_.rows()), singles_);
     curve_.Fit(archive_.rows());
     grid_ = BudgetGrid(*core_);
     for (const Evaluated& row : archive_.rows()) AddToGrid(row);
@@ -305,7 +310,9 @@ class RlAgent : public Agent {
     const BudgetGrid grid = GridWithPending();
     for (size_t i = 0; i < suggestions.size(); ++i) {
       suggestions[i].outlook = outlooks[i];
-      suggestions[i].score = PromiseOf(outlooks[i], grid);
+      const double promise = PromiseOf(outlooks[i], grid);
+      const double doubt = 1 + feasibility_.Doubts(suggestions[i].plan);
+      suggestions[i].score = promise > 0 ? promise / doubt : promise * doubt;
     }
     return suggestions;
   }
@@ -338,6 +345,7 @@ class RlAgent : public Agent {
   Random random_;
   Archive archive_;
   const std::vector<Evaluated> singles_;
+  Feasibility feasibility_;
   DivergenceModel model_;
   AccuracyCurve curve_;
   BudgetGrid grid_;
