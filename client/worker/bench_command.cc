@@ -2,7 +2,6 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
-#include <cstring>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <numeric>
@@ -143,25 +142,14 @@ nlohmann::json ToJson(const Timings& timings, const Executor& executor) {
   return result;
 }
 
-absl::Status FillInputs(const Graph& graph, int64_t batch, Executor* executor) {
-  LATHE_ASSIGN_OR_RETURN(const std::vector<Tensor> inputs,
-                         RandomInputs(graph, batch));
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    const std::string& bytes = inputs[i].bytes();
-    std::memcpy(executor->input(i), bytes.data(), bytes.size());
-  }
-  return absl::OkStatus();
-}
-
 absl::StatusOr<nlohmann::json> Bench(const BenchFlags& flags) {
   LATHE_ASSIGN_OR_RETURN(const Graph opened,
                          OpenGraph(flags.model, ShapesOfFlags(flags.sizes)));
   SetThreads(flags.threads);
   const auto graph = AtPrecision(opened, flags.precision);
   if (!graph.ok()) return ModelFailed(graph.status(), flags.model);
-  const auto executor = Executor::Compile(*graph, {flags.batch});
+  const auto executor = CompileWithInputs(*graph, flags.batch);
   if (!executor.ok()) return ModelFailed(executor.status(), flags.model);
-  LATHE_RETURN_IF_ERROR(FillInputs(*graph, flags.batch, executor->get()));
   LATHE_ASSIGN_OR_RETURN(const std::unique_ptr<CorePin> pin,
                          CorePin::Pin(flags.core));
   const auto timings =

@@ -1,5 +1,6 @@
 #include "client/worker/bench_model.h"
 
+#include <cstring>
 #include <random>
 #include <utility>
 
@@ -59,6 +60,18 @@ absl::StatusOr<std::vector<Tensor>> RandomInputs(const Graph& graph,
     inputs.push_back(Tensor::Of<float>(shapes[i], values));
   }
   return inputs;
+}
+
+absl::StatusOr<std::unique_ptr<Executor>> CompileWithInputs(const Graph& graph,
+                                                            int64_t batch) {
+  LATHE_ASSIGN_OR_RETURN(auto executor, Executor::Compile(graph, {batch}));
+  LATHE_ASSIGN_OR_RETURN(const std::vector<Tensor> inputs,
+                         RandomInputs(graph, batch));
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const std::string& bytes = inputs[i].bytes();
+    std::memcpy(executor->input(i), bytes.data(), bytes.size());
+  }
+  return executor;
 }
 
 RandomSource::RandomSource(const Graph* graph)

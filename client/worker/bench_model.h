@@ -3,6 +3,7 @@
 #define LATHE_CLIENT_WORKER_BENCH_MODEL_H_
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,7 @@
 #include "compressor/activation_source.h"
 #include "compressor/graph.h"
 #include "compressor/tensor.h"
+#include "evaluator/executor.h"
 
 namespace lathe {
 
@@ -28,6 +30,12 @@ absl::StatusOr<Graph> AtPrecision(const Graph& graph,
 // Errors: those of InputShapes.
 absl::StatusOr<std::vector<Tensor>> RandomInputs(const Graph& graph,
                                                  int64_t batch);
+
+// `graph` compiled at `batch`, with RandomInputs.
+//
+// Errors: those of InputShapes and Executor::Compile.
+absl::StatusOr<std::unique_ptr<Executor>> CompileWithInputs(const Graph& graph,
+                                                            int64_t batch);
 
 // Such inputs as calibration samples, for models without data. Not
 // thread-safe.

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <cstring>
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <random>
@@ -57,16 +56,6 @@ absl::StatusOr<Subject> Open(const std::string& path) {
   return Subject{std::move(graph), std::move(space), std::move(stats)};
 }
 
-absl::StatusOr<std::unique_ptr<Executor>> Ready(const Graph& graph) {
-  LATHE_ASSIGN_OR_RETURN(auto executor, Executor::Compile(graph, {}));
-  LATHE_ASSIGN_OR_RETURN(const auto inputs, RandomInputs(graph, 1));
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    std::memcpy(executor->input(i), inputs[i].bytes().data(),
-                inputs[i].bytes().size());
-  }
-  return executor;
-}
-
 // Every decision uniformly at random.
 Choices RandomChoices(const DecisionSpace& decisions, std::mt19937_64* random) {
   Choices choices;
@@ -96,7 +85,7 @@ absl::StatusOr<LatencyComparison> MeasurePlan(const Subject& subject,
   LATHE_ASSIGN_OR_RETURN(const Graph graph,
                          Compress(subject.graph, subject.space, plan,
                                   subject.stats, source, compress));
-  LATHE_ASSIGN_OR_RETURN(const auto executor, Ready(graph));
+  LATHE_ASSIGN_OR_RETURN(const auto executor, CompileWithInputs(graph, 1));
   LatencyOptions options;
   options.interval_width = 0.02;
   options.most_seconds = 3;
@@ -179,7 +168,8 @@ absl::StatusOr<nlohmann::json> Study(const Flags& flags) {
   const std::chrono::duration<double> table_time =
       std::chrono::steady_clock::now() - start;
   const LatencyModel model(subject.space, table);
-  LATHE_ASSIGN_OR_RETURN(const auto baseline, Ready(subject.graph));
+  LATHE_ASSIGN_OR_RETURN(const auto baseline,
+                         CompileWithInputs(subject.graph, 1));
   std::mt19937_64 random(flags.seed);
   std::vector<Sample> samples;
   int noisy = 0;
