@@ -56,7 +56,8 @@ class RebuildPass {
     for (size_t i = 0; i < inputs.size(); ++i) {
       LATHE_RETURN_IF_ERROR(Observe(original_.inputs()[i], inputs[i]));
     }
-    for (int i = 0; i < static_cast<int>(original_.nodes().size()); ++i) {
+    const int end = EndOfWork();
+    for (int i = 0; i < end; ++i) {
       LATHE_RETURN_IF_ERROR(Step(i));
       original_live_.FreeAfter(i);
       pruned_live_.FreeAfter(i);
@@ -71,6 +72,24 @@ class RebuildPass {
   bool LosesAny(const std::vector<int>& symbols) const {
     return std::any_of(symbols.begin(), symbols.end(),
                        [this](int symbol) { return !is_kept_[symbol]; });
+  }
+
+  // Whether the node may be rebuilt or its outputs are observed.
+  bool IsLookedAt(int index) const {
+    const Node& node = original_.nodes()[index];
+    const LayerChannels* layer = layer_of_node_[index];
+    return (layer != nullptr &&
+            (IsRecurrent(*layer) || LosesAny(layer->in_symbols))) ||
+           std::any_of(
+               node.outputs.begin(), node.outputs.end(),
+               [this](ValueId id) { return options_.observed.count(id) > 0; });
+  }
+
+  // Nodes from this one on are not looked at.
+  int EndOfWork() const {
+    int end = static_cast<int>(original_.nodes().size());
+    while (end > 0 && !IsLookedAt(end - 1)) --end;
+    return end;
   }
 
   absl::Status Step(int index) {

@@ -43,11 +43,11 @@ RememberingSource::RememberingSource(const Graph& original,
 
 absl::StatusOr<std::vector<Tensor>> RememberingSource::Inputs(int64_t first,
                                                               int64_t count) {
-  const auto found = inputs_.find({first, count});
-  if (found != inputs_.end()) return found->second;
+  const auto [found, is_first_time] = inputs_.try_emplace({first, count});
+  if (found->second.has_value()) return *found->second;
   LATHE_ASSIGN_OR_RETURN(std::vector<Tensor> inputs,
                          inner_.Inputs(first, count));
-  if (Keep(inputs)) inputs_[{first, count}] = inputs;
+  if (!is_first_time && Keep(inputs)) found->second = inputs;
   return inputs;
 }
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -18,11 +19,12 @@
 namespace lathe {
 
 // Every plan is compressed beside a run of the original on the same samples;
-// this keeps that run. A node is known by its name, its operator, post-ops,
-// attributes and whether it is INT8_DYNAMIC, and by its inputs, which have to
-// be constants of the original, or tensors that this gave: the very same
-// memory, not equal numbers. Gives what `inner` gives, bit for bit. Not
-// thread-safe.
+// this keeps that run, from the second time on that its samples are asked for:
+// what scores channels once, on other samples, leaves nothing. A node is known
+// by its name, its operator, post-ops, attributes and whether it is
+// INT8_DYNAMIC, and by its inputs, which have to be constants of the original,
+// or tensors that this gave: the very same memory, not equal numbers. Gives
+// what `inner` gives, bit for bit. Not thread-safe.
 class RememberingSource : public ActivationSource {
  public:
   // Remembers at most about `most_bytes`, first come first kept. `original` and
@@ -52,7 +54,9 @@ class RememberingSource : public ActivationSource {
   ActivationSource& inner_;
   const int64_t most_bytes_;
   std::map<std::string, const Node*> originals_;
-  std::map<std::pair<int64_t, int64_t>, std::vector<Tensor>> inputs_;
+  // By first sample and count. Nothing: asked for once.
+  std::map<std::pair<int64_t, int64_t>, std::optional<std::vector<Tensor>>>
+      inputs_;
   std::map<std::pair<std::string, Key>, std::vector<Tensor>> runs_;
   std::set<const void*> known_;
   int64_t bytes_ = 0;

@@ -9,16 +9,12 @@
 #include <vector>
 
 #include "base/status.h"
-#include "compressor/remembering_source.h"
 #include "evaluator/accuracy.h"
 #include "evaluator/suffix_runner.h"
 #include "proto/plan.h"
 
 namespace lathe {
 namespace {
-
-// Of calibration activations that are remembered.
-constexpr int64_t kMostRemembered = int64_t{1} << 28;
 
 // `count` of the indices below `all`, evenly spread.
 std::vector<int64_t> Spread(int64_t all, int64_t count) {
@@ -116,8 +112,6 @@ absl::StatusOr<v1::Sensitivity> MeasureSensitivity(
   v1::Sensitivity sensitivity;
   sensitivity.set_samples(static_cast<int64_t>(runner->samples().size()));
   sensitivity.set_baseline_correct(Score(reference, reference, labels).correct);
-  RememberingSource remembering(
-      graph, source, std::min(kMostRemembered, options.most_bytes / 2));
   PruneCache cache;
   CompressOptions compress = options.compress;
   compress.prune_cache = &cache;
@@ -133,7 +127,7 @@ absl::StatusOr<v1::Sensitivity> MeasureSensitivity(
     --left;
     const SingleChoice& single = choices[index];
     const absl::StatusOr<Graph> changed =
-        Compress(graph, space, single.plan, stats, remembering, compress);
+        Compress(graph, space, single.plan, stats, source, compress);
     if (!changed.ok()) continue;
     const absl::StatusOr<Answers> answers = runner->AnswerOf(*changed);
     if (!answers.ok()) continue;

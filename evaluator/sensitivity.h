@@ -37,7 +37,9 @@ struct SensitivityOptions {
 // second one, those in the middle of its list first, so that a table whose time
 // was over says something of every layer.
 //
-// `space` is MakeSearchSpace(graph, ...), `stats` are the graph's.
+// `space` is MakeSearchSpace(graph, ...), `stats` are the graph's. Every choice
+// is compressed beside the original: `source` should remember
+// (remembering_source.h).
 // Errors: those of the source and of Executor::Compile for the original.
 absl::StatusOr<v1::Sensitivity> MeasureSensitivity(
     const Graph& graph, const v1::SearchSpace& space, const JobData& data,

@@ -13,6 +13,7 @@
 #include "client/json_text.h"
 #include "client/worker/command.h"
 #include "compressor/compression_settings.h"
+#include "compressor/remembering_source.h"
 #include "compressor/search_space.h"
 #include "data/data_flags.h"
 #include "evaluator/calibration_source.h"
@@ -24,6 +25,9 @@
 
 namespace lathe {
 namespace {
+
+// Bytes of the original's calibration activations.
+constexpr int64_t kMostRemembered = int64_t{1} << 29;
 
 struct SensitivityFlags {
   std::string model;
@@ -65,9 +69,10 @@ absl::StatusOr<NamedSensitivity> Measure(const SensitivityFlags& flags) {
   LATHE_ASSIGN_OR_RETURN(
       const ActivationStats stats,
       CollectActivationStats(graph, source, source.SampleCount()));
-  LATHE_ASSIGN_OR_RETURN(
-      named.sensitivity,
-      MeasureSensitivity(graph, named.space, *data, stats, source, options));
+  RememberingSource remembering(graph, source, kMostRemembered);
+  LATHE_ASSIGN_OR_RETURN(named.sensitivity,
+                         MeasureSensitivity(graph, named.space, *data, stats,
+                                            remembering, options));
   named.cpu_seconds =
       static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
   return named;
