@@ -21,18 +21,27 @@ constexpr int64_t kLeastHugeBytes = kHugePageBytes / 4;
 
 }  // namespace
 
-AlignedBytes::AlignedBytes(int64_t bytes) {
+AlignedBytes AlignedBytes::Uninitialized(int64_t bytes) {
   const int64_t alignment =
       bytes < kLeastHugeBytes ? kBufferAlignment : kHugePageBytes;
   const int64_t rounded =
       std::max<int64_t>(1, (bytes + alignment - 1) / alignment) * alignment;
-  data_.reset(static_cast<char*>(std::aligned_alloc(alignment, rounded)));
-  if (data_ == nullptr) throw std::bad_alloc();
+  AlignedBytes memory;
+  memory.data_.reset(
+      static_cast<char*>(std::aligned_alloc(alignment, rounded)));
+  if (memory.data_ == nullptr) throw std::bad_alloc();
   // Only a wish: without huge pages everything works, a little slower.
   if (alignment == kHugePageBytes) {
-    madvise(data_.get(), rounded, MADV_HUGEPAGE);
+    madvise(memory.data_.get(), rounded, MADV_HUGEPAGE);
   }
-  std::memset(data_.get(), 0, rounded);
+#if defined(__SANITIZE_ADDRESS__)
+  std::memset(memory.data_.get(), 0xff, rounded);
+#endif
+  return memory;
+}
+
+AlignedBytes::AlignedBytes(int64_t bytes) : AlignedBytes(Uninitialized(bytes)) {
+  std::memset(data_.get(), 0, std::max<int64_t>(1, bytes));
 }
 
 void AlignedBytes::Free::operator()(char* data) const { std::free(data); }

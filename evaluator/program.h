@@ -16,11 +16,17 @@
 
 namespace lathe {
 
-// Memory aligned for kernels, zeroed; in huge pages where it is large and the
-// system has them: kernels run through megabytes of weights at every call.
+// Memory aligned for kernels; in huge pages where it is large and the system
+// has them: kernels run through megabytes of weights at every call.
 class AlignedBytes {
  public:
-  explicit AlignedBytes(int64_t bytes = 0);
+  // No memory.
+  AlignedBytes() = default;
+  // Zeros.
+  explicit AlignedBytes(int64_t bytes);
+  // Whatever memory holds; under AddressSanitizer bytes of 0xff, which are NaN,
+  // so that tests fail where something reads what nothing wrote.
+  static AlignedBytes Uninitialized(int64_t bytes);
   char* data() const { return data_.get(); }
 
  private:
