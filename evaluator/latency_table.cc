@@ -1,12 +1,15 @@
 #include "evaluator/latency_table.h"
 
 #include <cassert>
+#include <chrono>
 #include <cmath>
 #include <map>
 #include <memory>
 #include <optional>
 #include <set>
 #include <tuple>
+#include <utility>
+#include <vector>
 
 #include "base/numeric.h"
 #include "base/status.h"
@@ -96,7 +99,7 @@ std::vector<v1::CompressionPlan> PlansToTime(
   return plans;
 }
 
-// Collects entries so that each stands once.
+// Collects entries so that each stands once, with the medians of its times.
 class TableBuilder {
  public:
   explicit TableBuilder(const v1::SearchSpace& space) {
@@ -120,30 +123,49 @@ class TableBuilder {
       const v1::Precision source = SourcePrecision(layer->second, plan);
       const auto key = std::make_tuple(layer->second, node.precision, source,
                                        channels.in, channels.out);
-      if (!seen_.insert(key).second) continue;
-      v1::LatencyTable::Entry* entry = table_.add_entries();
-      entry->set_layer(layer->second);
-      entry->set_precision(node.precision);
-      entry->set_in_channels(channels.in);
-      entry->set_out_channels(channels.out);
-      entry->set_latency_us(times.us[i]);
-      entry->set_reorder_us(times.reorder_us[i]);
-      entry->set_source_precision(source);
+      const auto [known, is_new] = places_.try_emplace(key, entries_.size());
+      if (is_new) {
+        v1::LatencyTable::Entry& entry = entries_.emplace_back().entry;
+        entry.set_layer(layer->second);
+        entry.set_precision(node.precision);
+        entry.set_in_channels(channels.in);
+        entry.set_out_channels(channels.out);
+        entry.set_source_precision(source);
+      }
+      TimedEntry& timed = entries_[known->second];
+      timed.us.push_back(times.us[i]);
+      timed.reorder_us.push_back(times.reorder_us[i]);
     }
   }
 
   // What the uncompressed model spends outside its layers.
-  void SetOther(const Graph& graph, const NodeTimes& times) {
+  void AddOther(const Graph& graph, const NodeTimes& times) {
     double other_us = times.other_us;
     for (size_t i = 0; i < graph.nodes().size(); ++i) {
       if (layers_.count(graph.nodes()[i].name) == 0) other_us += times.us[i];
     }
-    table_.set_other_us(other_us);
+    other_us_.push_back(other_us);
   }
 
-  v1::LatencyTable Take() { return std::move(table_); }
+  v1::LatencyTable Build() const {
+    v1::LatencyTable table;
+    table.set_other_us(Median(other_us_));
+    for (const TimedEntry& timed : entries_) {
+      v1::LatencyTable::Entry* entry = table.add_entries();
+      *entry = timed.entry;
+      entry->set_latency_us(Median(timed.us));
+      entry->set_reorder_us(Median(timed.reorder_us));
+    }
+    return table;
+  }
 
  private:
+  struct TimedEntry {
+    v1::LatencyTable::Entry entry;
+    std::vector<double> us;
+    std::vector<double> reorder_us;
+  };
+
   // The precision of what feeds `layer`, where it is another than its own.
   v1::Precision SourcePrecision(int layer,
                                 const v1::CompressionPlan& plan) const {
@@ -157,9 +179,11 @@ class TableBuilder {
 
   std::map<std::string, int> layers_;
   std::vector<std::optional<int>> sources_;
-  std::set<std::tuple<int, v1::Precision, v1::Precision, int64_t, int64_t>>
-      seen_;
-  v1::LatencyTable table_;
+  std::map<std::tuple<int, v1::Precision, v1::Precision, int64_t, int64_t>,
+           size_t>
+      places_;
+  std::vector<TimedEntry> entries_;
+  std::vector<double> other_us_;
 };
 
 absl::StatusOr<NodeTimes> CompileAndTime(const Graph& graph,
@@ -224,27 +248,37 @@ absl::StatusOr<v1::LatencyTable> BuildLatencyTable(
     const Graph& graph, const v1::SearchSpace& space,
     const ActivationStats& stats, ActivationSource& source,
     const LatencyTableOptions& options) {
-  TableBuilder builder(space);
-  LATHE_ASSIGN_OR_RETURN(const NodeTimes times, CompileAndTime(graph, options));
-  builder.SetOther(graph, times);
-  builder.Add(graph, BaselinePlan(space), times);
-
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point start = Clock::now();
   CompressOptions compress;
   compress.range.method = RangeMethod::kMinMax;
   compress.weights = NearestWeights();
   compress.prune.criterion = PruneCriterion::kL1;
   compress.prune.rebuild = RebuildMethod::kNone;
   compress.prune.samples = std::min(kStatsSamples, source.SampleCount());
-  std::set<std::string> tried = {PlanDigest(BaselinePlan(space))};
-  for (const v1::CompressionPlan& plan : PlansToTime(space, options)) {
-    if (!tried.insert(PlanDigest(plan)).second) continue;
-    const auto compressed =
-        Compress(graph, space, plan, stats, source, compress);
-    if (!compressed.ok()) continue;
-    const auto plan_times = CompileAndTime(*compressed, options);
-    if (plan_times.ok()) builder.Add(*compressed, plan, *plan_times);
+  const v1::CompressionPlan baseline = BaselinePlan(space);
+  std::vector<v1::CompressionPlan> plans;
+  std::set<std::string> tried = {PlanDigest(baseline)};
+  for (v1::CompressionPlan& plan : PlansToTime(space, options)) {
+    if (tried.insert(PlanDigest(plan)).second) plans.push_back(std::move(plan));
   }
-  return builder.Take();
+  TableBuilder builder(space);
+  for (int64_t round = 0; round < options.rounds; ++round) {
+    const std::chrono::duration<double> taken = Clock::now() - start;
+    if (round > 0 && taken.count() > options.most_seconds) break;
+    LATHE_ASSIGN_OR_RETURN(const NodeTimes times,
+                           CompileAndTime(graph, options));
+    builder.AddOther(graph, times);
+    builder.Add(graph, baseline, times);
+    for (const v1::CompressionPlan& plan : plans) {
+      const auto compressed =
+          Compress(graph, space, plan, stats, source, compress);
+      if (!compressed.ok()) continue;
+      const auto plan_times = CompileAndTime(*compressed, options);
+      if (plan_times.ok()) builder.Add(*compressed, plan, *plan_times);
+    }
+  }
+  return builder.Build();
 }
 
 }  // namespace lathe

@@ -23,7 +23,13 @@ struct LatencyTableOptions {
   std::vector<double> keep_levels = {1, 0.75, 0.5, 0.25};
   std::vector<double> mixed_levels = {1, 0.5, 0.25};
   // Timed calls of each model; a layer's time is the median over them.
-  int64_t repeats = 15;
+  int64_t repeats = 5;
+  // How often the plans have their turn, one after the other: machines run
+  // faster and slower for seconds, and a layer that was timed at one time must
+  // not be compared with what another took at another. No round begins after
+  // `most_seconds`.
+  int64_t rounds = 4;
+  double most_seconds = 10;
 };
 
 // Channels (or features) that a layer's node reads and makes, told by its
