@@ -8,25 +8,27 @@
 namespace lathe {
 namespace {
 
-// Budgets along an axis. With fewer than some 50 the search runs out of gains
-// that it can see before the frontier is closed.
+// Budgets along an axis, of two and alone. With fewer the search runs out of
+// gains that it can see before the frontier is closed: all that is worth having
+// may lie within a tenth of an axis.
 constexpr int kPerAxis = 64;
+constexpr int kAlone = 512;
 
 // What is thought to be still lost where nothing seems lost.
 constexpr double kLeastLoss = 5e-4;
 
-std::vector<double> Axis(double least, bool is_objective,
-                         std::optional<double> budget) {
+std::vector<double> Axis(double least, bool matters,
+                         std::optional<double> budget, int count) {
   // An axis that does not matter never excludes.
-  if (!is_objective && !budget) {
+  if (!matters) {
     return {std::numeric_limits<double>::infinity()};
   }
   const double most = budget.value_or(1);
   const double from = budget ? least + BudgetGrid::kBudgetStart * (most - least)
                              : std::min(least, most);
   std::vector<double> axis;
-  for (int i = 0; i < kPerAxis; ++i) {
-    axis.push_back(from + (most - from) * (i + 1) / kPerAxis);
+  for (int i = 0; i < count; ++i) {
+    axis.push_back(from + (most - from) * (i + 1) / count);
   }
   return axis;
 }
@@ -42,11 +44,15 @@ Limits LimitsOf(const SearchCore& core, const EpisodeBudget& budget) {
 
 BudgetGrid::BudgetGrid(const SearchCore& core) {
   const RelativeBudget& budget = core.objective().budget();
+  const bool has_latency =
+      core.objective().has_latency() || budget.latency_ratio;
+  const bool has_size = core.objective().has_size() || budget.size_ratio;
+  const int count = has_latency && has_size ? kPerAxis : kAlone;
   latencies_ = Axis(core.reachability().least_us() / core.costs().baseline_us(),
-                    core.objective().has_latency(), budget.latency_ratio);
+                    has_latency, budget.latency_ratio, count);
   sizes_ =
       Axis(core.reachability().least_bytes() / core.costs().baseline_bytes(),
-           core.objective().has_size(), budget.size_ratio);
+           has_size, budget.size_ratio, count);
   best_.assign(latencies_.size() * sizes_.size(),
                core.context().least_accuracy_ratio);
 }

@@ -196,6 +196,16 @@ TEST(BudgetGrid, GainsWhatAPlanAddsAndNothingTwice) {
   EXPECT_EQ(grid.BestWithin(0.9, 1), 0.95);
 }
 
+// All that is worth having may lie within a tenth of the axis.
+TEST(BudgetGrid, AloneAnAxisTellsHalfPercentsOfItApart) {
+  const Fixture f;
+  BudgetGrid grid(*f.core);
+  for (double latency = 0.6; latency > 0.5; latency -= 0.005) {
+    EXPECT_GT(grid.Gain(0.9, latency, 1), 0) << latency;
+    grid.Add(0.9, latency, 1);
+  }
+}
+
 TEST(BudgetGrid, GainIsTheSumOverBudgetsOfWhatEachGains) {
   Fixture f;
   f.context.objectives = {"latency", "size"};

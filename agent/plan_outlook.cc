@@ -3,9 +3,6 @@
 namespace lathe {
 namespace {
 
-// How many standard deviations better than believed a plan is hoped to be.
-constexpr double kOptimism = 0.5;
-
 constexpr double kDivergenceWorth = 0.01;
 
 }  // namespace
@@ -15,18 +12,35 @@ double WorthOf(const AccuracyCurve& curve, double divergence) {
          kDivergenceWorth * QualityOfDivergence(divergence);
 }
 
+std::vector<PlanBelief> BeliefsOf(const SearchCore& core,
+                                  const DivergenceModel& model,
+                                  bool has_surrogate,
+                                  absl::Span<const Choices> plans) {
+  const auto predictions =
+      has_surrogate ? model.Predict(plans) : model.PredictSums(plans);
+  std::vector<PlanBelief> beliefs;
+  for (size_t i = 0; i < plans.size(); ++i) {
+    beliefs.push_back({predictions[i], core.PredictedLatencyRatio(plans[i]),
+                       core.PredictedSizeRatio(plans[i])});
+  }
+  return beliefs;
+}
+
+PlanOutlook OutlookOf(const PlanBelief& belief, const AccuracyCurve& curve,
+                      double optimism) {
+  return {WorthOf(curve, belief.divergence.Optimistic(optimism)),
+          belief.latency_ratio, belief.size_ratio};
+}
+
 std::vector<PlanOutlook> OutlooksOf(const SearchCore& core,
                                     const DivergenceModel& model,
                                     const AccuracyCurve& curve,
                                     bool has_surrogate,
                                     absl::Span<const Choices> plans) {
-  const auto predictions =
-      has_surrogate ? model.Predict(plans) : model.PredictSums(plans);
   std::vector<PlanOutlook> outlooks;
-  for (size_t i = 0; i < plans.size(); ++i) {
-    outlooks.push_back({WorthOf(curve, predictions[i].Optimistic(kOptimism)),
-                        core.PredictedLatencyRatio(plans[i]),
-                        core.PredictedSizeRatio(plans[i])});
+  for (const PlanBelief& belief :
+       BeliefsOf(core, model, has_surrogate, plans)) {
+    outlooks.push_back(OutlookOf(belief, curve));
   }
   return outlooks;
 }

@@ -13,6 +13,16 @@
 
 namespace lathe {
 
+// How many standard deviations better than believed a plan is hoped to be.
+constexpr double kOptimism = 0.5;
+
+// What is believed of a plan.
+struct PlanBelief {
+  DivergenceModel::Prediction divergence;
+  double latency_ratio = 0;
+  double size_ratio = 0;
+};
+
 struct PlanOutlook {
   // Accuracy as a share of the original's, hoped for, and a little for a lower
   // divergence even where no accuracy was seen to come of it.
@@ -31,8 +41,17 @@ struct PlanOutlook {
 // What an outcome of this divergence is worth.
 double WorthOf(const AccuracyCurve& curve, double divergence);
 
-// The outlook of each plan in turn. Without the surrogate only the sums of
-// damages are believed.
+// Of each plan in turn. Without the surrogate only the sums of damages are
+// believed.
+std::vector<PlanBelief> BeliefsOf(const SearchCore& core,
+                                  const DivergenceModel& model,
+                                  bool has_surrogate,
+                                  absl::Span<const Choices> plans);
+
+PlanOutlook OutlookOf(const PlanBelief& belief, const AccuracyCurve& curve,
+                      double optimism = kOptimism);
+
+// The outlook of each plan in turn.
 std::vector<PlanOutlook> OutlooksOf(const SearchCore& core,
                                     const DivergenceModel& model,
                                     const AccuracyCurve& curve,

@@ -49,6 +49,15 @@ namespace {
 // Share of the rounds in which the bandit decides.
 constexpr double kBanditShare = 0.15;
 
+// Where no suggestion seems to gain as much, as a share of the volume in
+// question, one hopes for more, up to so many standard deviations: else all
+// that is left would go to plans that answer as the original does and differ in
+// the fourth decimal of a divergence. Where latencies scatter about their
+// predictions by less than the least share, such decimals can be had.
+constexpr double kLeastGain = 2e-5;
+constexpr double kMostOptimism = 4;
+constexpr double kLeastScatter = 0.005;
+
 // Random plans to start from where there are neither seeds nor as many trials
 // of others.
 constexpr size_t kFirstPlans = 10;
@@ -61,7 +70,7 @@ constexpr int kMeasurementsPerFit = 200;
 constexpr int kLooksPerFit = 24;
 
 // The form of snapshots; any change of it needs another name.
-constexpr absl::string_view kSnapshotForm = "lathe rl 3";
+constexpr absl::string_view kSnapshotForm = "lathe rl 4";
 
 class RlAgent : public Agent {
  public:
@@ -306,13 +315,25 @@ class RlAgent : public Agent {
     std::vector<Suggestion> suggestions = proposers_.Suggest(budget, &random_);
     std::vector<Choices> plans;
     for (const Suggestion& s : suggestions) plans.push_back(s.plan);
-    const std::vector<PlanOutlook> outlooks = Outlooks(plans);
+    const std::vector<PlanBelief> beliefs =
+        BeliefsOf(*core_, model_, parts_.has_surrogate, plans);
     const BudgetGrid grid = GridWithPending();
-    for (size_t i = 0; i < suggestions.size(); ++i) {
-      suggestions[i].outlook = outlooks[i];
-      const double promise = PromiseOf(outlooks[i], grid);
-      const double doubt = 1 + feasibility_.Doubts(suggestions[i].plan);
-      suggestions[i].score = promise > 0 ? promise / doubt : promise * doubt;
+    const bool has_scatter = core_->objective().has_latency() &&
+                             core_->costs().latency_noise() >= kLeastScatter;
+    const double least_gain =
+        kLeastGain * (1 - core_->context().least_accuracy_ratio);
+    for (double optimism = kOptimism; optimism <= kMostOptimism;
+         optimism *= 2) {
+      double best = 0;
+      for (size_t i = 0; i < suggestions.size(); ++i) {
+        Suggestion& s = suggestions[i];
+        s.outlook = OutlookOf(beliefs[i], curve_, optimism);
+        const double promise = PromiseOf(s.outlook, grid);
+        const double doubt = 1 + feasibility_.Doubts(s.plan);
+        s.score = promise > 0 ? promise / doubt : promise * doubt;
+        best = std::max(best, s.score);
+      }
+      if (!has_scatter || best >= least_gain) break;
     }
     return suggestions;
   }
