@@ -24,6 +24,10 @@ constexpr int kCellsEach = 64;
 
 constexpr size_t kLooksBeforeFirst = 4;
 
+double WorthFrom(const AccuracyCurve& curve, double divergence) {
+  return WorthOf(curve, std::max(divergence, kNothingToGain));
+}
+
 std::vector<double> EvenBudgets(bool counts, int cells) {
   if (!counts) return {std::numeric_limits<double>::infinity()};
   std::vector<double> budgets;
@@ -75,6 +79,13 @@ Finalists::Row Finalists::RowOf(const v1::Trial& trial) const {
   return row;
 }
 
+double Finalists::LatencyRatioOf(const Row& row) const {
+  if (row.choices.empty()) return row.latency_ratio;
+  const double predicted = costs_.LatencyUs(row.choices) / costs_.baseline_us();
+  return row.is_timed ? TimedLookLatencyRatio(row.latency_ratio, predicted)
+                      : predicted;
+}
+
 void Finalists::Add(const v1::Trial& trial) {
   if (IsSecondMeasurement(trial)) promoted_.insert(trial.plan_digest());
   if (trial.state() != v1::TRIAL_MEASURED ||
@@ -87,8 +98,8 @@ void Finalists::Add(const v1::Trial& trial) {
   if (choices.has_value() && row.is_timed) {
     costs_.Observe(*choices, trial.measurement());
   }
+  if (choices.has_value()) row.choices = *std::move(choices);
   if (!IsMeasuredWhole(trial)) {
-    if (choices.has_value()) row.choices = *std::move(choices);
     looks_.push_back(std::move(row));
     return;
   }
@@ -106,10 +117,10 @@ size_t Finalists::Doublings() const {
 
 bool Finalists::IsOneDue() const { return promoted_.size() < Doublings(); }
 
-size_t Finalists::Room() const {
+int64_t Finalists::Room() const {
   const size_t most = std::max({size_t{kLeastWhole}, 2 * Doublings(),
                                 looks_.size() / size_t{kLooksPerWhole}});
-  return most - std::min(most, promoted_.size());
+  return static_cast<int64_t>(most - std::min(most, promoted_.size()));
 }
 
 AccuracyCurve Finalists::FitCurve() const {
@@ -133,7 +144,8 @@ BudgetGrid Finalists::MakeGrid(const AccuracyCurve& curve,
   BudgetGrid grid(EvenBudgets(has_latency_, cells),
                   EvenBudgets(has_size_, cells), least_worth);
   for (const Row& row : wholes_) {
-    grid.Add(WorthOf(curve, row.divergence), row.latency_ratio, row.size_ratio);
+    grid.Add(WorthFrom(curve, row.divergence), LatencyRatioOf(row),
+             row.size_ratio);
   }
   return grid;
 }
@@ -145,13 +157,7 @@ std::vector<Finalists::Row> Finalists::Candidates() const {
         measured_.count(look.plan_digest) > 0) {
       continue;
     }
-    Row& row = candidates.emplace_back(look);
-    if (row.choices.empty()) continue;
-    const double predicted =
-        costs_.LatencyUs(row.choices) / costs_.baseline_us();
-    row.latency_ratio =
-        row.is_timed ? TimedLookLatencyRatio(row.latency_ratio, predicted)
-                     : predicted;
+    candidates.emplace_back(look).latency_ratio = LatencyRatioOf(look);
   }
   return candidates;
 }
@@ -159,7 +165,7 @@ std::vector<Finalists::Row> Finalists::Candidates() const {
 double Finalists::LeastWorth(const AccuracyCurve& curve) const {
   const auto counts = [&curve](const Row& row) {
     return row.number > 0 &&
-           WorthOf(curve, row.divergence) > kLeastAccuracyRatio;
+           WorthFrom(curve, row.divergence) > kLeastAccuracyRatio;
   };
   const bool any_counts = std::any_of(looks_.begin(), looks_.end(), counts) ||
                           std::any_of(wholes_.begin(), wholes_.end(), counts);
@@ -172,13 +178,13 @@ std::vector<int64_t> Finalists::Choose() const {
   BudgetGrid grid = MakeGrid(curve, least_worth);
   std::vector<Row> candidates = Candidates();
   const double least_gain = kLeastGain * (1 - least_worth);
-  const size_t room = Room();
+  const auto room = static_cast<size_t>(Room());
   std::vector<int64_t> chosen;
   while (chosen.size() < room) {
     Row best;
     double best_gain = 0;
     const auto gains_little = [&](const Row& row) {
-      const double gain = grid.Gain(WorthOf(curve, row.divergence),
+      const double gain = grid.Gain(WorthFrom(curve, row.divergence),
                                     row.latency_ratio, row.size_ratio);
       if (gain > best_gain) {
         best_gain = gain;
@@ -192,7 +198,7 @@ std::vector<int64_t> Finalists::Choose() const {
         candidates.end());
     if (best_gain < least_gain) break;
     chosen.push_back(best.number);
-    grid.Add(WorthOf(curve, best.divergence), best.latency_ratio,
+    grid.Add(WorthFrom(curve, best.divergence), best.latency_ratio,
              best.size_ratio);
   }
   return chosen;

@@ -23,9 +23,12 @@ namespace lathe {
 // them: trials that ended on a first look, and which together would raise the
 // frontier's volume. A plan's worth is its accuracy by its divergence, over all
 // trials of the job, so that nobody becomes a finalist by luck with a look's
-// few samples; its latency is predicted by what was measured up to now, and not
-// when it was looked at, so that early predictions do not stand against later
-// measurements. Not thread-safe.
+// few samples; below kNothingToGain all are worth the same. Its latency is
+// predicted by what was measured up to now, and not when it was looked at, so
+// that early predictions do not stand against later measurements; what was
+// timed counts half. So does that of plans measured whole: machines change, and
+// what was timed at another time says little of who is faster. Not
+// thread-safe.
 class Finalists {
  public:
   // What a finalist has to add to the volume under the frontier, as a share of
@@ -60,6 +63,9 @@ class Finalists {
   // measurements early on, and a search that is stopped has a frontier.
   bool IsOneDue() const;
 
+  // Looks that may be measured whole beside those that are.
+  int64_t Room() const;
+
   // Numbers of the trials worth measuring whole, those first that gain most
   // beside what was measured whole and those before them; no more than may
   // still be.
@@ -73,12 +79,13 @@ class Finalists {
   struct Row {
     int64_t number = 0;
     std::string plan_digest;
-    // Of looks; empty for a plan that is not of the space.
+    // Empty for a plan that is not of the space.
     Choices choices;
     bool is_timed = false;
     double divergence = 0;
     double accuracy_ratio = 0;
     double weight = 1;
+    // As measured or, when it was looked at, predicted.
     double latency_ratio = 0;
     double size_ratio = 0;
   };
@@ -87,13 +94,13 @@ class Finalists {
             const v1::Measurement& baseline);
   // How often the looks have doubled since the first few.
   size_t Doublings() const;
-  // Plans that may be measured whole beside those that are.
-  size_t Room() const;
   Row RowOf(const v1::Trial& trial) const;
+  // As believed now.
+  double LatencyRatioOf(const Row& row) const;
   AccuracyCurve FitCurve() const;
   // Of what was measured whole.
   BudgetGrid MakeGrid(const AccuracyCurve& curve, double least_worth) const;
-  // Looks that are not measured whole, with their latencies as predicted now.
+  // Looks that are not measured whole, with their latencies as believed now.
   std::vector<Row> Candidates() const;
   // The accuracy from which on a plan counts: the hypervolume's, or any where
   // no plan reaches that.

@@ -17,6 +17,7 @@
 #include "compressor/prune.h"
 #include "compressor/prune_network.h"
 #include "compressor/quantize_layer.h"
+#include "compressor/rebuild_pass.h"
 #include "compressor/regression_rows.h"
 #include "compressor/ridge.h"
 #include "compressor/weight_matrix.h"
@@ -25,6 +26,9 @@
 
 namespace lathe {
 namespace {
+
+// Calibration samples that tell the means: each has them at many positions.
+constexpr int64_t kRecentreSamples = 32;
 
 // Base of the seeds by which output positions are drawn.
 constexpr uint64_t kSketchSeed = 0x5ce7c4;
@@ -150,20 +154,20 @@ absl::StatusOr<std::unique_ptr<PlanSketcher>> PlanSketcher::Create(
     const ActivationStats& stats, ActivationSource& source,
     const CompressOptions& options, int64_t most_bytes) {
   auto sketcher =
-      absl::WrapUnique(new PlanSketcher(graph, space, stats, options));
+      absl::WrapUnique(new PlanSketcher(graph, space, stats, source, options));
   sketcher->most_bytes_ = most_bytes;
   LATHE_ASSIGN_OR_RETURN(sketcher->groups_, FindChannelGroups(graph));
   LATHE_RETURN_IF_ERROR(CheckSketchable(graph, sketcher->groups_, options));
-  LATHE_RETURN_IF_ERROR(sketcher->LookAtOriginal(source));
+  LATHE_RETURN_IF_ERROR(sketcher->LookAtOriginal());
   return sketcher;
 }
 
-absl::Status PlanSketcher::LookAtOriginal(ActivationSource& source) {
+absl::Status PlanSketcher::LookAtOriginal() {
   PruneCache own;
   PruneCache* cache =
       options_.prune_cache != nullptr ? options_.prune_cache : &own;
   LATHE_RETURN_IF_ERROR(
-      FillCache(graph_, groups_, source, options_.prune, cache));
+      FillCache(graph_, groups_, source_, options_.prune, cache));
   scores_ = *cache->symbol_scores;
   inputs_.resize(groups_.layers.size());
   std::map<int, size_t> layer_of_node;
@@ -198,8 +202,8 @@ absl::Status PlanSketcher::LookAtOriginal(ActivationSource& source) {
   };
   LATHE_ASSIGN_OR_RETURN(
       const int64_t samples,
-      FittingSamples(graph_, source, options_.weight_samples, /*copies=*/1));
-  return WalkNetwork(graph_, source, samples, visit);
+      FittingSamples(graph_, source_, options_.weight_samples, /*copies=*/1));
+  return WalkNetwork(graph_, source_, samples, visit);
 }
 
 bool PlanSketcher::HasSettableBias(const Node& node) const {
@@ -435,7 +439,17 @@ absl::StatusOr<Graph> PlanSketcher::Sketch(const v1::CompressionPlan& plan) {
   GraphParts parts = pruned.parts();
   LATHE_RETURN_IF_ERROR(SetLayers(plan, is_kept, &parts));
   SetGrids(plan, &parts);
-  return Graph::Create(std::move(parts));
+  LATHE_ASSIGN_OR_RETURN(Graph sketch, Graph::Create(std::move(parts)));
+  const bool is_pruned = std::any_of(ratios.begin(), ratios.end(),
+                                     [](double ratio) { return ratio != 1; });
+  if (!is_pruned) return sketch;
+  RebuildPassOptions recentre;
+  recentre.method = RebuildMethod::kRecentre;
+  recentre.samples = kRecentreSamples;
+  LATHE_ASSIGN_OR_RETURN(
+      RebuiltNetwork recentred,
+      RebuildNetwork(graph_, groups_, is_kept, sketch, source_, recentre));
+  return std::move(recentred.graph);
 }
 
 }  // namespace lathe

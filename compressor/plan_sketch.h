@@ -4,9 +4,10 @@
 // give, so that a layer's weights depend on all choices before it. Here each
 // layer is fitted to the original's activations alone: it depends on its own
 // bits and on which of its input channels are left, and is made once for each
-// of these. All that is needed of the activations is each layer's Gram matrix
-// (rebuild: W_S + (G_SS + lambda)^-1 G_SR W_R for inputs S that stay and R that
-// go; rounding: gram_rounding.h).
+// of these. What the layers before it lost is made good in the mean alone, by
+// the biases of layers that lost inputs. All that is needed of the activations
+// is each layer's Gram matrix (rebuild: W_S + (G_SS + lambda)^-1 G_SR W_R for
+// inputs S that stay and R that go; rounding: gram_rounding.h).
 #ifndef LATHE_COMPRESSOR_PLAN_SKETCH_H_
 #define LATHE_COMPRESSOR_PLAN_SKETCH_H_
 
@@ -34,8 +35,8 @@ namespace lathe {
 class PlanSketcher {
  public:
   // Runs the original once. What is kept of layers takes at most about
-  // `most_bytes`; beyond that it is made anew. All but `source` must outlive
-  // this; `stats` are the graph's.
+  // `most_bytes`; beyond that it is made anew. All must outlive this; `stats`
+  // are the graph's.
   //
   // Errors:
   //   Unimplemented - LSTM or GRU, weights that are integers already, or
@@ -49,7 +50,9 @@ class PlanSketcher {
   // `plan` carried out. The graph has the shapes, precisions and grids' places
   // of what Compress gives, and other weights.
   //
-  // Errors: InvalidArgument - the plan is not legal in the space.
+  // Errors:
+  //   InvalidArgument - the plan is not legal in the space.
+  //   Those of the source.
   absl::StatusOr<Graph> Sketch(const v1::CompressionPlan& plan);
 
   // Layers that had to be made, and those that were there.
@@ -84,10 +87,15 @@ class PlanSketcher {
   using ReadingKey = std::pair<int, std::vector<int64_t>>;
 
   PlanSketcher(const Graph& graph, const v1::SearchSpace& space,
-               const ActivationStats& stats, const CompressOptions& options)
-      : graph_(graph), space_(space), stats_(stats), options_(options) {}
+               const ActivationStats& stats, ActivationSource& source,
+               const CompressOptions& options)
+      : graph_(graph),
+        space_(space),
+        stats_(stats),
+        source_(source),
+        options_(options) {}
 
-  absl::Status LookAtOriginal(ActivationSource& source);
+  absl::Status LookAtOriginal();
   absl::Status SetLayers(const v1::CompressionPlan& plan,
                          const std::vector<bool>& is_kept, GraphParts* parts);
   void SetGrids(const v1::CompressionPlan& plan, GraphParts* parts);
@@ -105,6 +113,7 @@ class PlanSketcher {
   const Graph& graph_;
   const v1::SearchSpace& space_;
   const ActivationStats& stats_;
+  ActivationSource& source_;
   const CompressOptions options_;
   int64_t most_bytes_ = 0;
   ChannelGroups groups_;

@@ -13,6 +13,7 @@
 #include "compressor/cost.h"
 #include "compressor/onnx.h"
 #include "evaluator/measured_layers.h"
+#include "proto/fidelity.h"
 #include "proto/plan.h"
 
 namespace lathe {
@@ -72,6 +73,15 @@ absl::StatusOr<std::unique_ptr<FirstLook>> FirstLook::Create(
                          PlanSketcher::Create(graph, space, stats, source,
                                               options, kMostSketchBytes));
   return look;
+}
+
+absl::StatusOr<Graph> FirstLook::Sketch(const v1::CompressionPlan& plan) {
+  const std::string digest = PlanDigest(plan);
+  if (!sketch_.has_value() || sketched_ != digest) {
+    LATHE_ASSIGN_OR_RETURN(sketch_, sketcher_->Sketch(plan));
+    sketched_ = digest;
+  }
+  return *sketch_;
 }
 
 absl::Status FirstLook::Extend(int64_t count, AnswerRun& run,
@@ -195,7 +205,7 @@ absl::StatusOr<v1::Measurement> FirstLook::Measured(
 
 absl::StatusOr<v1::Measurement> FirstLook::Judge(
     const v1::CompressionPlan& plan, const v1::Rivals& rivals) {
-  LATHE_ASSIGN_OR_RETURN(const Graph sketch, sketcher_->Sketch(plan));
+  LATHE_ASSIGN_OR_RETURN(const Graph sketch, Sketch(plan));
   int64_t size_bytes = 0;
   if (rivals.counts_size()) {
     LATHE_ASSIGN_OR_RETURN(const std::string file, SerializeOnnx(sketch));

@@ -31,10 +31,6 @@ constexpr double kLookConfidence = 0.95;
 // A rival counts as no slower if it is by this share faster than what the plan
 // is predicted to take: predictions err by about so much.
 constexpr double kLatencyMargin = 0.05;
-// What no plan can better by enough to count: the divergence of a rival, nats.
-// ResNet-20 answers within a quarter of a point of the original then, either
-// way (experiments/evaluation/README.md).
-constexpr double kNothingToGain = 0.005;
 
 // What a plan's sketch answered to the first samples of the search split.
 struct Look {
@@ -49,8 +45,7 @@ struct Look {
 // be compared in pairs. Not thread-safe.
 class FirstLook {
  public:
-  // `answers` are the original's to the search split. All but `source` must
-  // outlive this.
+  // `answers` are the original's to the search split. All must outlive this.
   //
   // Errors: those of PlanSketcher::Create.
   static absl::StatusOr<std::unique_ptr<FirstLook>> Create(
@@ -62,9 +57,7 @@ class FirstLook {
   // compressed model's, the weights are not.
   //
   // Errors: InvalidArgument - the plan is not legal in the space.
-  absl::StatusOr<Graph> Sketch(const v1::CompressionPlan& plan) {
-    return sketcher_->Sketch(plan);
-  }
+  absl::StatusOr<Graph> Sketch(const v1::CompressionPlan& plan);
 
   // The whole look at `plan`; one that was looked at lately is not run again.
   // Depends on nothing but the plan; valid until the next call.
@@ -109,6 +102,9 @@ class FirstLook {
   const Answers& reference_;
   int64_t samples_ = 0;
   std::unique_ptr<PlanSketcher> sketcher_;
+  // The last one, and its plan's digest.
+  std::string sketched_;
+  std::optional<Graph> sketch_;
   std::map<std::string, Look> looks_;  // Whole ones, by plan digest.
 };
 

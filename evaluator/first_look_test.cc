@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "compressor/activation_stats.h"
+#include "compressor/calibration_walk.h"
 #include "compressor/canonical.h"
 #include "compressor/compress.h"
 #include "compressor/cost.h"
@@ -151,6 +152,37 @@ TEST_F(Looking, ASketchHasTheShapesOfTheCompressedModelAndAnswersNearlyAsWell) {
     const double careless =
         DivergenceOf(*Compress(graph_, space_, plan, stats_, source_, bare));
     EXPECT_LT(sketched, careless) << bits << " bits, keep " << keep;
+  }
+}
+
+// By class, over the calibration samples that a sketch is recentred on.
+TEST_F(Looking, WherePruningTookChannelsTheMeansOfASketchAreTheOriginals) {
+  const auto means_of = [this](const Graph& graph) {
+    std::vector<double> means;
+    const auto visit = [&means](const NodeActivations& at) {
+      const Tensor& output = at.outputs[0];
+      const int64_t channels = output.shape()[1];
+      means.assign(channels, 0);
+      for (int64_t i = 0; i < output.size(); ++i) {
+        means[i % channels] += output.values<float>()[i];
+      }
+      for (double& mean : means)
+        mean *= channels / static_cast<double>(output.size());
+      return absl::OkStatus();
+    };
+    EXPECT_TRUE(WalkNetwork(graph, source_, /*samples=*/32, visit).ok());
+    return means;  // Of the last node, [samples, classes].
+  };
+  v1::CompressionPlan plan = Plan(8, 2);
+  for (v1::LayerChoice& layer : *plan.mutable_layers()) {
+    layer.set_precision(v1::F32);
+    layer.set_weight_bits(32);
+  }
+  const std::vector<double> original = means_of(graph_);
+  const std::vector<double> sketch = means_of(*Sketcher()->Sketch(plan));
+  ASSERT_EQ(sketch.size(), original.size());
+  for (size_t i = 0; i < original.size(); ++i) {
+    EXPECT_NEAR(sketch[i], original[i], 1e-3 * (1 + std::abs(original[i])));
   }
 }
 

@@ -20,6 +20,11 @@ constexpr absl::string_view kLadderFidelity = "ladder";
 // save, and a frontier of few looks would be none.
 constexpr int64_t kLeastTrialsForLooks = 16;
 
+// What no plan can better by enough to count: a divergence, nats. ResNet-20
+// answers within a quarter of a point of the original then, either way
+// (experiments/evaluation/README.md).
+constexpr double kNothingToGain = 0.005;
+
 // Whether what the job's agent proposes is looked at first.
 inline bool HasLooks(const v1::JobSpec& spec) {
   return spec.fidelity() == kLadderFidelity &&

@@ -1,4 +1,5 @@
 // Searches that look at plans first, through the API.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <memory>
@@ -7,6 +8,7 @@
 #include <vector>
 
 #include "agent/agent.h"
+#include "agent/finalists.h"
 #include "proto/fidelity.h"
 #include "server/agent_driver.h"
 #include "server/testing/server_fixture.h"
@@ -62,8 +64,15 @@ TEST_F(Search, ALadderLooksAtPlansAndMeasuresWholeWhatIsWorthIt) {
   ASSERT_GE(wholes.size(), 4u);
   // One early on, for those who stop the search.
   EXPECT_LT(wholes[0].number(), 10);
-  // The last trials are the finalists of all looks.
+  // The last trials are the finalists of all looks, and none is left.
   EXPECT_EQ(wholes.back().number(), 39);
+  const v1::Job done = GetJob(job);
+  const auto finalists =
+      Finalists::Make(done.baseline().space(), done.baseline().latency_table(),
+                      GetTrial(job, 0).measurement(), {"latency"});
+  ASSERT_TRUE(finalists.ok()) << finalists.status();
+  for (const v1::Trial& trial : Trials(job)) (*finalists)->Add(trial);
+  EXPECT_THAT((*finalists)->Choose(), ::testing::IsEmpty());
 }
 
 TEST_F(Search, ALaddersReplayProposesAsBefore) {

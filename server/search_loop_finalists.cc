@@ -20,8 +20,8 @@ constexpr int64_t kLooksPerChoice = 32;
 // measured of them tells which of the others are worth it.
 constexpr int64_t kLeastPerRound = 4;
 
-// As long as looks are under way, one trial in so many is kept for finalists
-// that nobody knows yet: many workers look at many plans at once.
+// As long as looks are under way, one trial in so many is kept for finalists:
+// many workers look at many plans at once.
 constexpr int64_t kKeptShare = 8;
 
 }  // namespace
@@ -57,9 +57,11 @@ bool SearchLoop::AreAllLearned(const JobProgress& progress) const {
 int64_t SearchLoop::KeptTrials(const JobProgress& progress) {
   const bool is_settled = AreAllLearned(progress);
   ChooseFinalists(/*is_end=*/is_settled);
-  const auto known = static_cast<int64_t>(finalist_numbers_.size());
-  return is_settled ? known
-                    : std::max(known, job_record_.spec().trials() / kKeptShare);
+  // Where there is one finalist, there will be others: what is measured of it
+  // tells more of them.
+  const int64_t room = finalists_->Room();
+  if (is_settled) return finalist_numbers_.empty() ? 0 : room;
+  return std::max(room, job_record_.spec().trials() / kKeptShare);
 }
 
 absl::StatusOr<std::optional<SearchLoop::Next>> SearchLoop::MeasureFinalists(
