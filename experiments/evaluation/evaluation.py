@@ -4,7 +4,7 @@
     experiments/evaluation/evaluation.py record --name resnet20 --trials 100 -- --model M.onnx --data ...
     experiments/evaluation/evaluation.py play --name resnet20 --modes plain,product -- M.onnx --data ...
     experiments/evaluation/evaluation.py table --name resnet20
-    experiments/evaluation/evaluation.py compare --name full1,ladder1 -- M.onnx
+    experiments/evaluation/evaluation.py compare --name full1,ladder1 -- M.onnx --data ...
 
 `record` lets the default agent search and keeps its plans. `play` takes the same
 plans through each way (lathe-evaluation-study); a list that is there is kept.
@@ -13,9 +13,9 @@ agent/finalists.cc would, for several least gains. `table` compares: trials per 
 that each way ends with. That frontier's plans count with what the search measured
 of them, which is every sample and a timed run; the plain loop has to agree. `compare` sets
 whole searches side by side: NAME/time has their processor seconds (GNU time's -f
-'%U %S', of the whole `lathe search --state NAME/state`); the models of their frontiers
-are timed anew, all in turn with the original, since searches that ran at different
-times met different machines.
+'%U %S', of the whole `lathe search --state NAME/state`). Searches that ran at different
+times met different machines, so that the plans that they measured whole count a second
+time with the latencies that one table of single layers, made for it, predicts.
 Lists lie in runs/NAME beside this file, or in --to.
 """
 import argparse
@@ -215,24 +215,16 @@ def table(flags, folder):
         looks_line(folder, truth)
 
 
-def median(values):
-    return sorted(values)[len(values) // 2]
-
-
-def bench(model):
-    """Microseconds of one call."""
-    out = subprocess.run([BIN / "lathe-worker", "bench", model, "-o", "json", "--repeat", "200"],
-                         capture_output=True, text=True, check=True).stdout
-    return json.loads(out)["latency_us"]
-
-
-def timed_anew(models, original, rounds=5):
-    """Latency ratios of the models: medians over rounds in which each has its turn."""
-    ratios = [[] for _ in models]
-    for _ in range(rounds):
-        for i, model in enumerate(models):
-            ratios[i].append(bench(model) / bench(original))
-    return [median(of_model) for of_model in ratios]
+def predicted(folder, plans, rest):
+    """Latency ratios of the plans by one table of single layers, in their order."""
+    listed = folder / "compared.jsonl"
+    with open(listed, "w") as file:
+        for number, plan in enumerate(plans, 1):
+            print(json.dumps(dict(plan, trial=number)), file=file)
+    out = subprocess.run([BIN / "lathe-evaluation-study", *rest, "--plans", listed, "--mode",
+                          "predictions"], capture_output=True, text=True, check=True).stdout
+    ratios = {row["trial"]: row["latency_ratio"] for row in map(json.loads, out.splitlines())}
+    return [ratios[number] for number in range(1, len(plans) + 1)]
 
 
 def compare(flags, folder):
@@ -242,22 +234,20 @@ def compare(flags, folder):
         if not (own / "plans.jsonl").exists():
             list_trials(own / "state", own / "plans.jsonl")
         trials = [row for row in read(own / "plans.jsonl") if row["state"] == "MEASURED"]
-        baseline, *plans = trials
-        whole = [row for row in plans if "early_stop" not in row]
-        members = [whole[i] for i in frontier(whole)]
-        searches.append((name, own, baseline, trials, whole, members))
-    models = [own / "state/blobs" / row["artifact"][:2] / row["artifact"]
-              for _, own, *_, members in searches for row in members]
-    ratios = iter(timed_anew(models, flags.rest[0]))
+        searches.append((name, own, trials, [row for row in trials[1:] if "early_stop" not in row]))
+    ratios = iter(predicted(folder.parent, [row for *_, whole in searches for row in whole],
+                            flags.rest))
     print("| search | trials | measured whole | core seconds | each | frontier | hypervolume | "
-          "timed anew |")
+          "by one table |")
     print("|---|---|---|---|---|---|---|---|")
-    for name, own, baseline, trials, whole, members in searches:
+    for name, own, trials, whole in searches:
         seconds = sum(map(float, (own / "time").read_text().split()[:2]))
-        anew = [dict(row, latency_ratio=next(ratios)) for row in members]
+        volumes = []
+        for rows in (whole, [dict(row, latency_ratio=next(ratios)) for row in whole]):
+            members = [rows[i] for i in frontier(rows)]
+            volumes.append(f"{hypervolume(members, trials[0]):.4f}")
         print(f"| {name} | {len(trials)} | {len(whole)} | {seconds:.0f} | "
-              f"{seconds / len(trials):.2f} | {len(members)} | "
-              f"{hypervolume(members, baseline):.4f} | {hypervolume(anew, baseline):.4f} |")
+              f"{seconds / len(trials):.2f} | {len(members)} | {' | '.join(volumes)} |")
 
 
 def main():

@@ -13,6 +13,8 @@
 #include <string>
 #include <vector>
 
+#include "agent/cost_model.h"
+#include "agent/decisions.h"
 #include "agent/finalists.h"
 #include "agent/growing_frontier.h"
 #include "base/memory.h"
@@ -23,17 +25,26 @@
 #include "compressor/activation_stats.h"
 #include "compressor/compression_settings.h"
 #include "compressor/external_data.h"
+#include "compressor/remembering_source.h"
 #include "data/data_flags.h"
 #include "evaluator/calibration_source.h"
 #include "evaluator/evaluator.h"
 #include "evaluator/executor.h"
 #include "evaluator/first_look.h"
+#include "evaluator/latency_table.h"
 #include "experiments/evaluation/plain_loop.h"
 #include "proto/fidelity.h"
 #include "proto/plan.h"
 
 namespace lathe {
 namespace {
+
+// Bytes of the original's calibration activations.
+constexpr int64_t kMostRemembered = int64_t{1} << 29;
+
+// Of the table that predictions come from.
+constexpr int64_t kTableRounds = 20;
+constexpr double kMostTableSeconds = 60;
 
 struct Flags {
   std::string model;
@@ -245,6 +256,13 @@ absl::Status PlayEvaluator(Evaluator& evaluator,
 
 // What first looks need, beside what the plain loop has.
 struct LookParts {
+  explicit LookParts(const PlainLoop& plain)
+      : source(&plain.data().calibration.inputs,
+               plain.data().calibration.samples, plain.graph().parts().opset),
+        remembering(plain.graph(), source, kMostRemembered) {}
+
+  CalibrationSource source;
+  RememberingSource remembering;
   ActivationStats stats;
   std::unique_ptr<FirstLook> look;
 };
@@ -253,17 +271,14 @@ absl::StatusOr<std::unique_ptr<LookParts>> MakeLook(const PlainLoop& plain,
                                                     const v1::JobSpec& spec) {
   LATHE_ASSIGN_OR_RETURN(const CompressOptions options,
                          MakeCompressOptions(spec.compression()));
-  CalibrationSource source(&plain.data().calibration.inputs,
-                           plain.data().calibration.samples,
-                           plain.graph().parts().opset);
-  auto parts = std::make_unique<LookParts>();
+  auto parts = std::make_unique<LookParts>(plain);
+  LATHE_ASSIGN_OR_RETURN(parts->stats,
+                         CollectActivationStats(plain.graph(), parts->source,
+                                                parts->source.SampleCount()));
   LATHE_ASSIGN_OR_RETURN(
-      parts->stats,
-      CollectActivationStats(plain.graph(), source, source.SampleCount()));
-  LATHE_ASSIGN_OR_RETURN(
-      parts->look,
-      FirstLook::Create(plain.graph(), plain.space(), plain.data(),
-                        parts->stats, source, options, plain.search_answers()));
+      parts->look, FirstLook::Create(plain.graph(), plain.space(), plain.data(),
+                                     parts->stats, parts->remembering, options,
+                                     plain.search_answers()));
   return parts;
 }
 
@@ -281,6 +296,38 @@ absl::Status PlayLooks(FirstLook& look, const std::vector<Recorded>& trials) {
   return absl::OkStatus();
 }
 
+// What the table of single layers says that the plans take: latencies that were
+// measured at different times tell machines apart as well as plans.
+absl::Status PlayPredictions(const PlainLoop& plain,
+                             const std::vector<Recorded>& trials) {
+  CalibrationSource source(&plain.data().calibration.inputs,
+                           plain.data().calibration.samples,
+                           plain.graph().parts().opset);
+  LATHE_ASSIGN_OR_RETURN(
+      const ActivationStats stats,
+      CollectActivationStats(plain.graph(), source, source.SampleCount()));
+  LatencyTableOptions options;
+  options.rounds = kTableRounds;
+  options.most_seconds = kMostTableSeconds;
+  LATHE_ASSIGN_OR_RETURN(
+      const v1::LatencyTable table,
+      BuildLatencyTable(plain.graph(), plain.space(), stats, source, options));
+  LATHE_ASSIGN_OR_RETURN(const DecisionSpace space,
+                         DecisionSpace::Make(plain.space()));
+  const std::vector<int> original(space.size(), 0);
+  v1::Measurement baseline;
+  baseline.set_latency_us(1);
+  const CostModel costs(&space, table, baseline);
+  for (const Recorded& trial : trials) {
+    const std::optional<Choices> choices = space.FromPlan(trial.plan);
+    if (!choices.has_value()) continue;
+    PrintJson({{"trial", trial.number},
+               {"latency_ratio",
+                costs.LatencyUs(*choices) / costs.LatencyUs(original)}});
+  }
+  return absl::OkStatus();
+}
+
 absl::Status Study(const Flags& flags) {
   SetThreads(1);
   LATHE_ASSIGN_OR_RETURN(const LoadedData data, LoadData(flags.data));
@@ -292,6 +339,7 @@ absl::Status Study(const Flags& flags) {
   LATHE_ASSIGN_OR_RETURN(const std::vector<Recorded> trials,
                          ReadTrials(flags, plain->space()));
   if (flags.mode == "plain") return PlayPlain(*plain, trials);
+  if (flags.mode == "predictions") return PlayPredictions(*plain, trials);
   if (flags.mode == "looks") {
     const double begin = ProcessorSeconds();
     LATHE_ASSIGN_OR_RETURN(const std::unique_ptr<LookParts> looks,
@@ -314,7 +362,8 @@ int Main(int argc, char** argv) {
   app.add_option("--plans", flags.plans, "lines of `lathe trials -o json`")
       ->required();
   app.add_option("--mode", flags.mode, "how plans are evaluated")
-      ->check(CLI::IsMember({"plain", "product", "looks", "ladder"}))
+      ->check(
+          CLI::IsMember({"plain", "product", "looks", "ladder", "predictions"}))
       ->required();
   app.add_option("--every", flags.every, "plays every so many-th trial only")
       ->check(CLI::Range(1, 1000000));
