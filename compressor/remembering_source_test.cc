@@ -85,9 +85,9 @@ TEST(RememberingSource, KeepsWhatIsAskedForASecondTime) {
   RememberingSource remembering(graph, inner, int64_t{1} << 28);
   const Node& node = graph.nodes()[0];
   for (const int64_t spared : {0, 0, 1, 2}) {
-    const std::vector<Tensor> inputs = {
-        (*remembering.Inputs(0, 8))[0], *graph.value(node.inputs[1]).constant,
-        *graph.value(node.inputs[2]).constant};
+    const std::vector<Tensor> inputs = {(*remembering.Inputs(0, 8))[0],
+                                        *graph.value(node.inputs[1]).constant,
+                                        *graph.value(node.inputs[2]).constant};
     ASSERT_TRUE(remembering.Run(node, inputs).ok());
     EXPECT_EQ(remembering.spared_runs(), spared);
   }
