@@ -20,6 +20,7 @@
 #include "compressor/rebuild_pass.h"
 #include "compressor/regression_rows.h"
 #include "compressor/ridge.h"
+#include "compressor/shape_inference.h"
 #include "compressor/weight_matrix.h"
 #include "compressor/weight_quantizer.h"
 #include "proto/plan.h"
@@ -27,8 +28,11 @@
 namespace lathe {
 namespace {
 
-// Calibration samples that tell the means: each has them at many positions.
-constexpr int64_t kRecentreSamples = 32;
+// Calibration samples that tell the means: as many numbers of input as these,
+// within limits. Large images have each channel at many positions.
+constexpr int64_t kRecentreElements = int64_t{1} << 17;
+constexpr int64_t kLeastRecentreSamples = 8;
+constexpr int64_t kMostRecentreSamples = 32;
 
 // Base of the seeds by which output positions are drawn.
 constexpr uint64_t kSketchSeed = 0x5ce7c4;
@@ -65,6 +69,19 @@ absl::Status CheckSketchable(const Graph& graph, const ChannelGroups& groups,
     }
   }
   return absl::OkStatus();
+}
+
+absl::StatusOr<int64_t> RecentreSamples(const Graph& graph) {
+  const int64_t batch = FixedBatch(graph).value_or(1);
+  LATHE_ASSIGN_OR_RETURN(const std::vector<Shape> shapes,
+                         InputShapes(graph, batch));
+  int64_t elements = 1;
+  for (const Shape& shape : shapes) {
+    elements = std::max(elements, ElementCount(shape) / batch);
+  }
+  return std::max(
+      batch, std::clamp(kRecentreElements / elements, kLeastRecentreSamples,
+                        kMostRecentreSamples));
 }
 
 // Channels that the layer reads.
@@ -158,6 +175,7 @@ absl::StatusOr<std::unique_ptr<PlanSketcher>> PlanSketcher::Create(
   sketcher->most_bytes_ = most_bytes;
   LATHE_ASSIGN_OR_RETURN(sketcher->groups_, FindChannelGroups(graph));
   LATHE_RETURN_IF_ERROR(CheckSketchable(graph, sketcher->groups_, options));
+  LATHE_ASSIGN_OR_RETURN(sketcher->recentre_samples_, RecentreSamples(graph));
   LATHE_RETURN_IF_ERROR(sketcher->LookAtOriginal());
   return sketcher;
 }
@@ -445,7 +463,7 @@ absl::StatusOr<Graph> PlanSketcher::Sketch(const v1::CompressionPlan& plan) {
   if (!is_pruned) return sketch;
   RebuildPassOptions recentre;
   recentre.method = RebuildMethod::kRecentre;
-  recentre.samples = kRecentreSamples;
+  recentre.samples = recentre_samples_;
   LATHE_ASSIGN_OR_RETURN(
       RebuiltNetwork recentred,
       RebuildNetwork(graph_, groups_, is_kept, sketch, source_, recentre));

@@ -116,6 +116,7 @@ class PlanSketcher {
   ActivationSource& source_;
   const CompressOptions options_;
   int64_t most_bytes_ = 0;
+  int64_t recentre_samples_ = 0;
   ChannelGroups groups_;
   std::vector<double> scores_;                 // By symbol.
   std::vector<std::optional<Inputs>> inputs_;  // By layer.

@@ -59,10 +59,11 @@ constexpr int64_t kMostSensitivityBytes = int64_t{256} << 20;
 // as that of a whole measurement: what is learnt is learnt from many of them.
 LatencyOptions LookLatencyOptions() {
   LatencyOptions options;
+  options.warm_up = 2;
   options.least_repeats = 15;
   options.most_repeats = 30;
   options.interval_width = 0.06;
-  options.most_seconds = 0.2;
+  options.most_seconds = 0.1;
   return options;
 }
 
