@@ -39,10 +39,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// Activations of the original that are kept between plans: those that layers
-// are rebuilt and quantised on take 350 MB of ResNet-20.
-constexpr int64_t kMostRemembered = int64_t{512} << 20;
-
 // Where a job does not say whether single choices are measured: from so many
 // trials on they are, on so many samples, in this share of what all trials will
 // take, and within these seconds and bytes. A table of ResNet-20 takes 28
@@ -105,7 +101,7 @@ class OneDnnEvaluator : public Evaluator {
                                  : std::nullopt),
         source_(&data_->calibration.inputs, data_->calibration.samples,
                 graph_.parts().opset),
-        remembering_(graph_, source_, kMostRemembered) {}
+        remembering_(graph_, source_) {}
 
   absl::StatusOr<BaselineEvaluation> EvaluateBaseline() override;
   absl::StatusOr<Evaluation> Evaluate(const v1::CompressionPlan& plan) override;
@@ -324,8 +320,8 @@ absl::Status OneDnnEvaluator::SetSensitivity(double trial_seconds,
       return ProcessorSeconds() - start > most_seconds;
     };
   }
-  auto sensitivity =
-      MeasureSensitivity(graph_, space_, *data_, *stats_, remembering_, options);
+  auto sensitivity = MeasureSensitivity(graph_, space_, *data_, *stats_,
+                                        remembering_, options);
   if (!sensitivity.ok()) {
     // A search goes on without a table that nobody asked for.
     return is_asked_for ? ModelFault(sensitivity.status()) : absl::OkStatus();

@@ -26,9 +26,6 @@
 namespace lathe {
 namespace {
 
-// Bytes of the original's calibration activations.
-constexpr int64_t kMostRemembered = int64_t{1} << 29;
-
 struct SensitivityFlags {
   std::string model;
   std::string output = "text";
@@ -69,7 +66,7 @@ absl::StatusOr<NamedSensitivity> Measure(const SensitivityFlags& flags) {
   LATHE_ASSIGN_OR_RETURN(
       const ActivationStats stats,
       CollectActivationStats(graph, source, source.SampleCount()));
-  RememberingSource remembering(graph, source, kMostRemembered);
+  RememberingSource remembering(graph, source);
   LATHE_ASSIGN_OR_RETURN(named.sensitivity,
                          MeasureSensitivity(graph, named.space, *data, stats,
                                             remembering, options));

@@ -14,12 +14,6 @@
 #include "evaluator/executor.h"
 
 namespace lathe {
-namespace {
-
-constexpr int64_t kMostRemembered = int64_t{512} << 20;
-
-}  // namespace
-
 void AddStudyFlags(CLI::App& app, StudyFlags& flags) {
   app.add_option("MODEL", flags.model, "ONNX file")->required();
   AddDataFlags(app, flags.data);
@@ -30,7 +24,7 @@ Study::Study(Graph graph, std::unique_ptr<JobData> data)
       data_(std::move(data)),
       source_(&data_->calibration.inputs, data_->calibration.samples,
               graph_.parts().opset),
-      remembering_(graph_, source_, kMostRemembered) {}
+      remembering_(graph_, source_) {}
 
 absl::StatusOr<std::unique_ptr<Study>> Study::Open(const StudyFlags& flags) {
   SetThreads(1);

@@ -39,9 +39,6 @@
 namespace lathe {
 namespace {
 
-// Bytes of the original's calibration activations.
-constexpr int64_t kMostRemembered = int64_t{1} << 29;
-
 // Of the table that predictions come from.
 constexpr int64_t kTableRounds = 20;
 constexpr double kMostTableSeconds = 60;
@@ -259,7 +256,7 @@ struct LookParts {
   explicit LookParts(const PlainLoop& plain)
       : source(&plain.data().calibration.inputs,
                plain.data().calibration.samples, plain.graph().parts().opset),
-        remembering(plain.graph(), source, kMostRemembered) {}
+        remembering(plain.graph(), source) {}
 
   CalibrationSource source;
   RememberingSource remembering;
