@@ -14,6 +14,7 @@
 #include "evaluator/executor.h"
 
 namespace lathe {
+
 void AddStudyFlags(CLI::App& app, StudyFlags& flags) {
   app.add_option("MODEL", flags.model, "ONNX file")->required();
   AddDataFlags(app, flags.data);
