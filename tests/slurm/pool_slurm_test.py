@@ -158,6 +158,14 @@ class PoolSlurmTest(unittest.TestCase):
             lathe.wait_until(lambda: self.why_ended().get("expired"), 30, "its lease expires")
         finally:
             os.kill(old, signal.SIGCONT)
+
+        def log():
+            return "".join(p.read_text() for p in self.folder.glob("lathe-pool-*.log"))
+
+        # Before its node is back, since Slurm then kills what it has taken away.
+        lathe.wait_until(
+            lambda: re.search(r"LEASE_FENCED|fence \d+ is not active|the lease is lost", log()),
+            30, "the old worker is told that its lease is gone")
         # Without a daemon nothing runs there; the requeued task finds its node again.
         self.cluster.start_node(node)
 
@@ -168,8 +176,6 @@ class PoolSlurmTest(unittest.TestCase):
         self.cluster.wait(requeued_pid, 120, "the requeued task registers as another worker")
         self.check_job(job, 40)
         self.assertEqual(self.why_ended(), {"expired": 1})
-        log = "".join(p.read_text() for p in self.folder.glob("lathe-pool-*.log"))
-        self.assertRegex(log, r"LEASE_FENCED|fence \d+ is not active|the lease is lost")
 
     def test_the_time_limit_takes_trials_back_without_blame(self):
         # A worker whose evaluation takes longer than it lives.
