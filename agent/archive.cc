@@ -45,10 +45,6 @@ double SampleShare(const v1::Measurement& measurement,
          static_cast<double>(baseline.samples());
 }
 
-double TimedLookLatencyRatio(double timed_ratio, double predicted_ratio) {
-  return std::sqrt(timed_ratio * predicted_ratio);
-}
-
 Evaluated Evaluate(const SearchCore& core, const v1::Trial& trial,
                    const Choices& choices) {
   Evaluated row;
@@ -65,12 +61,7 @@ Evaluated Evaluate(const SearchCore& core, const v1::Trial& trial,
     row.latency_ratio = LatencyRatio(trial.measurement(), baseline);
     row.size_ratio = SizeRatio(trial.measurement(), baseline);
     row.is_looked_at = !IsMeasuredWhole(trial);
-    row.is_timed = IsTimed(trial);
     row.weight = SampleShare(trial.measurement(), baseline);
-    if (row.is_looked_at && row.is_timed) {
-      row.latency_ratio = TimedLookLatencyRatio(
-          row.latency_ratio, core.PredictedLatencyRatio(choices));
-    }
   } else {
     row.quality = Objective::kLeastQuality;
     row.divergence = kInfeasibleDivergence;
@@ -108,7 +99,7 @@ void Archive::Add(Evaluated row) {
 
 void Archive::PredictAnew() {
   for (Evaluated& row : rows_) {
-    if (row.is_timed) continue;
+    if (!row.is_looked_at) continue;
     row.latency_ratio = core_->PredictedLatencyRatio(row.choices);
   }
 }

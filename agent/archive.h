@@ -24,9 +24,8 @@ struct Evaluated {
   double latency_ratio = 1;
   double size_ratio = 1;
   bool is_feasible = true;
-  // From a first look: estimates, but for the size.
+  // From a first look: estimates, a predicted latency, the plan's size.
   bool is_looked_at = false;
-  bool is_timed = true;
   // Samples behind the accuracy, as a share of the search split.
   double weight = 1;
 
@@ -39,7 +38,6 @@ struct Evaluated {
     }
     archive(is_feasible);
     archive(is_looked_at);
-    archive(is_timed);
   }
 };
 
@@ -48,18 +46,11 @@ struct Evaluated {
 double SampleShare(const v1::Measurement& measurement,
                    const v1::Measurement& baseline);
 
-// What counts as the latency of a timed look, as a share of the baseline's: the
-// geometric mean of the timed and the predicted one. The fastest of many timed
-// by few calls is likely to be one that had luck, of which the prediction from
-// all of them knows nothing.
-double TimedLookLatencyRatio(double timed_ratio, double predicted_ratio);
-
 // What no plan that works comes near: the answers are those of another network.
 constexpr double kInfeasibleDivergence = 4;
 
 // `trial`, which must have ended MEASURED or INFEASIBLE with plan `choices`. An
-// infeasible one has its predicted ratios. Of a timed look see
-// TimedLookLatencyRatio: `core` has learned the trial.
+// infeasible one has its predicted ratios.
 Evaluated Evaluate(const SearchCore& core, const v1::Trial& trial,
                    const Choices& choices);
 

@@ -63,11 +63,6 @@ double WeightBytes(const v1::SearchSpace& space) {
 
 }  // namespace
 
-bool IsTimed(const v1::Trial& trial) {
-  return IsMeasuredWhole(trial) || (trial.state() == v1::TRIAL_MEASURED &&
-                                    trial.measurement().latency_repeats() > 0);
-}
-
 CostModel::CostModel(const DecisionSpace* space, const v1::LatencyTable& table,
                      const v1::Measurement& baseline)
     : space_(space),

@@ -16,10 +16,6 @@
 
 namespace lathe {
 
-// Whether the trial's latency was measured, and not only predicted: of a whole
-// measurement, and of a first look that no rival ended.
-bool IsTimed(const v1::Trial& trial);
-
 // Latency is the sum of the layers' (LatencyCurves) and a fixed part, size the
 // sum of the weights' bytes and a fixed part, both corrected by the trials seen
 // (AdditiveCorrection). So predictions stay sums over layers, and exact

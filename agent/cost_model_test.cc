@@ -56,7 +56,7 @@ TEST(DecisionSpace, TurnsChoicesIntoLegalPlansAndBack) {
             PlanDigest(BaselinePlan(f.context.space)));
 }
 
-TEST(SearchCore, LearnsTheLatencyOfWhatWasTimedAndNoPrediction) {
+TEST(SearchCore, LearnsTheLatencyOfWholeMeasurementsAndNoLooks) {
   const SyntheticNetwork network(Small());
   const auto core = SearchCore::Make(network.Context(1, 100));
   ASSERT_TRUE(core.ok()) << core.status();
@@ -70,10 +70,9 @@ TEST(SearchCore, LearnsTheLatencyOfWhatWasTimedAndNoPrediction) {
   const double predicted = (*core)->PredictedLatencyRatio(choices);
   look.mutable_early_stop()->set_samples(64);
   look.set_latency_ratio(0.5 * predicted);
-  look.set_latency_repeats(0);
   (*core)->Learn(trial);
   EXPECT_EQ((*core)->PredictedLatencyRatio(choices), predicted);
-  look.set_latency_repeats(15);
+  look.clear_early_stop();
   (*core)->Learn(trial);
   EXPECT_LT((*core)->PredictedLatencyRatio(choices), 0.9 * predicted);
 }

@@ -1,6 +1,7 @@
 #include "agent/finalists.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <utility>
 
@@ -82,8 +83,7 @@ Finalists::Row Finalists::RowOf(const v1::Trial& trial) const {
 double Finalists::LatencyRatioOf(const Row& row) const {
   if (row.choices.empty()) return row.latency_ratio;
   const double predicted = costs_.LatencyUs(row.choices) / costs_.baseline_us();
-  return row.is_timed ? TimedLookLatencyRatio(row.latency_ratio, predicted)
-                      : predicted;
+  return row.is_whole ? std::sqrt(row.latency_ratio * predicted) : predicted;
 }
 
 void Finalists::Add(const v1::Trial& trial) {
@@ -94,12 +94,12 @@ void Finalists::Add(const v1::Trial& trial) {
   }
   std::optional<Choices> choices = space_.FromPlan(trial.proposal().plan());
   Row row = RowOf(trial);
-  row.is_timed = IsTimed(trial);
-  if (choices.has_value() && row.is_timed) {
+  row.is_whole = IsMeasuredWhole(trial);
+  if (choices.has_value() && row.is_whole) {
     costs_.Observe(*choices, trial.measurement());
   }
   if (choices.has_value()) row.choices = *std::move(choices);
-  if (!IsMeasuredWhole(trial)) {
+  if (!row.is_whole) {
     looks_.push_back(std::move(row));
     return;
   }

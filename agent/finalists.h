@@ -25,9 +25,9 @@ namespace lathe {
 // trials of the job, so that nobody becomes a finalist by luck with a look's
 // few samples; below kNothingToGain all are worth the same. Its latency is
 // predicted by what was measured up to now, and not when it was looked at, so
-// that early predictions do not stand against later measurements; what was
-// timed counts half. So does that of plans measured whole: machines change, and
-// what was timed at another time says little of who is faster. Not
+// that early predictions do not stand against later measurements. Of plans
+// measured whole the prediction counts as much as the measurement: machines
+// change, and what was timed at another time says little of who is faster. Not
 // thread-safe.
 class Finalists {
  public:
@@ -82,7 +82,7 @@ class Finalists {
     std::string plan_digest;
     // Empty for a plan that is not of the space.
     Choices choices;
-    bool is_timed = false;
+    bool is_whole = false;
     double divergence = 0;
     double accuracy_ratio = 0;
     double weight = 1;

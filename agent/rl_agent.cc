@@ -70,7 +70,7 @@ constexpr int kMeasurementsPerFit = 200;
 constexpr int kLooksPerFit = 24;
 
 // The form of snapshots; any change of it needs another name.
-constexpr absl::string_view kSnapshotForm = "lathe rl 4";
+constexpr absl::string_view kSnapshotForm = "lathe rl 5";
 
 class RlAgent : public Agent {
  public:
@@ -126,7 +126,7 @@ class RlAgent : public Agent {
     const bool is_due =
         ++rows_since_fit_ >
         rows / (row.is_looked_at ? kLooksPerFit : kMeasurementsPerFit);
-    if (row.is_timed && (is_due || !row.is_looked_at)) archive_.PredictAnew();
+    if (!row.is_looked_at) archive_.PredictAnew();
     if (is_due) {
       Refit();
     } else {

@@ -211,7 +211,7 @@ std::optional<Choices> SearchCore::Learn(const v1::Trial& trial) {
   if (!choices.has_value()) return std::nullopt;
   known_.insert(*choices);
   // Else the latency is the cost model's own.
-  if (IsTimed(trial)) {
+  if (IsMeasuredWhole(trial)) {
     if (costs_.Observe(*choices, trial.measurement())) Refresh();
   }
   return choices;

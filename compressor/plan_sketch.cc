@@ -29,7 +29,9 @@ namespace lathe {
 namespace {
 
 // Calibration samples that tell the means: as many numbers of input as these,
-// within limits. Large images have each channel at many positions.
+// and no more samples than the most. Where fewer than the least fit, the means
+// stay: to run them would take longer than all else of a look, and those of
+// SqueezeNet (224 x 224) tell nothing (experiments/evaluation/README.md).
 constexpr int64_t kRecentreElements = int64_t{1} << 17;
 constexpr int64_t kLeastRecentreSamples = 8;
 constexpr int64_t kMostRecentreSamples = 32;
@@ -71,17 +73,13 @@ absl::Status CheckSketchable(const Graph& graph, const ChannelGroups& groups,
   return absl::OkStatus();
 }
 
+// 0: not worth it.
 absl::StatusOr<int64_t> RecentreSamples(const Graph& graph) {
-  const int64_t batch = FixedBatch(graph).value_or(1);
-  LATHE_ASSIGN_OR_RETURN(const std::vector<Shape> shapes,
-                         InputShapes(graph, batch));
-  int64_t elements = 1;
-  for (const Shape& shape : shapes) {
-    elements = std::max(elements, ElementCount(shape) / batch);
-  }
-  return std::max(
-      batch, std::clamp(kRecentreElements / elements, kLeastRecentreSamples,
-                        kMostRecentreSamples));
+  LATHE_ASSIGN_OR_RETURN(const int64_t elements, SampleElements(graph));
+  const int64_t affordable = kRecentreElements / elements;
+  if (affordable < kLeastRecentreSamples) return 0;
+  return std::max(FixedBatch(graph).value_or(1),
+                  std::min(affordable, kMostRecentreSamples));
 }
 
 // Channels that the layer reads.
@@ -417,10 +415,15 @@ absl::Status PlanSketcher::SetLayers(const v1::CompressionPlan& plan,
       key.second = Without(InChannels(graph_, node), {});
     }
     const int bits = BitsOf(choice);
-    LATHE_ASSIGN_OR_RETURN(const Variant* variant, VariantOf(key, bits));
-    SetVariant(layer, *variant, bits, KeptIndices(layer.out_symbols, is_kept),
-               parts);
     parts->nodes[layer.node].precision = choice.precision();
+    const std::vector<int64_t> kept = KeptIndices(layer.out_symbols, is_kept);
+    const bool is_whole =
+        kept.size() == layer.out_symbols.size() &&
+        static_cast<int64_t>(key.second.size()) == InChannels(graph_, node);
+    // It stays as it is, memory and all.
+    if (is_whole && bits == kFloatBits) continue;
+    LATHE_ASSIGN_OR_RETURN(const Variant* variant, VariantOf(key, bits));
+    SetVariant(layer, *variant, bits, kept, parts);
   }
   return absl::OkStatus();
 }
@@ -460,7 +463,7 @@ absl::StatusOr<Graph> PlanSketcher::Sketch(const v1::CompressionPlan& plan) {
   LATHE_ASSIGN_OR_RETURN(Graph sketch, Graph::Create(std::move(parts)));
   const bool is_pruned = std::any_of(ratios.begin(), ratios.end(),
                                      [](double ratio) { return ratio != 1; });
-  if (!is_pruned) return sketch;
+  if (!is_pruned || recentre_samples_ == 0) return sketch;
   RebuildPassOptions recentre;
   recentre.method = RebuildMethod::kRecentre;
   recentre.samples = recentre_samples_;

@@ -55,6 +55,8 @@ class PlanSketcher {
   //   Those of the source.
   absl::StatusOr<Graph> Sketch(const v1::CompressionPlan& plan);
 
+  // Calibration samples on which a sketch is recentred; 0: it is not.
+  int64_t recentre_samples() const { return recentre_samples_; }
   // Layers that had to be made, and those that were there.
   int64_t made_layers() const { return made_layers_; }
   int64_t found_layers() const { return found_layers_; }

@@ -148,6 +148,17 @@ absl::StatusOr<std::vector<ValueInfo>> InferShapes(
   return infos;
 }
 
+absl::StatusOr<int64_t> SampleElements(const Graph& graph) {
+  const int64_t batch = FixedBatch(graph).value_or(1);
+  LATHE_ASSIGN_OR_RETURN(const std::vector<Shape> shapes,
+                         InputShapes(graph, batch));
+  int64_t elements = 1;
+  for (const Shape& shape : shapes) {
+    elements = std::max(elements, ElementCount(shape) / batch);
+  }
+  return elements;
+}
+
 std::optional<int64_t> FixedBatch(const Graph& graph) {
   if (TakesBatch(graph, 2) && TakesBatch(graph, 3)) return std::nullopt;
   for (const ValueId id : graph.inputs()) {

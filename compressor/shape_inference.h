@@ -35,6 +35,11 @@ absl::Status CheckFixedSizes(const Value& input);
 absl::StatusOr<std::vector<Shape>> InputShapes(const Graph& graph,
                                                int64_t batch);
 
+// Numbers that the largest input takes of one sample.
+//
+// Errors: those of InputShapes.
+absl::StatusOr<int64_t> SampleElements(const Graph& graph);
+
 // The only batch that `graph` can run with: what its inputs declare, or 1 when
 // shapes inside fit no other. None when it takes any.
 std::optional<int64_t> FixedBatch(const Graph& graph);

@@ -46,12 +46,7 @@ absl::StatusOr<std::unique_ptr<Executor>> CompileForAnswers(const Graph& graph,
     options.batch = 1;
     return Executor::Compile(graph, options);
   }
-  LATHE_ASSIGN_OR_RETURN(const std::vector<Shape> shapes,
-                         InputShapes(graph, 1));
-  int64_t elements = 1;
-  for (const Shape& shape : shapes) {
-    elements = std::max(elements, ElementCount(shape));
-  }
+  LATHE_ASSIGN_OR_RETURN(const int64_t elements, SampleElements(graph));
   options.batch = std::min(BatchFor(elements), samples);
   return Executor::Compile(graph, options);
 }

@@ -12,6 +12,7 @@
 #include "base/status.h"
 #include "compressor/cost.h"
 #include "compressor/onnx.h"
+#include "compressor/shape_inference.h"
 #include "evaluator/measured_layers.h"
 #include "proto/fidelity.h"
 #include "proto/plan.h"
@@ -68,7 +69,12 @@ absl::StatusOr<std::unique_ptr<FirstLook>> FirstLook::Create(
     const ActivationStats& stats, ActivationSource& source,
     const CompressOptions& options, const Answers& answers) {
   auto look = absl::WrapUnique(new FirstLook(space, data.search, answers));
-  look->samples_ = std::min<int64_t>(kLookSamples, answers.samples());
+  LATHE_ASSIGN_OR_RETURN(const int64_t elements, SampleElements(graph));
+  look->samples_ = std::min(answers.samples(),
+                            std::clamp(kLookElements / elements,
+                                       kFewestLookSamples, kMostLookSamples));
+  look->least_samples_ =
+      std::min(look->samples_, std::max(kLeastLookSamples, look->samples_ / 4));
   LATHE_ASSIGN_OR_RETURN(look->sketcher_,
                          PlanSketcher::Create(graph, space, stats, source,
                                               options, kMostSketchBytes));
@@ -124,7 +130,7 @@ absl::Status FirstLook::LookAgainst(const Look* rival, int64_t most,
                                     const Graph& sketch, Look* look,
                                     PairedTest* test) const {
   LATHE_ASSIGN_OR_RETURN(AnswerRun run, AnswerRun::Create(sketch, most));
-  int64_t wanted = rival == nullptr ? most : std::min(kLeastLookSamples, most);
+  int64_t wanted = rival == nullptr ? most : least_samples_;
   while (test->confidence() < kLookConfidence) {
     const auto seen = static_cast<int64_t>(look->losses.size());
     if (seen == most) break;
@@ -223,8 +229,7 @@ absl::StatusOr<v1::Measurement> FirstLook::Judge(
   PairedTest test;
   LATHE_RETURN_IF_ERROR(LookAgainst(
       rivals_look.has_value() ? &*rivals_look : nullptr,
-      leaves_nothing ? std::min(kLeastLookSamples, samples_) : samples_, sketch,
-      &look, &test));
+      leaves_nothing ? least_samples_ : samples_, sketch, &look, &test));
   LATHE_ASSIGN_OR_RETURN(v1::Measurement measurement,
                          Measured(plan, sketch, look));
   LATHE_ASSIGN_OR_RETURN(const double correction, CorrectionOf(look, rivals));

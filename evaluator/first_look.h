@@ -22,10 +22,15 @@
 
 namespace lathe {
 
-// Samples of a whole look, and those after which it is first judged; then after
-// twice as many each time.
-constexpr int64_t kLookSamples = 256;
-constexpr int64_t kLeastLookSamples = 64;
+// Samples of a whole look: as many numbers of input as these, within limits.
+// Half as many of SqueezeNet's images tell as much of a plan
+// (experiments/evaluation/README.md).
+constexpr int64_t kLookElements = int64_t{1} << 20;
+constexpr int64_t kFewestLookSamples = 32;
+constexpr int64_t kMostLookSamples = 256;
+// A look is first judged after a quarter of its samples, but not after fewer
+// than these; then after twice as many each time.
+constexpr int64_t kLeastLookSamples = 16;
 // Of being beaten, at which a trial ends.
 constexpr double kLookConfidence = 0.95;
 // A rival counts as no slower if it is by this share faster than what the plan
@@ -100,7 +105,8 @@ class FirstLook {
   const v1::SearchSpace& space_;
   const DataPart& search_;
   const Answers& reference_;
-  int64_t samples_ = 0;
+  int64_t samples_ = 0;        // Of a whole look.
+  int64_t least_samples_ = 0;  // Before it is judged.
   std::unique_ptr<PlanSketcher> sketcher_;
   // The last one, and its plan's digest.
   std::string sketched_;

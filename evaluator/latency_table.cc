@@ -186,11 +186,32 @@ class TableBuilder {
   std::vector<double> other_us_;
 };
 
-absl::StatusOr<NodeTimes> CompileAndTime(const Graph& graph,
-                                         const LatencyTableOptions& options) {
-  LATHE_ASSIGN_OR_RETURN(const std::unique_ptr<Executor> executor,
-                         Executor::Compile(graph, {options.batch}));
-  return TimeNodes(graph.nodes().size(), options.repeats, executor.get());
+// A model, ready to be timed.
+struct TimedModel {
+  Graph graph;
+  std::unique_ptr<Executor> executor;
+};
+
+absl::StatusOr<TimedModel> MakeTimedModel(Graph graph, int64_t batch) {
+  LATHE_ASSIGN_OR_RETURN(std::unique_ptr<Executor> executor,
+                         Executor::Compile(graph, {batch}));
+  return TimedModel{std::move(graph), std::move(executor)};
+}
+
+// About what it holds: its weights, as its kernels want them too, and its
+// activations.
+int64_t BytesOf(const TimedModel& model) {
+  int64_t bytes = model.executor->peak_activation_bytes();
+  for (const Value& value : model.graph.values()) {
+    if (!value.constant.has_value()) continue;
+    bytes += 2 * static_cast<int64_t>(value.constant->bytes().size());
+  }
+  return bytes;
+}
+
+absl::StatusOr<NodeTimes> TimeLayers(const TimedModel& model, int64_t repeats) {
+  return TimeNodes(static_cast<int64_t>(model.graph.nodes().size()), repeats,
+                   model.executor.get());
 }
 
 }  // namespace
@@ -256,26 +277,50 @@ absl::StatusOr<v1::LatencyTable> BuildLatencyTable(
   compress.prune.criterion = PruneCriterion::kL1;
   compress.prune.rebuild = RebuildMethod::kNone;
   compress.prune.samples = std::min(kStatsSamples, source.SampleCount());
+  struct PlanToTime {
+    v1::CompressionPlan plan;
+    std::optional<TimedModel> model;  // Kept from round to round.
+  };
+  std::vector<PlanToTime> plans;
   const v1::CompressionPlan baseline = BaselinePlan(space);
-  std::vector<v1::CompressionPlan> plans;
   std::set<std::string> tried = {PlanDigest(baseline)};
   for (v1::CompressionPlan& plan : PlansToTime(space, options)) {
-    if (tried.insert(PlanDigest(plan)).second) plans.push_back(std::move(plan));
+    if (tried.insert(PlanDigest(plan)).second) {
+      plans.push_back({std::move(plan), std::nullopt});
+    }
   }
+  LATHE_ASSIGN_OR_RETURN(const TimedModel original,
+                         MakeTimedModel(graph, options.batch));
+  int64_t kept_bytes = 0;
   TableBuilder builder(space);
   for (int64_t round = 0; round < options.rounds; ++round) {
     const std::chrono::duration<double> taken = Clock::now() - start;
     if (round > 0 && taken.count() > options.most_seconds) break;
     LATHE_ASSIGN_OR_RETURN(const NodeTimes times,
-                           CompileAndTime(graph, options));
+                           TimeLayers(original, options.repeats));
     builder.AddOther(graph, times);
     builder.Add(graph, baseline, times);
-    for (const v1::CompressionPlan& plan : plans) {
-      const auto compressed =
-          Compress(graph, space, plan, stats, source, compress);
-      if (!compressed.ok()) continue;
-      const auto plan_times = CompileAndTime(*compressed, options);
-      if (plan_times.ok()) builder.Add(*compressed, plan, *plan_times);
+    for (PlanToTime& timed : plans) {
+      const bool was_kept = timed.model.has_value();
+      if (!was_kept) {
+        auto compressed =
+            Compress(graph, space, timed.plan, stats, source, compress);
+        if (!compressed.ok()) continue;
+        auto model = MakeTimedModel(*std::move(compressed), options.batch);
+        if (!model.ok()) continue;
+        timed.model = *std::move(model);
+      }
+      const auto plan_times = TimeLayers(*timed.model, options.repeats);
+      if (plan_times.ok()) {
+        builder.Add(timed.model->graph, timed.plan, *plan_times);
+      }
+      if (was_kept) continue;
+      const int64_t bytes = BytesOf(*timed.model);
+      if (kept_bytes + bytes <= options.most_bytes) {
+        kept_bytes += bytes;
+      } else {
+        timed.model.reset();
+      }
     }
   }
   return builder.Build();

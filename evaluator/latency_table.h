@@ -30,6 +30,9 @@ struct LatencyTableOptions {
   // `most_seconds`.
   int64_t rounds = 4;
   double most_seconds = 10;
+  // Models are kept from one round to the next as long as all take no more;
+  // others are made anew.
+  int64_t most_bytes = int64_t{512} << 20;
 };
 
 // Channels (or features) that a layer's node reads and makes, told by its

@@ -17,6 +17,7 @@
 #include "compressor/onnx.h"
 #include "compressor/packed_model.h"
 #include "compressor/remembering_source.h"
+#include "compressor/shape_inference.h"
 #include "evaluator/accuracy.h"
 #include "evaluator/calibration_source.h"
 #include "evaluator/core_pin.h"
@@ -29,6 +30,7 @@
 #include "evaluator/measured_layers.h"
 #include "evaluator/opened_job.h"
 #include "evaluator/sensitivity.h"
+#include "proto/fidelity.h"
 #include "proto/plan.h"
 
 namespace lathe {
@@ -40,28 +42,22 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 // Where a job does not say whether single choices are measured: from so many
-// trials on they are, on so many samples, in this share of what all trials will
-// take, and within these seconds and bytes. A table of ResNet-20 takes 28
+// trials on they are, on as many samples as these numbers of input make up,
+// within limits, in this share of what all trials will take, and within these
+// seconds and bytes. A table of ResNet-20 takes 28
 // seconds of a core, what ten trials take; without it agents try some fifty
 // single changes. Seconds are the processor's: on a busy machine a table would
 // end early by the clock.
 constexpr int64_t kLeastSensitivityTrials = 100;
-constexpr int64_t kSensitivitySamples = 128;
+constexpr int64_t kSensitivityElements = int64_t{1} << 19;
+constexpr int64_t kFewestSensitivitySamples = 32;
+constexpr int64_t kMostSensitivitySamples = 128;
 constexpr double kSensitivityShare = 0.05;
+// Trials that are looked at first take, with the whole measurements among them,
+// about so much of the time that they would take whole.
+constexpr double kLookedTrialShare = 0.25;
 constexpr double kMostSensitivitySeconds = 300;
 constexpr int64_t kMostSensitivityBytes = int64_t{256} << 20;
-
-// Timed calls of a plan that is looked at. Its interval is about twice as wide
-// as that of a whole measurement: what is learnt is learnt from many of them.
-LatencyOptions LookLatencyOptions() {
-  LatencyOptions options;
-  options.warm_up = 2;
-  options.least_repeats = 15;
-  options.most_repeats = 30;
-  options.interval_width = 0.06;
-  options.most_seconds = 0.1;
-  return options;
-}
 
 double SecondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
@@ -96,6 +92,7 @@ class OneDnnEvaluator : public Evaluator {
         batch_(std::max(1, spec.batch())),
         profile_(ProbeHardware(std::max(1, spec.threads()))),
         trials_(spec.trials()),
+        has_looks_(HasLooks(spec)),
         sensitivity_samples_(spec.has_sensitivity_samples()
                                  ? std::optional(spec.sensitivity_samples())
                                  : std::nullopt),
@@ -133,11 +130,7 @@ class OneDnnEvaluator : public Evaluator {
   // First looks at plans; null where the job has none.
   absl::StatusOr<FirstLook*> PrepareLook();
   LatencyOptions WholeLatencyOptions() const;
-  // Times what no rival beats.
-  absl::StatusOr<v1::Measurement> LookAt(const v1::CompressionPlan& plan,
-                                         const v1::Rivals& rivals,
-                                         FirstLook& look);
-  // `trial_seconds` is what a trial takes of the processor.
+  // `trial_seconds` is what a whole trial takes of the processor.
   absl::Status SetSensitivity(double trial_seconds, v1::BaselineReport* report);
 
   const Graph graph_;
@@ -148,6 +141,7 @@ class OneDnnEvaluator : public Evaluator {
   const int64_t batch_;
   const v1::HardwareProfile profile_;
   const int64_t trials_;
+  const bool has_looks_;
   // None: the job does not say.
   const std::optional<int64_t> sensitivity_samples_;
   CalibrationSource source_;
@@ -309,12 +303,25 @@ absl::Status OneDnnEvaluator::SetSensitivity(double trial_seconds,
     return absl::OkStatus();
   }
   SensitivityOptions options;
-  options.samples = sensitivity_samples_.value_or(kSensitivitySamples);
+  if (has_looks_ && !is_asked_for) {
+    // What they make of a layer serves the looks at plans, too.
+    LATHE_ASSIGN_OR_RETURN(FirstLook* const look, PrepareLook());
+    if (look != nullptr) {
+      options.carry_out = [look](const v1::CompressionPlan& plan) {
+        return look->Sketch(plan);
+      };
+    }
+  }
+  LATHE_ASSIGN_OR_RETURN(const int64_t elements, SampleElements(graph_));
+  options.samples = sensitivity_samples_.value_or(
+      std::clamp(kSensitivityElements / elements, kFewestSensitivitySamples,
+                 kMostSensitivitySamples));
   options.compress = compress_;
   if (!is_asked_for) {
+    const double all_seconds = trial_seconds * static_cast<double>(trials_) *
+                               (has_looks_ ? kLookedTrialShare : 1);
     const double most_seconds =
-        std::min(kMostSensitivitySeconds, kSensitivityShare * trial_seconds *
-                                              static_cast<double>(trials_));
+        std::min(kMostSensitivitySeconds, kSensitivityShare * all_seconds);
     options.most_bytes = kMostSensitivityBytes;
     options.is_time_over = [start = ProcessorSeconds(), most_seconds] {
       return ProcessorSeconds() - start > most_seconds;
@@ -396,16 +403,6 @@ absl::StatusOr<FirstLook*> OneDnnEvaluator::PrepareLook() {
   return first_look_.get();
 }
 
-absl::StatusOr<v1::Measurement> OneDnnEvaluator::LookAt(
-    const v1::CompressionPlan& plan, const v1::Rivals& rivals,
-    FirstLook& look) {
-  LATHE_ASSIGN_OR_RETURN(v1::Measurement measurement, look.Judge(plan, rivals));
-  if (measurement.early_stop().beaten_by() != 0) return measurement;
-  LATHE_ASSIGN_OR_RETURN(const Graph sketch, look.Sketch(plan));
-  LATHE_RETURN_IF_ERROR(SetLatency(sketch, LookLatencyOptions(), &measurement));
-  return measurement;
-}
-
 absl::StatusOr<std::optional<v1::Measurement>> OneDnnEvaluator::LookFirst(
     const v1::CompressionPlan& plan, const v1::Rivals& rivals) {
   const Clock::time_point start = Clock::now();
@@ -415,7 +412,7 @@ absl::StatusOr<std::optional<v1::Measurement>> OneDnnEvaluator::LookFirst(
   LATHE_ASSIGN_OR_RETURN(FirstLook* const look, PrepareLook());
   if (look == nullptr) return std::nullopt;
   // What a sketch cannot do is for Evaluate to judge.
-  auto looked = LookAt(plan, rivals, *look);
+  auto looked = look->Judge(plan, rivals);
   if (!looked.ok()) return std::nullopt;
   looked->set_evaluator_version(kEvaluatorVersion);
   *looked->mutable_profile() = profile_;

@@ -127,7 +127,9 @@ absl::StatusOr<v1::Sensitivity> MeasureSensitivity(
     --left;
     const SingleChoice& single = choices[index];
     const absl::StatusOr<Graph> changed =
-        Compress(graph, space, single.plan, stats, source, compress);
+        options.carry_out
+            ? options.carry_out(single.plan)
+            : Compress(graph, space, single.plan, stats, source, compress);
     if (!changed.ok()) continue;
     const absl::StatusOr<Answers> answers = runner->AnswerOf(*changed);
     if (!answers.ok()) continue;

@@ -21,6 +21,9 @@ struct SensitivityOptions {
   int64_t samples = 512;
   int64_t most_bytes = int64_t{1} << 30;
   CompressOptions compress;
+  // How the plan of a choice is carried out. Empty: by Compress with
+  // `compress`.
+  std::function<absl::StatusOr<Graph>(const v1::CompressionPlan&)> carry_out;
   // Asked before each choice; once it says true, nothing more is measured.
   // Empty: there is time for all.
   std::function<bool()> is_time_over;

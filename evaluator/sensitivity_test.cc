@@ -6,6 +6,7 @@
 #include <string>
 
 #include "compressor/canonical.h"
+#include "compressor/plan_sketch.h"
 #include "compressor/search_space.h"
 #include "evaluator/accuracy.h"
 #include "evaluator/calibration_source.h"
@@ -79,6 +80,31 @@ TEST_P(SensitivityOf, EachChoiceIsWhatTheWholeNetworkMeasures) {
                 1e-6 + 1e-3 * expected.kl_divergence)
         << what;
   }
+}
+
+TEST_P(SensitivityOf, SketchesOfSingleChoicesTellAboutTheSame) {
+  const auto compressed =
+      MeasureSensitivity(graph_, space_, *data_, stats_, source_, options_);
+  const auto sketcher = PlanSketcher::Create(
+      graph_, space_, stats_, source_, CompressOptions(), int64_t{1} << 30);
+  ASSERT_TRUE(compressed.ok() && sketcher.ok()) << sketcher.status();
+  options_.carry_out = [&](const v1::CompressionPlan& plan) {
+    return (*sketcher)->Sketch(plan);
+  };
+  const auto sketched =
+      MeasureSensitivity(graph_, space_, *data_, stats_, source_, options_);
+  ASSERT_TRUE(sketched.ok()) << sketched.status();
+  ASSERT_EQ(sketched->entries_size(), compressed->entries_size());
+  double furthest = 1;
+  for (int i = 0; i < sketched->entries_size(); ++i) {
+    EXPECT_EQ(sketched->entries(i).choice().SerializeAsString(),
+              compressed->entries(i).choice().SerializeAsString());
+    // What rounding alone makes of float32.
+    const double ratio = (sketched->entries(i).kl_divergence() + 1e-6) /
+                         (compressed->entries(i).kl_divergence() + 1e-6);
+    furthest = std::max({furthest, ratio, 1 / ratio});
+  }
+  EXPECT_LT(furthest, 2);
 }
 
 TEST_P(SensitivityOf, HasAnEntryForEveryOtherChoice) {

@@ -17,6 +17,7 @@
 
 #include "absl/base/config.h"
 #include "absl/strings/str_cat.h"
+#include "base/digest.h"
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/status.h"
@@ -25,8 +26,7 @@
 namespace lathe {
 namespace {
 
-// An opened job holds its model and decoded data; trial 0 and the trials after
-// it (which have activation statistics) are two.
+// An opened job holds its model and decoded data.
 constexpr size_t kMostOpenJobs = 3;
 
 // Code, libraries and thread stacks beyond what evaluations use.
@@ -141,18 +141,20 @@ class EvaluateServer {
   struct OpenJob {
     std::string key;
     std::unique_ptr<Evaluator> evaluator;
+    // Of the activation statistics that it left as trial 0; else empty.
+    std::string stats_digest;
   };
 
   v1::EvaluationResponse Evaluate(const v1::EvaluationRequest& request) {
     v1::EvaluationResponse response;
-    const absl::StatusOr<Evaluator*> evaluator = Find(request.job());
-    absl::Status status = evaluator.status();
+    const absl::StatusOr<OpenJob*> job = Find(request.job());
+    absl::Status status = job.status();
     v1::OutcomeKind kind = KindWithoutPlan(status);
     if (status.ok() && request.has_plan()) {
-      status = EvaluatePlan(**evaluator, request, &response);
+      status = EvaluatePlan(*(*job)->evaluator, request, &response);
       kind = KindWithPlan(status);
     } else if (status.ok()) {
-      status = EvaluateBaseline(**evaluator, request, &response);
+      status = EvaluateBaseline(**job, request, &response);
       kind = KindWithoutPlan(status);
     }
     if (!status.ok()) {
@@ -162,20 +164,41 @@ class EvaluateServer {
     return response;
   }
 
-  // The job's evaluator, opened before or now. Newest at the back.
-  absl::StatusOr<Evaluator*> Find(const v1::EvaluationJob& job) {
+  // The job, opened before or now. Newest at the back; valid until the next
+  // call.
+  absl::StatusOr<OpenJob*> Find(const v1::EvaluationJob& job) {
     const std::string key = job.SerializeAsString();
-    const auto found =
+    auto found =
         std::find_if(open_jobs_.begin(), open_jobs_.end(),
                      [&key](const OpenJob& open) { return open.key == key; });
+    if (found == open_jobs_.end()) found = FindBaselineOf(job);
     if (found != open_jobs_.end()) {
+      found->key = key;
       std::rotate(found, found + 1, open_jobs_.end());
-      return open_jobs_.back().evaluator.get();
+      return &open_jobs_.back();
     }
     if (open_jobs_.size() == kMostOpenJobs) open_jobs_.pop_front();
     LATHE_ASSIGN_OR_RETURN(std::unique_ptr<Evaluator> evaluator, open_(job));
-    open_jobs_.push_back({key, std::move(evaluator)});
-    return open_jobs_.back().evaluator.get();
+    open_jobs_.push_back({key, std::move(evaluator), /*stats_digest=*/""});
+    return &open_jobs_.back();
+  }
+
+  // The one that measured the job's trial 0 and left the very statistics that
+  // the job now comes with: it has all that the job needs.
+  std::deque<OpenJob>::iterator FindBaselineOf(const v1::EvaluationJob& job) {
+    if (job.activation_stats_path().empty()) return open_jobs_.end();
+    v1::EvaluationJob baseline = job;
+    baseline.clear_activation_stats_path();
+    const std::string key = baseline.SerializeAsString();
+    const auto found = std::find_if(
+        open_jobs_.begin(), open_jobs_.end(), [&key](const OpenJob& open) {
+          return open.key == key && !open.stats_digest.empty();
+        });
+    if (found == open_jobs_.end()) return found;
+    const absl::StatusOr<std::string> stats =
+        ReadFile(job.activation_stats_path());
+    const bool is_same = stats.ok() && Sha256Hex(*stats) == found->stats_digest;
+    return is_same ? found : open_jobs_.end();
   }
 
   static absl::Status EvaluatePlan(Evaluator& evaluator,
@@ -194,11 +217,12 @@ class EvaluateServer {
     return Fill(evaluation, request, response);
   }
 
-  static absl::Status EvaluateBaseline(Evaluator& evaluator,
+  static absl::Status EvaluateBaseline(OpenJob& job,
                                        const v1::EvaluationRequest& request,
                                        v1::EvaluationResponse* response) {
     LATHE_ASSIGN_OR_RETURN(BaselineEvaluation baseline,
-                           evaluator.EvaluateBaseline());
+                           job.evaluator->EvaluateBaseline());
+    job.stats_digest = Sha256Hex(baseline.activation_stats);
     const std::string path =
         absl::StrCat(request.output_folder(), "/activation_stats");
     LATHE_RETURN_IF_ERROR(WriteOutput(path, baseline.activation_stats));

@@ -83,6 +83,25 @@ TEST_F(EvaluatorProcessTest, WithoutAPlanItMeasuresTheBaseline) {
   EXPECT_EQ(ReadFile(response.activation_stats_path()).value(), "stats");
 }
 
+TEST_F(EvaluatorProcessTest, TrialsGoOnWithWhatTheirBaselineOpened) {
+  EvaluatorProcess process(Options());
+  v1::EvaluationRequest baseline = Request("a");
+  baseline.clear_plan();
+  const std::string left =
+      process.Evaluate(baseline, stop_)->activation_stats_path();
+  const auto evaluations_with = [&](const std::string& stats) {
+    const std::string path = absl::StrCat(folder_, "/stats of ", stats);
+    EXPECT_TRUE(WriteFileAtomically(path, stats).ok());
+    v1::EvaluationRequest request = Request("a", 8);
+    request.mutable_job()->set_activation_stats_path(path);
+    return Evaluate(process, request).measurement().accuracy();
+  };
+  EXPECT_EQ(evaluations_with("others"), 1);
+  EXPECT_EQ(evaluations_with(ReadFile(left).value()), 2);
+  EXPECT_EQ(evaluations_with(ReadFile(left).value()), 3);
+  EXPECT_EQ(evaluations_with("others"), 2);
+}
+
 TEST_F(EvaluatorProcessTest, TheChildKeepsTheLastFewJobsOpen) {
   EvaluatorProcess process(Options());
   const auto evaluations_of = [&](const std::string& name) {
