@@ -15,7 +15,8 @@ of them, which is every sample and a timed run; the plain loop has to agree. `co
 whole searches side by side: NAME/time has their processor seconds (GNU time's -f
 '%U %S', of the whole `lathe search --state NAME/state`). Searches that ran at different
 times met different machines, so that the plans that they measured whole count a second
-time with the latencies that one table of single layers, made for it, predicts.
+time with the latencies that one table of single layers, made for it, predicts, and
+once more with those and exp(-KL) on the search split for the accuracy ratio.
 Lists lie in runs/NAME beside this file, or in --to.
 """
 import argparse
@@ -92,16 +93,20 @@ def frontier(rows):
     return chosen
 
 
-def hypervolume(points, baseline):
-    """As docs and `lathe frontier` mean it, on the report split."""
+def volume(steps):
+    """Of (latency ratio, accuracy ratio): as docs and `lathe frontier` mean it."""
     area, reached = 0.0, LEAST_ACCURACY_RATIO
-    steps = sorted((point["latency_ratio"],
-                    point["report_correct"] / baseline["report_correct"]) for point in points)
-    for latency, accuracy in steps:
+    for latency, accuracy in sorted(steps):
         if latency < 1 and accuracy > reached:
             area += (1 - latency) * (accuracy - reached)
             reached = accuracy
     return area / (1 - LEAST_ACCURACY_RATIO)
+
+
+def hypervolume(points, baseline):
+    """On the report split."""
+    return volume((point["latency_ratio"], point["report_correct"] / baseline["report_correct"])
+                  for point in points)
 
 
 def rank_correlation(a, b):
@@ -238,16 +243,21 @@ def compare(flags, folder):
     ratios = iter(predicted(folder.parent, [row for *_, whole in searches for row in whole],
                             flags.rest))
     print("| search | trials | measured whole | core seconds | each | frontier | hypervolume | "
-          "by one table |")
-    print("|---|---|---|---|---|---|---|---|")
+          "by one table | and by divergence |")
+    print("|---|---|---|---|---|---|---|---|---|")
     for name, own, trials, whole in searches:
         seconds = sum(map(float, (own / "time").read_text().split()[:2]))
+        by_table = [dict(row, latency_ratio=next(ratios)) for row in whole]
         volumes = []
-        for rows in (whole, [dict(row, latency_ratio=next(ratios)) for row in whole]):
+        for rows in (whole, by_table):
             members = [rows[i] for i in frontier(rows)]
-            volumes.append(f"{hypervolume(members, trials[0]):.4f}")
+            volumes.append(hypervolume(members, trials[0]))
+        # Report splits of few samples tell little: exp(-KL) for the accuracy ratio.
+        volumes.append(volume((row["latency_ratio"], math.exp(-row["kl_divergence"]))
+                              for row in by_table))
         print(f"| {name} | {len(trials)} | {len(whole)} | {seconds:.0f} | "
-              f"{seconds / len(trials):.2f} | {len(members)} | {' | '.join(volumes)} |")
+              f"{seconds / len(trials):.2f} | {len(members)} | "
+              f"{' | '.join(f'{v:.4f}' for v in volumes)} |")
 
 
 def main():
