@@ -20,8 +20,6 @@
 namespace lathe {
 namespace {
 
-// Of layers that are kept.
-constexpr int64_t kMostSketchBytes = int64_t{256} << 20;
 // Looks that are kept, of a kilobyte each.
 constexpr size_t kMostLooks = 4096;
 // By how much the rivals' measurements may correct what the sketch tells of
@@ -67,7 +65,8 @@ void SetPredictedLatency(const v1::Rivals& rivals,
 absl::StatusOr<std::unique_ptr<FirstLook>> FirstLook::Create(
     const Graph& graph, const v1::SearchSpace& space, const JobData& data,
     const ActivationStats& stats, ActivationSource& source,
-    const CompressOptions& options, const Answers& answers) {
+    const CompressOptions& options, const Answers& answers,
+    int64_t most_sketch_bytes) {
   auto look = absl::WrapUnique(new FirstLook(space, data.search, answers));
   LATHE_ASSIGN_OR_RETURN(const int64_t elements, SampleElements(graph));
   look->samples_ = std::min(answers.samples(),
@@ -77,7 +76,7 @@ absl::StatusOr<std::unique_ptr<FirstLook>> FirstLook::Create(
       std::min(look->samples_, std::max(kLeastLookSamples, look->samples_ / 4));
   LATHE_ASSIGN_OR_RETURN(look->sketcher_,
                          PlanSketcher::Create(graph, space, stats, source,
-                                              options, kMostSketchBytes));
+                                              options, most_sketch_bytes));
   return look;
 }
 

@@ -50,13 +50,17 @@ struct Look {
 // be compared in pairs. Not thread-safe.
 class FirstLook {
  public:
+  // Of layers that sketches keep.
+  static constexpr int64_t kMostSketchBytes = int64_t{256} << 20;
+
   // `answers` are the original's to the search split. All must outlive this.
   //
   // Errors: those of PlanSketcher::Create.
   static absl::StatusOr<std::unique_ptr<FirstLook>> Create(
       const Graph& graph, const v1::SearchSpace& space, const JobData& data,
       const ActivationStats& stats, ActivationSource& source,
-      const CompressOptions& options, const Answers& answers);
+      const CompressOptions& options, const Answers& answers,
+      int64_t most_sketch_bytes = kMostSketchBytes);
 
   // The model that is looked at: shapes, precisions and so the latency are the
   // compressed model's, the weights are not.

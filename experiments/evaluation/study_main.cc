@@ -3,6 +3,7 @@
 // each, with the processor seconds that it took; the first line of a way with a
 // beginning of its own is trial 0. evaluation.py makes a table of several.
 #include <CLI/CLI.hpp>
+#include <cmath>
 #include <ctime>
 #include <fstream>
 #include <iostream>
@@ -10,6 +11,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -31,6 +33,7 @@
 #include "evaluator/evaluator.h"
 #include "evaluator/executor.h"
 #include "evaluator/first_look.h"
+#include "evaluator/latency.h"
 #include "evaluator/latency_table.h"
 #include "experiments/evaluation/plain_loop.h"
 #include "proto/fidelity.h"
@@ -43,11 +46,16 @@ namespace {
 constexpr int64_t kTableRounds = 20;
 constexpr double kMostTableSeconds = 60;
 
+// What looks can go without.
+const char kRemembering[] = "remembering";
+const char kLayers[] = "layers";
+
 struct Flags {
   std::string model;
   std::string plans;
   std::string mode;
   int every = 1;
+  std::set<std::string> without;
   DataFlags data;
 };
 
@@ -55,6 +63,9 @@ struct Flags {
 struct Recorded {
   int64_t number = 0;
   v1::CompressionPlan plan;
+  bool was_looked_at = false;
+  double latency_ratio = 0;
+  double kl_divergence = 0;
 };
 
 // Of all threads of this process; evaluations have one.
@@ -81,6 +92,9 @@ absl::StatusOr<std::vector<Recorded>> ReadTrials(const Flags& flags,
     Recorded& recorded = trials.emplace_back();
     recorded.number = trial.value("trial", 0);
     LATHE_ASSIGN_OR_RETURN(recorded.plan, PlanFromJson(trial, space));
+    recorded.was_looked_at = trial.contains("early_stop");
+    recorded.latency_ratio = trial.value("latency_ratio", 0.0);
+    recorded.kl_divergence = trial.value("kl_divergence", 0.0);
   }
   return trials;
 }
@@ -253,10 +267,10 @@ absl::Status PlayEvaluator(Evaluator& evaluator,
 
 // What first looks need, beside what the plain loop has.
 struct LookParts {
-  explicit LookParts(const PlainLoop& plain)
+  LookParts(const PlainLoop& plain, int64_t most_remembered_bytes)
       : source(&plain.data().calibration.inputs,
                plain.data().calibration.samples, plain.graph().parts().opset),
-        remembering(plain.graph(), source) {}
+        remembering(plain.graph(), source, most_remembered_bytes) {}
 
   CalibrationSource source;
   RememberingSource remembering;
@@ -264,18 +278,22 @@ struct LookParts {
   std::unique_ptr<FirstLook> look;
 };
 
-absl::StatusOr<std::unique_ptr<LookParts>> MakeLook(const PlainLoop& plain,
-                                                    const v1::JobSpec& spec) {
+absl::StatusOr<std::unique_ptr<LookParts>> MakeLook(
+    const PlainLoop& plain, const v1::JobSpec& spec,
+    const std::set<std::string>& without) {
   LATHE_ASSIGN_OR_RETURN(const CompressOptions options,
                          MakeCompressOptions(spec.compression()));
-  auto parts = std::make_unique<LookParts>(plain);
+  auto parts = std::make_unique<LookParts>(
+      plain, without.count(kRemembering) ? 0 : RememberingSource::kMostBytes);
   LATHE_ASSIGN_OR_RETURN(parts->stats,
                          CollectActivationStats(plain.graph(), parts->source,
                                                 parts->source.SampleCount()));
   LATHE_ASSIGN_OR_RETURN(
-      parts->look, FirstLook::Create(plain.graph(), plain.space(), plain.data(),
-                                     parts->stats, parts->remembering, options,
-                                     plain.search_answers()));
+      parts->look,
+      FirstLook::Create(
+          plain.graph(), plain.space(), plain.data(), parts->stats,
+          parts->remembering, options, plain.search_answers(),
+          without.count(kLayers) ? 0 : FirstLook::kMostSketchBytes));
   return parts;
 }
 
@@ -288,6 +306,62 @@ absl::Status PlayLooks(FirstLook& look, const std::vector<Recorded>& trials) {
     measurement.set_correct(seen->correct);
     measurement.set_samples(static_cast<int64_t>(seen->losses.size()));
     measurement.set_kl_divergence(seen->kl_divergence);
+    PrintRow(trial.number, measurement, ProcessorSeconds() - start);
+  }
+  return absl::OkStatus();
+}
+
+// Looks that end as soon as one of the recorded plans that were measured whole
+// is surely better.
+absl::Status PlayJudgements(FirstLook& look,
+                            const std::vector<Recorded>& trials) {
+  Frontier frontier;
+  for (const Recorded& trial : trials) {
+    if (trial.was_looked_at) continue;
+    v1::Measurement measured;
+    measured.set_latency_ratio(trial.latency_ratio);
+    measured.set_kl_divergence(trial.kl_divergence);
+    measured.set_accuracy(std::exp(-trial.kl_divergence));
+    frontier.Add(trial, measured);
+  }
+  for (const Recorded& trial : trials) {
+    if (!trial.was_looked_at) continue;
+    const double start = ProcessorSeconds();
+    LATHE_ASSIGN_OR_RETURN(
+        const v1::Measurement judged,
+        look.Judge(trial.plan, frontier.RivalsOf(trial.latency_ratio)));
+    PrintRow(trial.number, judged, ProcessorSeconds() - start);
+  }
+  return absl::OkStatus();
+}
+
+// What it would take to time every look beside the original, by few calls.
+absl::Status PlayTimings(const PlainLoop& plain, FirstLook& look,
+                         const std::vector<Recorded>& trials) {
+  LatencyOptions options;
+  options.warm_up = 2;
+  options.least_repeats = 15;
+  options.most_repeats = 30;
+  options.interval_width = 0.06;
+  options.most_seconds = 0.1;
+  const std::vector<int64_t> sample = {plain.data().search.samples[0]};
+  LATHE_ASSIGN_OR_RETURN(const std::unique_ptr<Executor> original,
+                         Executor::Compile(plain.graph(), {}));
+  LATHE_RETURN_IF_ERROR(
+      plain.data().search.inputs.Fill(sample, original.get()));
+  for (const Recorded& trial : trials) {
+    LATHE_ASSIGN_OR_RETURN(const Graph sketch, look.Sketch(trial.plan));
+    const double start = ProcessorSeconds();
+    LATHE_ASSIGN_OR_RETURN(const std::unique_ptr<Executor> executor,
+                           Executor::Compile(sketch, {}));
+    LATHE_RETURN_IF_ERROR(
+        plain.data().search.inputs.Fill(sample, executor.get()));
+    LATHE_ASSIGN_OR_RETURN(
+        const LatencyComparison comparison,
+        CompareLatency(TimeRuns(executor.get(), /*threads=*/1),
+                       TimeRuns(original.get(), /*threads=*/1), options));
+    v1::Measurement measurement;
+    measurement.set_latency_ratio(comparison.ratio);
     PrintRow(trial.number, measurement, ProcessorSeconds() - start);
   }
   return absl::OkStatus();
@@ -337,12 +411,17 @@ absl::Status Study(const Flags& flags) {
                          ReadTrials(flags, plain->space()));
   if (flags.mode == "plain") return PlayPlain(*plain, trials);
   if (flags.mode == "predictions") return PlayPredictions(*plain, trials);
-  if (flags.mode == "looks") {
+  if (flags.mode == "looks" || flags.mode == "judged" ||
+      flags.mode == "timings") {
     const double begin = ProcessorSeconds();
     LATHE_ASSIGN_OR_RETURN(const std::unique_ptr<LookParts> looks,
-                           MakeLook(*plain, spec));
+                           MakeLook(*plain, spec, flags.without));
     std::cerr << "getting ready for first looks took "
               << ProcessorSeconds() - begin << " s\n";
+    if (flags.mode == "judged") return PlayJudgements(*looks->look, trials);
+    if (flags.mode == "timings") {
+      return PlayTimings(*plain, *looks->look, trials);
+    }
     return PlayLooks(*looks->look, trials);
   }
   LATHE_ASSIGN_OR_RETURN(
@@ -359,11 +438,14 @@ int Main(int argc, char** argv) {
   app.add_option("--plans", flags.plans, "lines of `lathe trials -o json`")
       ->required();
   app.add_option("--mode", flags.mode, "how plans are evaluated")
-      ->check(
-          CLI::IsMember({"plain", "product", "looks", "ladder", "predictions"}))
+      ->check(CLI::IsMember({"plain", "product", "looks", "judged", "timings",
+                             "ladder", "predictions"}))
       ->required();
   app.add_option("--every", flags.every, "plays every so many-th trial only")
       ->check(CLI::Range(1, 1000000));
+  app.add_option("--without", flags.without, "what looks do not keep")
+      ->delimiter(',')
+      ->check(CLI::IsMember({kRemembering, kLayers}));
   AddDataFlags(app, flags.data);
   CLI11_PARSE(app, argc, argv);
   KeepFreedMemory();
