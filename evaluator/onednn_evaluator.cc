@@ -44,10 +44,9 @@ using Clock = std::chrono::steady_clock;
 // Where a job does not say whether single choices are measured: from so many
 // trials on they are, on as many samples as these numbers of input make up,
 // within limits, in this share of what all trials will take, and within these
-// seconds and bytes. A table of ResNet-20 takes 28
-// seconds of a core, what ten trials take; without it agents try some fifty
-// single changes. Seconds are the processor's: on a busy machine a table would
-// end early by the clock.
+// seconds and bytes. Without it agents try some fifty single changes; a table
+// of ResNet-20 takes what six trials take. Seconds are the processor's: on a
+// busy machine a table would end early by the clock.
 constexpr int64_t kLeastSensitivityTrials = 100;
 constexpr int64_t kSensitivityElements = int64_t{1} << 19;
 constexpr int64_t kFewestSensitivitySamples = 32;
