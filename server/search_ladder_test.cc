@@ -37,13 +37,14 @@ void LookOrMeasureToEnd(ScriptedWorker& worker, int64_t trials) {
 
 TEST_F(Search, ALadderLooksAtPlansAndMeasuresWholeWhatIsWorthIt) {
   StartServer();
-  v1::JobSpec spec = Spec(/*trials=*/40, "rl");
+  // Of so many no doubling of the looks makes room for finalists at the end.
+  v1::JobSpec spec = Spec(/*trials=*/50, "rl");
   spec.set_fidelity("ladder");
   const std::string job = CreateJob(spec);
   ScriptedWorker worker = NewWorker();
-  LookOrMeasureToEnd(worker, 40);
+  LookOrMeasureToEnd(worker, 50);
   EXPECT_TRUE(Eventually([&] { return GetJob(job).state() == v1::DONE; }));
-  EXPECT_EQ(GetJob(job).counts().measured(), 40);
+  EXPECT_EQ(GetJob(job).counts().measured(), 50);
   std::set<std::string> looked;
   std::set<std::string> measured;
   std::vector<v1::Trial> wholes;
@@ -65,7 +66,7 @@ TEST_F(Search, ALadderLooksAtPlansAndMeasuresWholeWhatIsWorthIt) {
   // One early on, for those who stop the search.
   EXPECT_LT(wholes[0].number(), 10);
   // The last trials are the finalists of all looks, and none is left.
-  EXPECT_EQ(wholes.back().number(), 39);
+  EXPECT_EQ(wholes.back().number(), 49);
   const v1::Job done = GetJob(job);
   const auto finalists =
       Finalists::Make(done.baseline().space(), done.baseline().latency_table(),
