@@ -1,7 +1,6 @@
 #include "agent/archive.h"
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 #include "agent/objective.h"

@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "agent/objective.h"
-#include "proto/plan.h"
 
 namespace lathe {
 namespace {

@@ -30,8 +30,8 @@ namespace {
 
 // Calibration samples that tell the means: as many numbers of input as these,
 // and no more samples than the most. Where fewer than the least fit, the means
-// stay: to run them would take longer than all else of a look, and those of
-// SqueezeNet (224 x 224) tell nothing (experiments/evaluation/README.md).
+// stay: on 8 images of SqueezeNet they took as long as half of all else of a
+// look, and told nothing (experiments/evaluation/README.md).
 constexpr int64_t kRecentreElements = int64_t{1} << 17;
 constexpr int64_t kLeastRecentreSamples = 8;
 constexpr int64_t kMostRecentreSamples = 32;

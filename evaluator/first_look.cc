@@ -80,15 +80,6 @@ absl::StatusOr<std::unique_ptr<FirstLook>> FirstLook::Create(
   return look;
 }
 
-absl::StatusOr<Graph> FirstLook::Sketch(const v1::CompressionPlan& plan) {
-  const std::string digest = PlanDigest(plan);
-  if (!sketch_.has_value() || sketched_ != digest) {
-    LATHE_ASSIGN_OR_RETURN(sketch_, sketcher_->Sketch(plan));
-    sketched_ = digest;
-  }
-  return *sketch_;
-}
-
 absl::Status FirstLook::Extend(int64_t count, AnswerRun& run,
                                Look* look) const {
   const auto first = static_cast<int64_t>(look->losses.size());

@@ -23,7 +23,7 @@
 namespace lathe {
 
 // Samples of a whole look: as many numbers of input as these, within limits.
-// Half as many of SqueezeNet's images tell as much of a plan
+// 32 of SqueezeNet's images tell as much of a plan as 64
 // (experiments/evaluation/README.md).
 constexpr int64_t kLookElements = int64_t{1} << 20;
 constexpr int64_t kFewestLookSamples = 32;
@@ -62,11 +62,13 @@ class FirstLook {
       const CompressOptions& options, const Answers& answers,
       int64_t most_sketch_bytes = kMostSketchBytes);
 
-  // The model that is looked at: shapes, precisions and so the latency are the
-  // compressed model's, the weights are not.
+  // The model that is looked at: shapes and precisions are the compressed
+  // model's, the weights are not.
   //
   // Errors: InvalidArgument - the plan is not legal in the space.
-  absl::StatusOr<Graph> Sketch(const v1::CompressionPlan& plan);
+  absl::StatusOr<Graph> Sketch(const v1::CompressionPlan& plan) {
+    return sketcher_->Sketch(plan);
+  }
 
   // The whole look at `plan`; one that was looked at lately is not run again.
   // Depends on nothing but the plan; valid until the next call.
@@ -112,9 +114,6 @@ class FirstLook {
   int64_t samples_ = 0;        // Of a whole look.
   int64_t least_samples_ = 0;  // Before it is judged.
   std::unique_ptr<PlanSketcher> sketcher_;
-  // The last one, and its plan's digest.
-  std::string sketched_;
-  std::optional<Graph> sketch_;
   std::map<std::string, Look> looks_;  // Whole ones, by plan digest.
 };
 

@@ -52,8 +52,9 @@ constexpr int64_t kSensitivityElements = int64_t{1} << 19;
 constexpr int64_t kFewestSensitivitySamples = 32;
 constexpr int64_t kMostSensitivitySamples = 128;
 constexpr double kSensitivityShare = 0.05;
-// Trials that are looked at first take, with the whole measurements among them,
-// about so much of the time that they would take whole.
+// In a ladder so much of that: its trials take, with the whole measurements
+// among them, a tenth to a third of what they would take whole
+// (experiments/evaluation/README.md).
 constexpr double kLookedTrialShare = 0.25;
 constexpr double kMostSensitivitySeconds = 300;
 constexpr int64_t kMostSensitivityBytes = int64_t{256} << 20;
@@ -124,11 +125,9 @@ class OneDnnEvaluator : public Evaluator {
   void SetAccuracy(const PartAnswers& answers, v1::Measurement* measurement);
   void SetConfirmation(const Answers& answers,
                        v1::Measurement* measurement) const;
-  absl::Status SetLatency(const Graph& graph, const LatencyOptions& latency,
-                          v1::Measurement* measurement);
+  absl::Status SetLatency(const Graph& graph, v1::Measurement* measurement);
   // First looks at plans; null where the job has none.
   absl::StatusOr<FirstLook*> PrepareLook();
-  LatencyOptions WholeLatencyOptions() const;
   // `trial_seconds` is what a whole trial takes of the processor.
   absl::Status SetSensitivity(double trial_seconds, v1::BaselineReport* report);
 
@@ -228,17 +227,7 @@ void OneDnnEvaluator::SetConfirmation(const Answers& answers,
   measurement->set_confirmation_bits(CorrectBits(answers, reference, labels));
 }
 
-LatencyOptions OneDnnEvaluator::WholeLatencyOptions() const {
-  LatencyOptions latency;
-  latency.least_repeats = options_.least_repeats;
-  latency.most_repeats = options_.most_repeats;
-  latency.interval_width = options_.interval_width;
-  latency.most_seconds = options_.most_latency_seconds;
-  return latency;
-}
-
 absl::Status OneDnnEvaluator::SetLatency(const Graph& graph,
-                                         const LatencyOptions& latency,
                                          v1::Measurement* measurement) {
   LATHE_ASSIGN_OR_RETURN(const std::unique_ptr<Executor> executor,
                          Executor::Compile(graph, {batch_}));
@@ -248,6 +237,11 @@ absl::Status OneDnnEvaluator::SetLatency(const Graph& graph,
   LATHE_RETURN_IF_ERROR(data_->search.inputs.Fill(samples, executor.get()));
   LATHE_RETURN_IF_ERROR(
       data_->search.inputs.Fill(samples, baseline_executor_.get()));
+  LatencyOptions latency;
+  latency.least_repeats = options_.least_repeats;
+  latency.most_repeats = options_.most_repeats;
+  latency.interval_width = options_.interval_width;
+  latency.most_seconds = options_.most_latency_seconds;
   LatencyComparison comparison;
   {
     LATHE_ASSIGN_OR_RETURN(const std::unique_ptr<CorePin> pin,
@@ -279,8 +273,7 @@ absl::StatusOr<Evaluation> OneDnnEvaluator::Measure(
   v1::Measurement& measurement = evaluation.measurement;
   LATHE_ASSIGN_OR_RETURN(const PartAnswers answers, AnswerParts(exported));
   SetAccuracy(answers, &measurement);
-  LATHE_RETURN_IF_ERROR(
-      SetLatency(exported, WholeLatencyOptions(), &measurement));
+  LATHE_RETURN_IF_ERROR(SetLatency(exported, &measurement));
   LATHE_ASSIGN_OR_RETURN(const ModelCost cost, ComputeCost(graph));
   measurement.set_size_bytes(evaluation.artifact.size());
   measurement.set_packed_bytes(cost.packed_bytes);
