@@ -9,7 +9,8 @@
 `record` lets the default agent search and keeps its plans. `play` takes the same
 plans through each way (lathe-evaluation-study); a list that is there is kept.
 `finalists` chooses among the plans by all that the search measured of them, as
-agent/finalists.cc would, for several least gains. `table` compares: trials per hour of one core, and the hypervolume of the frontier
+agent/finalists.cc would, for several least gains. `looks` tells how well looks (played
+before) tell what was measured whole. `table` compares: trials per hour of one core, and the hypervolume of the frontier
 that each way ends with. That frontier's plans count with what the search measured
 of them, which is every sample and a timed run; the plain loop has to agree. `compare` sets
 whole searches side by side: NAME/time has their processor seconds (GNU time's -f
@@ -25,12 +26,15 @@ import math
 import os
 import pathlib
 import re
+import statistics
 import subprocess
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 BIN = pathlib.Path(os.environ.get("LATHE_BIN_DIR", HERE / "../../build/bin"))
 LEAST_ACCURACY_RATIO = 0.8
+# Of what is compared on a logarithmic scale.
+LEAST_DIVERGENCE = 1e-4
 
 
 def record(flags, folder):
@@ -123,7 +127,7 @@ def rank_correlation(a, b):
 
 def looks_line(folder, truth):
     """How well first looks tell what whole measurements tell."""
-    looks = {row["trial"]: row for row in read(folder / "looks.jsonl")}
+    looks = {row["trial"]: row for row in read(folder / "looks.jsonl") if row["trial"] in truth}
     pairs = [(looks[n]["kl"], truth[n]["kl_divergence"]) for n in looks]
     harmful = [pair for pair in pairs if pair[1] > 0.002]
     ratios = sorted(full / look for look, full in harmful)
@@ -131,6 +135,19 @@ def looks_line(folder, truth):
           f"over {len(pairs)} plans; measured / looked "
           f"{ratios[len(ratios) // 10]:.2f} to {ratios[-1 - len(ratios) // 10]:.2f} "
           f"(middle 80 %) of the {len(ratios)} above 0.002 nats.")
+    logs = [(math.log(look), math.log(full / look)) for look, full in pairs
+            if min(look, full) > LEAST_DIVERGENCE]
+    slope, start = statistics.linear_regression(*zip(*logs))
+    left = [ratio - slope * look - start for look, ratio in logs]
+    seconds = statistics.mean(row["seconds"] for row in looks.values())
+    print(f"log(measured / looked) of the {len(logs)} above {LEAST_DIVERGENCE}: standard deviation "
+          f"{statistics.pstdev(ratio for _, ratio in logs):.2f}, {statistics.pstdev(left):.2f} once "
+          f"the divergence is known; {seconds:.3f} core seconds a look.")
+
+
+def looks(_flags, folder):
+    trials = [row for row in read(folder / "plans.jsonl") if row["state"] == "MEASURED"]
+    looks_line(folder, {row["trial"]: row for row in trials[1:] if "early_stop" not in row})
 
 
 def falling_curve(points):
@@ -263,7 +280,7 @@ def compare(flags, folder):
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("step", choices=["record", "play", "finalists", "table", "compare"])
+    parser.add_argument("step", choices=["record", "play", "finalists", "looks", "table", "compare"])
     parser.add_argument("--name", required=True)
     parser.add_argument("--trials", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
@@ -278,7 +295,7 @@ def main():
     folder = pathlib.Path(flags.to) / flags.name
     if flags.step != "compare":
         folder.mkdir(parents=True, exist_ok=True)
-    {"record": record, "play": play, "finalists": finalists, "table": table,
+    {"record": record, "play": play, "finalists": finalists, "looks": looks, "table": table,
      "compare": compare}[flags.step](flags, folder)
 
 
