@@ -31,7 +31,6 @@ BudgetDdpg::BudgetDdpg(const SearchCore* core, const DdpgMethod* method,
     : core_(*core),
       method_(*method),
       looseness_(looseness),
-      episodes_(std::max(1, episodes)),
       warm_up_(WarmUp(*method, episodes, StepCount())),
       learner_(StateSize(*method), seed) {}
 
@@ -63,13 +62,8 @@ EpisodeBudget BudgetDdpg::budget() const {
 }
 
 double BudgetDdpg::noise() const {
-  const double progress = static_cast<double>(episode_ - warm_up_) /
-                          std::max(1, episodes_ - warm_up_);
-  const double episodes_of_source =
-      std::clamp(progress, 0.0, 1.0) *
-      (method_.episodes - method_.warm_up_episodes);
   return DdpgMethod::kFirstNoise *
-         std::pow(method_.noise_decay, episodes_of_source);
+         std::pow(method_.noise_decay, std::max(0, episode_ - warm_up_));
 }
 
 Choices BudgetDdpg::Roll(Random* random) {

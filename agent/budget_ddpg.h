@@ -56,7 +56,6 @@ class BudgetDdpg {
   const SearchCore& core_;
   const DdpgMethod& method_;
   const double looseness_;
-  const int episodes_;
   const int warm_up_;
   int episode_ = 0;
   DdpgLearner learner_;

@@ -9,14 +9,19 @@ namespace {
 constexpr DdpgMethod kHaqMethod = {"haq", DdpgMethod::kHaq, 20, 600, 0.99};
 constexpr DdpgMethod kAmcMethod = {"amc", DdpgMethod::kAmc, 100, 400, 0.95};
 
-// The largest of a number over the network's layers, and a layer's share of it.
+// A number of a layer, from 0 for the least in the network to 1 for the most; 1
+// where all are alike.
 template <typename Number>
 float Share(const SearchCore& core, const v1::Layer& layer, Number number) {
-  double most = 1;
+  const double own = static_cast<double>(number(layer));
+  double least = own;
+  double most = own;
   for (const v1::Layer& other : core.space().space().layers()) {
+    least = std::min(least, static_cast<double>(number(other)));
     most = std::max(most, static_cast<double>(number(other)));
   }
-  return static_cast<float>(static_cast<double>(number(layer)) / most);
+  if (most == least) return 1;
+  return static_cast<float>((own - least) / (most - least));
 }
 
 double Side(const v1::Layer& layer) {
@@ -144,7 +149,7 @@ Choices LoweredToLimits(const SearchCore& core, Choices choices,
   bool is_lower = true;
   while (is_lower) {
     is_lower = false;
-    for (size_t d = 0; d < choices.size(); ++d) {
+    for (size_t d = choices.size(); d-- > 0;) {
       if (core.IsWithin(choices, limits)) return choices;
       if (choices[d] + 1 >= core.space().decisions()[d].count) continue;
       ++choices[d];

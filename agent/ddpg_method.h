@@ -18,8 +18,7 @@ namespace lathe {
 // Where this differs from the papers: HAQ decides bits and AMC channels; here
 // both decide every decision of the space, so that they can reach what the
 // other agents reach. Episodes are as few as trials are, and so the share of
-// them that is warm-up and the noise at each share of the run are kept instead
-// of their numbers. Immutable.
+// them that is warm-up is kept instead of its number. Immutable.
 struct DdpgMethod {
   enum Kind { kHaq, kAmc };
 
@@ -29,7 +28,7 @@ struct DdpgMethod {
   int warm_up_episodes;
   int episodes;
   // The noise's standard deviation is multiplied by this after every episode
-  // of the source's.
+  // of the policy's.
   double noise_decay;
 
   static const DdpgMethod& Haq();
@@ -42,7 +41,8 @@ struct DdpgMethod {
   // AMC: (index, channels out, channels in, height, width, stride, kernel,
   // MACs, reduced so far, rest, last action); what is reduced and left is
   // latency, or size where that alone matters.
-  // All are shares of the largest in the network. REQUIRES: not complete.
+  // All are from 0 for the least in the network to 1 for the most. REQUIRES:
+  // not complete.
   std::vector<float> State(const SearchCore& core, const PrefixWalker& walker,
                            double last_action) const;
 
@@ -57,8 +57,8 @@ struct DdpgMethod {
                   int choice) const;
 
   // AMC bounds each action so that the budget stays within reach (algorithm 1);
-  // HAQ lets the episode end and then lowers bits layer by layer, in turn,
-  // until the budget is met.
+  // HAQ lets the episode end and then lowers bits layer by layer, from the last
+  // on and in turn, until the budget is met (its published code).
   bool bounds_actions() const { return kind == kAmc; }
 
   // HAQ: 0.1 (accuracy - original's), in percent. AMC: -error. Of a plan that
@@ -66,8 +66,9 @@ struct DdpgMethod {
   double Reward(const v1::Measurement& baseline, const v1::Trial& trial) const;
 };
 
-// `choices` with one decision after the other made a step harsher, in turn,
-// until the prediction is within `limits` or nothing harsher is left (HAQ).
+// `choices` with one decision after the other made a step harsher, from the
+// last on and in turn, until the prediction is within `limits` or nothing
+// harsher is left (HAQ).
 Choices LoweredToLimits(const SearchCore& core, Choices choices,
                         const Limits& limits);
 

@@ -67,6 +67,7 @@ TEST_F(DdpgMethodTest, StatesHaveThePapersFeatures) {
   std::vector<float> haq = DdpgMethod::Haq().State(*core_, walker, 0.25);
   ASSERT_EQ(haq.size(), 10u);
   EXPECT_EQ(haq.front(), 0);    // The first.
+  EXPECT_EQ(haq[1], 0);         // The fewest channels in.
   EXPECT_EQ(haq[7], 0);         // Not depthwise.
   EXPECT_EQ(haq.back(), 0.25);  // The last action.
   const std::vector<float> first =
@@ -99,7 +100,7 @@ TEST_F(DdpgMethodTest, RewardsAreThePapers) {
   EXPECT_NEAR(DdpgMethod::Amc().Reward(baseline, trial), -1, 1e-12);
 }
 
-TEST_F(DdpgMethodTest, HaqLowersBitsInTurnUntilTheBudgetIsMet) {
+TEST_F(DdpgMethodTest, HaqLowersBitsFromTheLastOnUntilTheBudgetIsMet) {
   Limits limits;
   limits.us = 0.5 * core_->costs().baseline_us();
   const Choices start(core_->space().size(), 0);
@@ -109,10 +110,16 @@ TEST_F(DdpgMethodTest, HaqLowersBitsInTurnUntilTheBudgetIsMet) {
   // In turn: no decision is two steps ahead of one that could follow.
   int most = 0;
   for (const int choice : lowered) most = std::max(most, choice);
+  int before = 0;
   for (size_t d = 0; d < lowered.size(); ++d) {
     const int last = core_->space().decisions()[d].count - 1;
     EXPECT_GE(lowered[d], std::min(last, most - 1));
+    // Of those that could follow, the later were lowered first.
+    if (last < most) continue;
+    EXPECT_GE(lowered[d], before);
+    before = lowered[d];
   }
+  EXPECT_LT(lowered.front(), most);
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 // localsearch: Pareto local search (Paquete et al. 2004): an unknown neighbour
 // of a plan that nothing dominates, one decision moved by one step. Starts from
-// random plans.
+// random plans, unless others (seeds) are there.
 #include <algorithm>
 #include <memory>
 #include <optional>
@@ -17,7 +17,7 @@ namespace {
 
 // Random plans to begin with, as a share of the trials, and the fewest.
 constexpr double kFirstShare = 0.1;
-constexpr int kFewestFirst = 5;
+constexpr size_t kFewestFirst = 5;
 
 class LocalSearchAgent : public Agent {
  public:
@@ -27,12 +27,13 @@ class LocalSearchAgent : public Agent {
         archive_(core_.get()),
         first_(std::max(
             kFewestFirst,
-            static_cast<int>(kFirstShare * core_->context().trials))) {}
+            static_cast<size_t>(kFirstShare * core_->context().trials))) {}
 
   absl::StatusOr<v1::Proposal> Propose() override {
     LATHE_RETURN_IF_ERROR(core_->CheckAnyLeft("localsearch"));
-    const bool is_first = first_ > 0;
-    if (is_first) --first_;
+    // One of the archive's rows is the uncompressed model.
+    const bool is_first =
+        proposals_++ < first_ && archive_.rows().size() <= first_;
     Choices wanted = is_first ? core_->RandomPlan(core_->limits(), 0, &random_)
                               : Neighbour();
     std::optional<Choices> plan = core_->Fresh(std::move(wanted), &random_);
@@ -80,7 +81,8 @@ class LocalSearchAgent : public Agent {
   const std::unique_ptr<SearchCore> core_;
   Random random_;
   Archive archive_;
-  int first_;
+  const size_t first_;
+  size_t proposals_ = 0;
 };
 
 }  // namespace

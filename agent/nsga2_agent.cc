@@ -19,7 +19,9 @@
 namespace lathe {
 namespace {
 
-constexpr int kPopulation = 20;
+// Individuals: a fifth of the trials, within these.
+constexpr int64_t kLeastPopulation = 10;
+constexpr int64_t kMostPopulation = 40;
 // Share of the offspring that two parents make.
 constexpr double kCrossover = 0.9;
 
@@ -67,13 +69,17 @@ std::vector<Fitness> FitnessOf(const std::vector<Costs>& costs) {
 class Nsga2Agent : public Agent {
  public:
   Nsga2Agent(std::unique_ptr<SearchCore> core, uint64_t seed)
-      : core_(std::move(core)), random_(seed) {
+      : core_(std::move(core)),
+        random_(seed),
+        size_(static_cast<size_t>(std::clamp(
+            core_->context().trials / 5, kLeastPopulation, kMostPopulation))) {
     Join(EvaluatedBaseline(*core_));
   }
 
   absl::StatusOr<v1::Proposal> Propose() override {
     LATHE_RETURN_IF_ERROR(core_->CheckAnyLeft("nsga2"));
-    const bool is_first = proposals_++ < kPopulation;
+    // What others have proposed (seeds) is of the first generation, too.
+    const bool is_first = proposals_++ < size_ && population_.size() < size_;
     Choices wanted = is_first ? core_->RandomPlan(core_->limits(), 0, &random_)
                               : Offspring();
     std::optional<Choices> plan = core_->Fresh(std::move(wanted), &random_);
@@ -104,7 +110,7 @@ class Nsga2Agent : public Agent {
       costs.push_back(CostsOf(*core_, individual));
     }
     fitness_ = FitnessOf(costs);
-    if (population_.size() <= kPopulation) return;
+    if (population_.size() <= size_) return;
     size_t worst = 0;
     for (size_t i = 1; i < fitness_.size(); ++i) {
       if (fitness_[worst].IsBetterThan(fitness_[i])) worst = i;
@@ -138,7 +144,9 @@ class Nsga2Agent : public Agent {
 
   const std::unique_ptr<SearchCore> core_;
   Random random_;
-  int proposals_ = 0;
+  // Of the population.
+  const size_t size_;
+  size_t proposals_ = 0;
   std::vector<Evaluated> population_;
   std::vector<Fitness> fitness_;
 };

@@ -1,6 +1,5 @@
-// random: legal plans by chance, spread over the latencies that can be
-// reached. What a strategy must beat to show that it learns.
-#include <algorithm>
+// random: every choice drawn alike from those that leave the job's budget
+// within reach. What a strategy must beat to show that it learns.
 #include <memory>
 #include <optional>
 #include <utility>
@@ -19,17 +18,8 @@ class RandomAgent : public Agent {
 
   absl::StatusOr<v1::Proposal> Propose() override {
     LATHE_RETURN_IF_ERROR(core_->CheckAnyLeft("random"));
-    // Choices drawn alike from all would crowd at middle latencies: a limit
-    // drawn alike from what is reachable spreads them below, a share of
-    // untouched layers drawn alike spreads them above.
-    Limits limits = core_->limits();
-    const double least = core_->reachability().least_us();
-    const double most = std::min(core_->costs().baseline_us(), limits.us);
-    if (most > least) {
-      limits.us = least + (most - least) * random_.Uniform();
-    }
     const Choices drawn =
-        core_->RandomPlan(limits, /*mildness=*/random_.Uniform(), &random_);
+        core_->RandomPlan(core_->limits(), /*mildness=*/0, &random_);
     const std::optional<Choices> plan = core_->Fresh(drawn, &random_);
     if (!plan.has_value()) {
       return absl::OutOfRangeError(

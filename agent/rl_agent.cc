@@ -290,13 +290,17 @@ class RlAgent : public Agent {
     const EpisodeBudget budget = grid_.Draw(&random_);
     const std::vector<Suggestion> suggestions = ScoredSuggestions(budget);
     const bool is_bandits = random_.Uniform() < kBanditShare;
+    const bool is_turns = !parts_.has_surrogate || is_bandits;
     const int turn =
-        is_bandits && parts_.has_policy ? bandit_.Draw(&random_) : -1;
+        is_turns && parts_.has_policy ? bandit_.Draw(&random_) : -1;
     const Suggestion* best = nullptr;
     for (const Suggestion& s : suggestions) {
-      const auto key = [turn](const Suggestion& x) {
-        const bool has_turn = static_cast<int>(x.proposer) == turn;
-        return std::make_pair(has_turn && x.score > 0, x.score);
+      // Whom the sums of damages leave no hope keeps its turn: they are wrong
+      // where plans change much.
+      const auto key = [this, turn](const Suggestion& x) {
+        const bool has_turn = static_cast<int>(x.proposer) == turn &&
+                              (x.score > 0 || !parts_.has_surrogate);
+        return std::make_pair(has_turn, x.score);
       };
       if (best == nullptr || key(s) > key(*best)) best = &s;
     }

@@ -30,7 +30,8 @@ struct RlParts {
   bool has_relabelling = true;
   // The policy learns from plans that were only imagined.
   bool has_rollouts = true;
-  // The Gaussian process on top of the sums of damages.
+  // The Gaussian process on top of the sums of damages, and that what it says
+  // decides between proposers: without it the bandit does.
   bool has_surrogate = true;
   // Choices that put the budget out of reach are not drawn.
   bool has_masks = true;

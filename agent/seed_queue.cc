@@ -7,10 +7,17 @@
 
 #include "agent/additive_solver.h"
 #include "agent/rl_seeds.h"
-#include "agent/seeded_agent.h"
 #include "agent/solver_seeds.h"
 
 namespace lathe {
+
+size_t SeedCount(int64_t trials) {
+  constexpr double kShare = 0.3;
+  constexpr double kFewest = 6;
+  constexpr double kMost = 120;
+  return static_cast<size_t>(
+      std::clamp(kShare * static_cast<double>(trials), kFewest, kMost));
+}
 
 SeedQueue::SeedQueue(const SearchCore* core, const Archive* archive,
                      const DivergenceModel* model, bool has_solver)

@@ -3,6 +3,7 @@
 #define LATHE_AGENT_SEED_QUEUE_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <optional>
 #include <set>
@@ -13,6 +14,10 @@
 #include "agent/state_archive.h"
 
 namespace lathe {
+
+// How many trials may go to plans that treat layers alike and to single
+// changes: 0.3 of them, at least 6 and at most 120.
+size_t SeedCount(int64_t trials);
 
 // In this order: plans that treat layers alike and single changes (MakeSeeds),
 // twice, since the first of them show what saves something (narrow weights do

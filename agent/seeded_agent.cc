@@ -1,38 +1,52 @@
 #include "agent/seeded_agent.h"
 
 #include <algorithm>
-#include <deque>
+#include <optional>
 #include <utility>
-#include <vector>
 
-#include "agent/rl_seeds.h"
 #include "agent/search_core.h"
+#include "agent/seed_queue.h"
+#include "agent/solver_plans.h"
 #include "base/status.h"
 
 namespace lathe {
 namespace {
 
+// Of the solver's plans: the most, and as a share of the trials.
+constexpr int64_t kMostSolved = 32;
+constexpr double kSolvedShare = 0.12;
+
 class SeededAgent : public Agent {
  public:
   SeededAgent(std::unique_ptr<SearchCore> core, std::unique_ptr<Agent> inner)
-      : core_(std::move(core)), inner_(std::move(inner)) {
-    seeds_left_ = SeedCount(core_->context().trials);
-    Seed();
+      : core_(std::move(core)),
+        inner_(std::move(inner)),
+        plans_(core_.get(), /*is_adaptive=*/true, core_->context().seed),
+        seeds_(core_.get(), &plans_.archive(), &plans_.model(),
+               /*has_solver=*/true),
+        solved_left_(std::min(
+            kMostSolved,
+            static_cast<int64_t>(
+                kSolvedShare * static_cast<double>(core_->context().trials)))) {
   }
 
   absl::StatusOr<v1::Proposal> Propose() override {
-    // As `rl` does: what the first seeds have shown may make others useful.
-    if (seeds_.empty() && !std::exchange(is_reseeded_, true)) Seed();
-    while (!seeds_.empty()) {
-      const Choices seed = std::move(seeds_.front());
-      seeds_.pop_front();
-      if (!core_->IsKnown(seed)) return core_->Propose(seed, "seed");
+    plans_.Fit();
+    if (const std::optional<SeedQueue::Seed> seed = seeds_.Next()) {
+      return core_->Propose(seed->plan, "seed");
+    }
+    if (solved_left_ > 0) {
+      --solved_left_;
+      if (const std::optional<Choices> plan = plans_.Next()) {
+        return core_->Propose(*plan, "seed/solver");
+      }
     }
     return inner_->Propose();
   }
 
   void Learn(const v1::Trial& trial) override {
-    core_->Learn(trial);
+    const std::optional<Choices> choices = core_->Learn(trial);
+    if (choices) plans_.Add(lathe::Evaluate(*core_, trial, *choices));
     inner_->Learn(trial);
   }
 
@@ -46,25 +60,14 @@ class SeededAgent : public Agent {
   }
 
  private:
-  void Seed() {
-    const std::vector<Choices> seeds = MakeSeeds(*core_, seeds_left_);
-    seeds_.assign(seeds.begin(), seeds.end());
-    seeds_left_ -= std::min(seeds_left_, seeds.size());
-  }
-
   const std::unique_ptr<SearchCore> core_;
   const std::unique_ptr<Agent> inner_;
-  std::deque<Choices> seeds_;
-  size_t seeds_left_ = 0;
-  bool is_reseeded_ = false;
+  SolverPlans plans_;
+  SeedQueue seeds_;
+  int64_t solved_left_;
 };
 
 }  // namespace
-
-size_t SeedCount(int64_t trials) {
-  return static_cast<size_t>(std::clamp<double>(
-      kSeedShare * static_cast<double>(trials), kFewestSeeds, kMostSeeds));
-}
 
 absl::StatusOr<std::unique_ptr<Agent>> MakeSeeded(
     const AgentContext& context, std::unique_ptr<Agent> inner) {

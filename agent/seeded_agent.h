@@ -1,4 +1,4 @@
-// Any agent behind the default agent's seeds.
+// Any agent behind seeds.
 #ifndef LATHE_AGENT_SEEDED_AGENT_H_
 #define LATHE_AGENT_SEEDED_AGENT_H_
 
@@ -9,15 +9,10 @@
 
 namespace lathe {
 
-// Share of the trials that seeds may take, and the fewest and most of them.
-constexpr double kSeedShare = 0.3;
-constexpr int kFewestSeeds = 6;
-constexpr int kMostSeeds = 120;
-size_t SeedCount(int64_t trials);
-
-// An agent that first proposes the seeds of `rl` and then what `inner` does,
-// which learns from all of it: what a search is worth by itself, when it starts
-// from what the default agent starts from.
+// An agent that first proposes the seeds of `rl`, then the solver's plans for
+// the 32 budgets (fewer in jobs of less than 270 trials) that seem to gain most
+// and then what `inner` does, which learns from all of it: what a search is
+// worth by itself, when it starts from what the solver finds.
 //
 // Errors: those of MakeAgent that are about the context.
 absl::StatusOr<std::unique_ptr<Agent>> MakeSeeded(const AgentContext& context,

@@ -10,6 +10,7 @@
 #include "agent/choice_network.h"
 #include "agent/divergence_model.h"
 #include "agent/rl_seeds.h"
+#include "agent/seed_queue.h"
 #include "agent/seeded_agent.h"
 #include "agent/sensitivity_table.h"
 #include "agent/single_probes.h"
@@ -110,24 +111,6 @@ TEST(ChoiceNetwork, TakesOverWhatAnotherOneHasLearned) {
   EXPECT_EQ(pupil.Probabilities({&step, 1}), before);
   ASSERT_TRUE(pupil.Load(saved));
   EXPECT_EQ(pupil.Probabilities({&step, 1}), teacher.Probabilities({&step, 1}));
-}
-
-TEST(SeededAgent, BeginsWithTheDefaultAgentsSeeds) {
-  const SyntheticNetwork network(Small());
-  const AgentContext context = network.Context(1, 40);
-  const std::unique_ptr<Agent> agent =
-      *MakeSeeded(context, *MakeAgent("nsga2", context));
-  const std::unique_ptr<SearchCore> core = *SearchCore::Make(context);
-  const std::vector<Choices> seeds = MakeSeeds(*core, SeedCount(40));
-  int64_t number = 0;
-  for (const Choices& seed : seeds) {
-    const absl::StatusOr<v1::Proposal> proposal = agent->Propose();
-    ASSERT_TRUE(proposal.ok());
-    EXPECT_EQ(PlanDigest(proposal->plan()),
-              PlanDigest(core->space().ToPlan(seed)));
-    agent->Learn(network.Run(*proposal, ++number));
-  }
-  EXPECT_EQ(agent->Propose()->source().substr(0, 5), "nsga2");
 }
 
 }  // namespace

@@ -5,21 +5,15 @@
 // adaptive: the same table and solver, but damages are fitted anew to all
 // trials, and of the solutions for many budgets the one with the largest
 // expected gain of volume under the frontier is proposed.
-#include <algorithm>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "agent/accuracy_curve.h"
-#include "agent/additive_solver.h"
-#include "agent/archive.h"
-#include "agent/budget_solutions.h"
-#include "agent/divergence_model.h"
 #include "agent/search_core.h"
 #include "agent/single_probes.h"
+#include "agent/solver_plans.h"
 #include "agent/strategies.h"
 #include "base/status.h"
 
@@ -29,19 +23,13 @@ namespace {
 // Share of the trials that the sensitivity table may take.
 constexpr double kTableShare = 0.4;
 
-// Budgets that are solved for in a round.
-constexpr int kBudgets = 24;
-
 class SolverAgent : public Agent {
  public:
   SolverAgent(std::unique_ptr<SearchCore> core, std::string name,
               bool is_adaptive, uint64_t seed)
       : core_(std::move(core)),
         name_(std::move(name)),
-        is_adaptive_(is_adaptive),
-        random_(seed),
-        archive_(core_.get()),
-        model_(&core_->space(), core_->context().baseline.kl_divergence()),
+        plans_(core_.get(), is_adaptive, seed),
         probes_(core_.get(), kTableShare) {}
 
   absl::StatusOr<v1::Proposal> Propose() override {
@@ -49,7 +37,7 @@ class SolverAgent : public Agent {
       return core_->Propose(*probe, absl::StrCat(name_, "/sensitivity"));
     }
     LATHE_RETURN_IF_ERROR(core_->CheckAnyLeft(name_));
-    const std::optional<Choices> plan = BestSolution();
+    const std::optional<Choices> plan = plans_.Next();
     if (!plan) {
       return absl::OutOfRangeError(
           absl::StrCat(name_, ": every plan within the budget was proposed"));
@@ -59,11 +47,7 @@ class SolverAgent : public Agent {
 
   void Learn(const v1::Trial& trial) override {
     const std::optional<Choices> choices = core_->Learn(trial);
-    if (!choices) return;
-    const Evaluated row = lathe::Evaluate(*core_, trial, *choices);
-    archive_.Add(row);
-    if (is_adaptive_ || AsSingleChange(*choices)) fitted_.push_back(row);
-    is_stale_ = true;
+    if (choices) plans_.Add(lathe::Evaluate(*core_, trial, *choices));
   }
 
   void Dismiss(const v1::Trial& trial) override { core_->Dismiss(trial); }
@@ -73,38 +57,10 @@ class SolverAgent : public Agent {
   }
 
  private:
-  void Refit() {
-    std::vector<Evaluated> rows = {EvaluatedBaseline(*core_)};
-    rows.insert(rows.end(), fitted_.begin(), fitted_.end());
-    model_.Fit(rows);
-    curve_.Fit(archive_.rows());
-    is_stale_ = false;
-  }
-
-  std::optional<Choices> BestSolution() {
-    if (is_stale_) Refit();
-    return MostGainingSolution(
-        *core_, archive_, curve_, kBudgets,
-        [this](const Limits& limits) {
-          return LeastDamage(*core_, model_, limits);
-        },
-        [this](const Choices& plan) {
-          return is_adaptive_ ? model_.Predict({plan})[0].Mean()
-                              : model_.Damage(plan);
-        },
-        &random_);
-  }
-
   const std::unique_ptr<SearchCore> core_;
   const std::string name_;
-  const bool is_adaptive_;
-  Random random_;
-  Archive archive_;
-  DivergenceModel model_;
-  AccuracyCurve curve_;
-  std::vector<Evaluated> fitted_;
+  SolverPlans plans_;
   SingleProbes probes_;
-  bool is_stale_ = true;
 };
 
 absl::StatusOr<std::unique_ptr<Agent>> Make(const AgentContext& context,

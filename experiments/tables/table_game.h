@@ -20,7 +20,7 @@ struct GameOptions {
   std::string agent = "rl";
   // Of the agent "rl", parts that are switched off (agent/rl_parts.h).
   std::vector<std::string> without;
-  // The agent begins with the default agent's seeds (agent/seeded_agent.h).
+  // The agent begins with seeds (agent/seeded_agent.h).
   bool is_seeded = false;
   // What an agent of the same name has learned elsewhere (Agent::Experience).
   std::string experience;
