@@ -18,18 +18,20 @@ SolverPlans::SolverPlans(const SearchCore* core, bool is_adaptive,
       is_adaptive_(is_adaptive),
       random_(seed),
       archive_(core),
+      feasibility_(&core->space()),
       model_(&core->space(), core->context().baseline.kl_divergence()),
-      fitted_({EvaluatedBaseline(*core)}) {}
+      singles_({EvaluatedBaseline(*core)}) {}
 
 void SolverPlans::Add(const Evaluated& row) {
   archive_.Add(row);
-  if (is_adaptive_ || AsSingleChange(row.choices)) fitted_.push_back(row);
+  if (AsSingleChange(row.choices)) singles_.push_back(row);
   is_stale_ = true;
 }
 
 void SolverPlans::Fit() {
   if (!is_stale_) return;
-  model_.Fit(fitted_);
+  feasibility_ = Feasibility(&core_.space(), archive_.rows());
+  model_.Fit(is_adaptive_ ? feasibility_.Telling(archive_.rows()) : singles_);
   curve_.Fit(archive_.rows());
   is_stale_ = false;
 }
@@ -42,8 +44,9 @@ std::optional<Choices> SolverPlans::Next() {
         return LeastDamage(core_, model_, limits);
       },
       [this](const Choices& plan) {
-        return is_adaptive_ ? model_.Predict({plan})[0].Mean()
-                            : model_.Damage(plan);
+        if (!is_adaptive_) return model_.Damage(plan);
+        return feasibility_.Doubts(plan) > 0 ? kInfeasibleDivergence
+                                             : model_.Predict({plan})[0].Mean();
       },
       &random_);
 }

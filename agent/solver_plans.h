@@ -9,6 +9,7 @@
 #include "agent/accuracy_curve.h"
 #include "agent/archive.h"
 #include "agent/divergence_model.h"
+#include "agent/feasibility.h"
 #include "agent/random.h"
 #include "agent/search_core.h"
 
@@ -39,10 +40,11 @@ class SolverPlans {
   const bool is_adaptive_;
   Random random_;
   Archive archive_;
+  Feasibility feasibility_;
   DivergenceModel model_;
   AccuracyCurve curve_;
-  // What the model is fitted to.
-  std::vector<Evaluated> fitted_;
+  // The uncompressed model and single changes.
+  std::vector<Evaluated> singles_;
   bool is_stale_ = true;
 };
 
