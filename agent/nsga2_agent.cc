@@ -71,7 +71,7 @@ class Nsga2Agent : public Agent {
   Nsga2Agent(std::unique_ptr<SearchCore> core, uint64_t seed)
       : core_(std::move(core)),
         random_(seed),
-        size_(static_cast<size_t>(std::clamp(
+        population_size_(static_cast<size_t>(std::clamp(
             core_->context().trials / 5, kLeastPopulation, kMostPopulation))) {
     Join(EvaluatedBaseline(*core_));
   }
@@ -79,7 +79,8 @@ class Nsga2Agent : public Agent {
   absl::StatusOr<v1::Proposal> Propose() override {
     LATHE_RETURN_IF_ERROR(core_->CheckAnyLeft("nsga2"));
     // What others have proposed (seeds) is of the first generation, too.
-    const bool is_first = proposals_++ < size_ && population_.size() < size_;
+    const bool is_first = proposals_++ < population_size_ &&
+                          population_.size() < population_size_;
     Choices wanted = is_first ? core_->RandomPlan(core_->limits(), 0, &random_)
                               : Offspring();
     std::optional<Choices> plan = core_->Fresh(std::move(wanted), &random_);
@@ -110,7 +111,7 @@ class Nsga2Agent : public Agent {
       costs.push_back(CostsOf(*core_, individual));
     }
     fitness_ = FitnessOf(costs);
-    if (population_.size() <= size_) return;
+    if (population_.size() <= population_size_) return;
     size_t worst = 0;
     for (size_t i = 1; i < fitness_.size(); ++i) {
       if (fitness_[worst].IsBetterThan(fitness_[i])) worst = i;
@@ -144,8 +145,7 @@ class Nsga2Agent : public Agent {
 
   const std::unique_ptr<SearchCore> core_;
   Random random_;
-  // Of the population.
-  const size_t size_;
+  const size_t population_size_;
   size_t proposals_ = 0;
   std::vector<Evaluated> population_;
   std::vector<Fitness> fitness_;

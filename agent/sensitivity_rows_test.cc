@@ -10,13 +10,10 @@
 #include "agent/choice_network.h"
 #include "agent/divergence_model.h"
 #include "agent/rl_seeds.h"
-#include "agent/seed_queue.h"
-#include "agent/seeded_agent.h"
 #include "agent/sensitivity_table.h"
 #include "agent/single_probes.h"
 #include "agent/testing/synthetic_network.h"
 #include "gtest/gtest.h"
-#include "proto/plan.h"
 
 namespace lathe {
 namespace {
