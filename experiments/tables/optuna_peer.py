@@ -9,10 +9,15 @@ Needs Debian's python3-optuna and python3-numpy. Prints the JSON object that
 """
 import argparse
 import json
+import sys
 import time
 
-import numpy
-import optuna
+try:
+    import numpy
+    import optuna
+except ModuleNotFoundError as error:
+    sys.exit(f"optuna_peer.py needs Python's {error.name}, which is not installed; install "
+             f"Debian's python3-{error.name} and run it with /usr/bin/python3")
 
 CHECKPOINTS = (50, 75, 100, 150, 200, 300)
 SAMPLERS = {
