@@ -5,6 +5,8 @@
 #include <cstdlib>
 #include <utility>
 
+#include "absl/algorithm/container.h"
+
 namespace lathe {
 namespace {
 
@@ -15,6 +17,18 @@ constexpr size_t kMemoryPerStep = 128;
 
 // Weight of a new batch in the moving average of rewards (both codes).
 constexpr double kBaselineRate = 0.5;
+
+// Decisions with more than one choice.
+int ActionCount(const DecisionSpace& space) {
+  return static_cast<int>(
+      std::count_if(space.decisions().begin(), space.decisions().end(),
+                    [](const Decision& d) { return d.count > 1; }));
+}
+
+// Before the first step.
+std::vector<float> FirstActions() {
+  return std::vector<float>(DdpgMethod::kAxisCount, 1);
+}
 
 int WarmUp(const DdpgMethod& method, int episodes, int steps) {
   const double share =
@@ -31,19 +45,8 @@ BudgetDdpg::BudgetDdpg(const SearchCore* core, const DdpgMethod* method,
     : core_(*core),
       method_(*method),
       looseness_(looseness),
-      warm_up_(WarmUp(*method, episodes, StepCount())),
-      learner_(StateSize(*method), seed) {}
-
-int BudgetDdpg::StateSize(const DdpgMethod& method) {
-  return method.kind == DdpgMethod::kHaq ? 10 : 11;
-}
-
-int BudgetDdpg::StepCount() const {
-  const std::vector<Decision>& decisions = core_.space().decisions();
-  return static_cast<int>(
-      std::count_if(decisions.begin(), decisions.end(),
-                    [](const Decision& d) { return d.count > 1; }));
-}
+      warm_up_(WarmUp(*method, episodes, ActionCount(core->space()))),
+      learner_(method->StateSize(), DdpgMethod::kAxisCount, seed) {}
 
 EpisodeBudget BudgetDdpg::budget() const {
   EpisodeBudget budget;
@@ -72,47 +75,68 @@ Choices BudgetDdpg::Roll(Random* random) {
   const double sigma = noise();
   ++episode_;
   PrefixWalker walker(&core_.reachability());
-  double last_action = 1;
+  std::vector<float> last = FirstActions();
   while (!walker.is_complete()) {
-    const Decision& decision = walker.next();
-    if (decision.count == 1) {
-      walker.Push(0);
-      continue;
-    }
-    double action = random->Uniform();
-    if (!is_warm_up) {
-      const float mean =
-          learner_.Act(method_.State(core_, walker, last_action), 1)[0];
-      action = random->TruncatedNormal(mean, std::max(sigma, 1e-6), 0, 1);
-    }
-    int choice = method_.ToChoice(core_.space(), decision, action);
-    if (method_.bounds_actions()) {
-      const std::vector<int> allowed = walker.Allowed(limits);
-      choice = allowed.empty() ? walker.LeastExceeding(limits)
-                               : Nearest(allowed, choice);
-    }
-    last_action = method_.ToAction(core_.space(), decision, choice);
-    walker.Push(choice);
+    std::vector<float> means;
+    if (!is_warm_up) means = learner_.Act(method_.State(core_, walker, last));
+    last = Push(&walker, [&](const Decision& decision) {
+             double action = random->Uniform();
+             if (!is_warm_up) {
+               action =
+                   random->TruncatedNormal(means[DdpgMethod::AxisOf(decision)],
+                                           std::max(sigma, 1e-6), 0, 1);
+             }
+             const int choice =
+                 method_.ToChoice(core_.space(), decision, action);
+             if (!method_.bounds_actions()) return choice;
+             const std::vector<int> allowed = walker.Allowed(limits);
+             return allowed.empty() ? walker.LeastExceeding(limits)
+                                    : Nearest(allowed, choice);
+           }).values;
   }
   if (method_.bounds_actions()) return walker.choices();
   return LoweredToLimits(core_, walker.choices(), limits);
 }
 
+StepActions BudgetDdpg::Push(
+    PrefixWalker* walker,
+    absl::FunctionRef<int(const Decision&)> choose) const {
+  StepActions executed;
+  executed.values.assign(DdpgMethod::kAxisCount, 1);
+  executed.has.assign(DdpgMethod::kAxisCount, 0);
+  const int layer = walker->next().layer;
+  while (!walker->is_complete() && walker->next().layer == layer) {
+    const Decision& decision = walker->next();
+    int choice = 0;
+    if (decision.count > 1) {
+      choice = choose(decision);
+      const DdpgMethod::Axis axis = DdpgMethod::AxisOf(decision);
+      executed.values[axis] =
+          static_cast<float>(method_.ToAction(core_.space(), decision, choice));
+      executed.has[axis] = 1;
+    }
+    walker->Push(choice);
+  }
+  return executed;
+}
+
 std::vector<Transition> BudgetDdpg::StepsOf(const Choices& executed) const {
   std::vector<Transition> steps;
   PrefixWalker walker(&core_.reachability());
-  double last_action = 1;
-  for (const int choice : executed) {
-    const Decision& decision = walker.next();
-    if (decision.count > 1) {
-      Transition step;
-      step.state = method_.State(core_, walker, last_action);
-      if (!steps.empty()) steps.back().next_state = step.state;
-      last_action = method_.ToAction(core_.space(), decision, choice);
-      step.action = static_cast<float>(last_action);
-      steps.push_back(std::move(step));
+  std::vector<float> last = FirstActions();
+  while (!walker.is_complete()) {
+    Transition step;
+    step.state = method_.State(core_, walker, last);
+    step.actions = Push(&walker, [&](const Decision&) {
+      return executed[walker.choices().size()];
+    });
+    last = step.actions.values;
+    if (absl::c_count(step.actions.has, 1) == 0) continue;
+    if (!steps.empty()) {
+      steps.back().next_state = step.state;
+      steps.back().next_has = step.actions.has;
     }
-    walker.Push(choice);
+    steps.push_back(std::move(step));
   }
   return steps;
 }
@@ -134,7 +158,8 @@ void BudgetDdpg::Reward(const Choices& executed, double reward,
     if (memory_.size() > most) memory_.pop_front();
   }
   if (episode_ <= warm_up_ || memory_.size() < kBatch) return;
-  for (size_t i = 0; i < steps.size(); ++i) Update(random);
+  const int updates = ActionCount(core_.space());
+  for (int i = 0; i < updates; ++i) Update(random);
 }
 
 void BudgetDdpg::Update(Random* random) {

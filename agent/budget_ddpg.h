@@ -7,6 +7,7 @@
 #include <map>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "agent/budget_grid.h"
 #include "agent/ddpg_learner.h"
 #include "agent/ddpg_method.h"
@@ -33,7 +34,7 @@ class BudgetDdpg {
   void Execute(const Choices& executed);
 
   // The reward of an executed plan; every step of the episode gets it. As many
-  // updates follow as the episode has steps. Ignores plans of others.
+  // updates follow as the episode has actions. Ignores plans of others.
   void Reward(const Choices& executed, double reward, Random* random);
 
   // An executed plan gets no reward. Ignores plans of others.
@@ -47,9 +48,10 @@ class BudgetDdpg {
   double noise() const;
 
  private:
-  static int StateSize(const DdpgMethod& method);
-  // Decisions with more than one choice.
-  int StepCount() const;
+  // Decides what stands next of one layer, each by `choose`; returns what that
+  // executed.
+  StepActions Push(PrefixWalker* walker,
+                   absl::FunctionRef<int(const Decision&)> choose) const;
   std::vector<Transition> StepsOf(const Choices& executed) const;
   void Update(Random* random);
 

@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "absl/algorithm/container.h"
 #include "agent/testing/synthetic_network.h"
 #include "gtest/gtest.h"
 
@@ -40,20 +41,55 @@ TEST_P(BudgetDdpgTest, RemembersWhatWasExecuted) {
   search.Execute(executed);
   EXPECT_TRUE(search.memory().empty());
   search.Reward(executed, -0.5, &random);
-  size_t step = 0;
-  for (const Decision& decision : core_->space().decisions()) {
-    if (decision.count == 1) continue;
-    ASSERT_LT(step, search.memory().size());
-    const Transition& remembered = search.memory()[step++];
-    EXPECT_EQ(method().ToChoice(core_->space(), decision, remembered.action),
-              decision.count - 1);
+  // A step a layer, of what is decided there.
+  const DecisionSpace& space = core_->space();
+  ASSERT_EQ(search.memory().size(), 4u);
+  int actions = 0;
+  for (int layer = 0; layer < 4; ++layer) {
+    const Transition& remembered = search.memory()[layer];
     EXPECT_EQ(remembered.reward, -0.5f);
+    for (const Decision& decision : space.decisions()) {
+      if (decision.layer != layer || decision.count == 1) continue;
+      const DdpgMethod::Axis axis = DdpgMethod::AxisOf(decision);
+      EXPECT_EQ(remembered.actions.has[axis], 1);
+      EXPECT_EQ(
+          method().ToChoice(space, decision, remembered.actions.values[axis]),
+          decision.count - 1);
+      ++actions;
+    }
+    // The next step's state ends with these actions.
+    if (layer == 3) {
+      EXPECT_TRUE(remembered.next_state.empty());
+      continue;
+    }
+    EXPECT_EQ(remembered.next_state, search.memory()[layer + 1].state);
+    EXPECT_EQ(remembered.next_has, search.memory()[layer + 1].actions.has);
+    const std::vector<float> last(
+        remembered.next_state.end() - DdpgMethod::kAxisCount,
+        remembered.next_state.end());
+    EXPECT_EQ(last, remembered.actions.values);
   }
-  EXPECT_EQ(step, search.memory().size());
-  EXPECT_TRUE(search.memory().back().next_state.empty());
-  // Its last step's state knows the action before.
-  EXPECT_EQ(search.memory().back().state.back(),
-            search.memory()[step - 2].action);
+  EXPECT_EQ(actions, absl::c_count_if(space.decisions(), [](const Decision& d) {
+              return d.count > 1;
+            }));
+}
+
+TEST_P(BudgetDdpgTest, AnActionThatAStepLacksIsOne) {
+  BudgetDdpg search(core_.get(), &method(), 0.5, 50, /*seed=*/1);
+  Random random(2);
+  const Choices plan = search.Roll(&random);
+  search.Execute(plan);
+  search.Reward(plan, -0.5, &random);
+  int lacking = 0;
+  for (const Transition& step : search.memory()) {
+    for (int axis = 0; axis < DdpgMethod::kAxisCount; ++axis) {
+      if (step.actions.has[axis] == 1) continue;
+      EXPECT_EQ(step.actions.values[axis], 1);
+      ++lacking;
+    }
+  }
+  // The last layer keeps its channels.
+  EXPECT_GT(lacking, 0);
 }
 
 TEST_P(BudgetDdpgTest, PlansKeepTheBudgetAsPredicted) {

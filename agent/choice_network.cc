@@ -51,7 +51,7 @@ Key KeyOf(const torch::Tensor& parameter) {
 
 struct ChoiceNetwork::Parts {
   Parts(int feature_size, Random random)
-      : mlp(feature_size, kHidden, &random),
+      : mlp(feature_size, kHidden, 1, &random),
         log_alpha(torch::full({1}, kFirstLogAlpha).requires_grad_(true)),
         optimizer(Parameters(), torch::optim::AdamOptions(kRate)) {}
 

@@ -1,5 +1,5 @@
-// Deep deterministic policy gradient (Lillicrap et al. 2016) for one action in
-// [0, 1] a step.
+// Deep deterministic policy gradient (Lillicrap et al. 2016) for a few actions
+// in [0, 1] a step.
 #ifndef LATHE_AGENT_DDPG_LEARNER_H_
 #define LATHE_AGENT_DDPG_LEARNER_H_
 
@@ -11,14 +11,24 @@
 
 namespace lathe {
 
+// The actions of one step.
+struct StepActions {
+  // In [0, 1]. An action that the step does not have is 1.
+  std::vector<float> values;
+  // 1 for an action that the step has, else 0.
+  std::vector<float> has;
+};
+
 // One step that was executed.
 struct Transition {
   std::vector<float> state;
-  // The action that was executed, in [0, 1].
-  float action = 0;
+  // What was executed.
+  StepActions actions;
   float reward = 0;
   // Empty after the last step.
   std::vector<float> next_state;
+  // StepActions::has of the next step.
+  std::vector<float> next_has;
 };
 
 // Actor and critic have two hidden layers of 300, Adam at 1e-4 and 1e-3,
@@ -28,14 +38,14 @@ struct Transition {
 // caller's thread.
 class DdpgLearner {
  public:
-  DdpgLearner(int state_size, uint64_t seed);
+  DdpgLearner(int state_size, int action_size, uint64_t seed);
   ~DdpgLearner();
   DdpgLearner(const DdpgLearner&) = delete;
   DdpgLearner& operator=(const DdpgLearner&) = delete;
 
-  // The actor's action for each of `rows` states, concatenated in `states`.
-  std::vector<float> Act(absl::Span<const float> states, int rows) const;
-  // The critic's value of each (state, action).
+  // The actor's actions in each state; states and actions are concatenated.
+  std::vector<float> Act(absl::Span<const float> states) const;
+  // The critic's value of each (state, actions).
   std::vector<float> Value(absl::Span<const float> states,
                            absl::Span<const float> actions) const;
 
@@ -45,6 +55,7 @@ class DdpgLearner {
  private:
   struct Networks;
   const int state_size_;
+  const int action_size_;
   const std::unique_ptr<Networks> networks_;
 };
 

@@ -70,9 +70,9 @@ int LinearChoice(int count, double action) {
 const DdpgMethod& DdpgMethod::Haq() { return kHaqMethod; }
 const DdpgMethod& DdpgMethod::Amc() { return kAmcMethod; }
 
-std::vector<float> DdpgMethod::State(const SearchCore& core,
-                                     const PrefixWalker& walker,
-                                     double last_action) const {
+std::vector<float> DdpgMethod::State(
+    const SearchCore& core, const PrefixWalker& walker,
+    absl::Span<const float> last_actions) const {
   const Decision& decision = walker.next();
   const v1::Layer& layer = core.space().space().layers(decision.layer);
   const float index = static_cast<float>(walker.choices().size()) /
@@ -86,29 +86,29 @@ std::vector<float> DdpgMethod::State(const SearchCore& core,
   const float stride =
       Share(core, layer, [](const v1::Layer& l) { return l.stride(); });
   const float side = Share(core, layer, Side);
-  const float action = static_cast<float>(last_action);
+  std::vector<float> state;
   if (kind == kHaq) {
     const float parameters =
         Share(core, layer, [](const v1::Layer& l) { return l.parameters(); });
     const float depthwise = layer.kind() == "depthwise_conv" ? 1 : 0;
-    const float keep = decision.is_keep ? 1 : 0;
-    return {index, in,         out,       kernel, stride,
-            side,  parameters, depthwise, keep,   action};
+    state = {index, in, out, kernel, stride, side, parameters, depthwise};
+  } else {
+    const float macs =
+        Share(core, layer, [](const v1::Layer& l) { return l.macs(); });
+    const Progress progress = ProgressOf(core, walker);
+    state = {index,
+             out,
+             in,
+             side,
+             side,
+             stride,
+             kernel,
+             macs,
+             static_cast<float>(progress.reduced),
+             static_cast<float>(progress.rest)};
   }
-  const float macs =
-      Share(core, layer, [](const v1::Layer& l) { return l.macs(); });
-  const Progress progress = ProgressOf(core, walker);
-  return {index,
-          out,
-          in,
-          side,
-          side,
-          stride,
-          kernel,
-          macs,
-          static_cast<float>(progress.reduced),
-          static_cast<float>(progress.rest),
-          action};
+  state.insert(state.end(), last_actions.begin(), last_actions.end());
+  return state;
 }
 
 int DdpgMethod::ToChoice(const DecisionSpace& space, const Decision& decision,

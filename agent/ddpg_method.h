@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "absl/types/span.h"
 #include "agent/reachability.h"
 #include "agent/search_core.h"
 #include "proto/types.pb.h"
@@ -15,10 +16,10 @@ namespace lathe {
 // AMC: He et al., "AMC: AutoML for Model Compression and Acceleration on Mobile
 // Devices", ECCV 2018.
 //
-// Where this differs from the papers: HAQ decides bits and AMC channels; here
-// both decide every decision of the space, so that they can reach what the
-// other agents reach. Episodes are as few as trials are, and so the share of
-// them that is warm-up is kept instead of its number. Immutable.
+// Where this differs from the papers: HAQ decides bits and AMC channels, one
+// action a layer; here both decide both, two actions a layer, so that they can
+// reach what the other agents reach. Episodes are as few as trials are, and so
+// the share of them that is warm-up is kept instead of its number. Immutable.
 struct DdpgMethod {
   enum Kind { kHaq, kAmc };
 
@@ -36,15 +37,23 @@ struct DdpgMethod {
 
   static constexpr double kFirstNoise = 0.5;
 
+  // A step decides what stands together of one layer: its precision, and the
+  // channels of the group whose first layer it is.
+  enum Axis { kPrecision, kChannels, kAxisCount };
+  static Axis AxisOf(const Decision& decision) {
+    return decision.is_keep ? kChannels : kPrecision;
+  }
+
   // HAQ: (index, channels in, channels out, kernel, stride, size of the feature
-  // map, parameters, depthwise?, channels or precision?, last action).
+  // map, parameters, depthwise?, last actions).
   // AMC: (index, channels out, channels in, height, width, stride, kernel,
-  // MACs, reduced so far, rest, last action); what is reduced and left is
+  // MACs, reduced so far, rest, last actions); what is reduced and left is
   // latency, or size where that alone matters.
-  // All are from 0 for the least in the network to 1 for the most. REQUIRES:
-  // not complete.
+  // All are from 0 for the least in the network to 1 for the most.
+  // `last_actions` has kAxisCount. REQUIRES: not complete.
   std::vector<float> State(const SearchCore& core, const PrefixWalker& walker,
-                           double last_action) const;
+                           absl::Span<const float> last_actions) const;
+  int StateSize() const { return kAxisCount + (kind == kHaq ? 8 : 10); }
 
   // The choice that an action in [0, 1] means; 1 is the mildest. Bits are
   // spread linearly and rounded: b = round(b_min - 0.5 + a (b_max - b_min + 1))

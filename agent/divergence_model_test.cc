@@ -233,13 +233,13 @@ TEST(BudgetGrid, GainIsTheSumOverBudgetsOfWhatEachGains) {
 
 TEST(DdpgLearner, LearnsWhichActionARewardPrefers) {
   // One step a time: the reward is highest where the action is the state.
-  DdpgLearner learner(/*state_size=*/1, /*seed=*/1);
+  DdpgLearner learner(/*state_size=*/1, /*action_size=*/1, /*seed=*/1);
   Random random(1);
   std::vector<Transition> steps(256);
   for (Transition& step : steps) {
     step.state = {static_cast<float>(0.2 + 0.6 * random.Uniform())};
-    step.action = static_cast<float>(random.Uniform());
-    const float miss = step.action - step.state[0];
+    step.actions = {{static_cast<float>(random.Uniform())}, {1}};
+    const float miss = step.actions.values[0] - step.state[0];
     step.reward = 1 - 4 * miss * miss;
   }
   std::vector<const Transition*> batch(64);
@@ -247,22 +247,39 @@ TEST(DdpgLearner, LearnsWhichActionARewardPrefers) {
     for (const Transition*& step : batch) step = &steps[random.Below(256)];
     learner.Update(batch);
   }
-  EXPECT_NEAR(learner.Act({0.25f}, 1)[0], 0.25, 0.15);
-  EXPECT_NEAR(learner.Act({0.75f}, 1)[0], 0.75, 0.15);
+  EXPECT_NEAR(learner.Act({0.25f})[0], 0.25, 0.15);
+  EXPECT_NEAR(learner.Act({0.75f})[0], 0.75, 0.15);
+}
+
+TEST(DdpgLearner, AnActionThatStepsLackStaysWhereItIs) {
+  // All steps have the first action alone.
+  DdpgLearner learner(1, 2, 1);
+  const std::vector<float> before = learner.Act({0.5f});
+  Random random(1);
+  for (int update = 0; update < 300; ++update) {
+    Transition step;
+    step.state = {0.5f};
+    step.actions = {{static_cast<float>(random.Uniform()), 1}, {1, 0}};
+    step.reward = step.actions.values[0];
+    learner.Update({&step});
+  }
+  const std::vector<float> after = learner.Act({0.5f});
+  EXPECT_GT(after[0], before[0] + 0.1);
+  EXPECT_LT(std::abs(after[1] - before[1]), 0.5 * (after[0] - before[0]));
 }
 
 TEST(DdpgLearner, EqualCallsGiveEqualBits) {
-  DdpgLearner a(2, 7);
-  DdpgLearner b(2, 7);
+  DdpgLearner a(2, 1, 7);
+  DdpgLearner b(2, 1, 7);
   Transition step;
   step.state = {0.1f, 0.2f};
-  step.action = 0.3f;
+  step.actions = {{0.3f}, {1}};
   step.reward = 1;
   a.Update({&step});
-  DdpgLearner(2, 8).Update({&step});
+  DdpgLearner(2, 1, 8).Update({&step});
   b.Update({&step});
-  EXPECT_EQ(a.Act({0.5f, 0.5f}, 1), b.Act({0.5f, 0.5f}, 1));
-  EXPECT_NE(a.Act({0.5f, 0.5f}, 1), DdpgLearner(2, 8).Act({0.5f, 0.5f}, 1));
+  EXPECT_EQ(a.Act({0.5f, 0.5f}), b.Act({0.5f, 0.5f}));
+  EXPECT_NE(a.Act({0.5f, 0.5f}), DdpgLearner(2, 1, 8).Act({0.5f, 0.5f}));
 }
 
 struct PolicyFixture : Fixture {

@@ -19,8 +19,8 @@ torch::Tensor RandomTensor(std::vector<int64_t> sizes, double range,
 
 }  // namespace
 
-Mlp::Mlp(int inputs, int hidden, Random* random) {
-  const int sizes[] = {inputs, hidden, hidden, 1};
+Mlp::Mlp(int inputs, int hidden, int outputs, Random* random) {
+  const int sizes[] = {inputs, hidden, hidden, outputs};
   for (int i = 0; i < 3; ++i) {
     const double range = i < 2 ? 1 / std::sqrt(sizes[i]) : 3e-3;
     parameters_.push_back(

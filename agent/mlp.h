@@ -14,10 +14,10 @@ namespace lathe {
 // Not thread-safe.
 class Mlp {
  public:
-  // [rows, inputs] to [rows, 1]. The last weights are small, so that the first
-  // outputs are near 0. torch's own initialisers draw from its global
+  // [rows, inputs] to [rows, outputs]. The last weights are small, so that the
+  // first outputs are near 0. torch's own initialisers draw from its global
   // generator.
-  Mlp(int inputs, int hidden, Random* random);
+  Mlp(int inputs, int hidden, int outputs, Random* random);
 
   torch::Tensor Forward(torch::Tensor x) const;
   const std::vector<torch::Tensor>& parameters() const { return parameters_; }
