@@ -20,9 +20,8 @@ constexpr double kBaselineRate = 0.5;
 
 // Decisions with more than one choice.
 int ActionCount(const DecisionSpace& space) {
-  return static_cast<int>(
-      std::count_if(space.decisions().begin(), space.decisions().end(),
-                    [](const Decision& d) { return d.count > 1; }));
+  return static_cast<int>(absl::c_count_if(
+      space.decisions(), [](const Decision& d) { return d.count > 1; }));
 }
 
 // Before the first step.
@@ -30,11 +29,11 @@ std::vector<float> FirstActions() {
   return std::vector<float>(DdpgMethod::kAxisCount, 1);
 }
 
-int WarmUp(const DdpgMethod& method, int episodes, int steps) {
+int WarmUp(const DdpgMethod& method, int episodes, int actions) {
   const double share =
       static_cast<double>(method.warm_up_episodes) / method.episodes;
-  // Batches are drawn from what the warm-up left.
-  const int fill = (kBatch + std::max(1, steps) - 1) / std::max(1, steps);
+  // At least a batch's number of actions. Updates wait for as many steps.
+  const int fill = (kBatch + std::max(1, actions) - 1) / std::max(1, actions);
   return std::max(fill, static_cast<int>(std::lround(share * episodes)));
 }
 
