@@ -52,14 +52,15 @@ def make_glyphs(folder, count=1000):
 
 
 def wait_until(condition, seconds, what):
-    """Polls `condition` until it gives something true, which is returned."""
+    """Polls `condition` until it gives something true, which is returned. `what`
+    is the failure's text, or gives it when it is needed."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         value = condition()
         if value:
             return value
         time.sleep(0.05)
-    raise AssertionError(f"not within {seconds} s: {what}")
+    raise AssertionError(f"not within {seconds} s: {what() if callable(what) else what}")
 
 
 class Process:

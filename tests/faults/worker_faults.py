@@ -159,6 +159,8 @@ class WorkerFaults(f.FaultTest):
         one = f.ScriptedWorker(client)
         job = client.create_job(trials=10)
         one.run(job, most=4)
+        # A proposal on its way when the job is paused is still stored.
+        self.wait(lambda: client.job(job).counts.pending == 2, "two trials proposed ahead")
         client.search.PauseJob(f.search.GetJobRequest(name=job), timeout=10)
         before = client.job(job)
         self.service.server.kill()

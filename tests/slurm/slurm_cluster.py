@@ -99,7 +99,7 @@ class Cluster:
         self.start("munged", "munged", "--foreground", "--force", f"--key-file={key}",
                    f"--socket={folder}/socket", f"--pid-file={folder}/pid",
                    f"--log-file={folder}/log", f"--seed-file={folder}/seed")
-        self.wait(lambda: (folder / "socket").exists(), 10, "munged's socket")
+        self.wait(lambda: (folder / "socket").exists(), 60, "munged's socket")
 
     def configure(self):
         host = socket.gethostname().split(".")[0]
@@ -124,12 +124,21 @@ class Cluster:
             states = dict(line.split() for line in self.run(
                 "sinfo", "-h", "-N", "-o", "%N %T", check=False).stdout.splitlines())
             return all(states.get(n) in ("idle", "mixed", "allocated") for n in nodes)
-        self.wait(are_up, 30, f"nodes {nodes} up")
+        self.wait(are_up, 60, f"nodes {nodes} up")
 
     def kill(self, name):
         """kill -9 of one daemon, of nothing that it started."""
         self.processes[name].send_signal(signal.SIGKILL)
         self.processes.pop(name).wait()
+
+    def save_jobs(self, tasks):
+        """Waits until slurmctld, which saves seconds after a change, has saved what
+        it knows of running tasks."""
+        before = time.time()
+        for task in tasks:
+            self.run("scontrol", "update", f"JobId={task}", "Comment=saved")
+        saved = self.folder / "slurmctld" / "job_state"
+        self.wait(lambda: saved.exists() and saved.stat().st_mtime > before, 60, "jobs saved")
 
     def restart_controller(self):
         self.start("slurmctld", "slurmctld", "-D")
