@@ -1,7 +1,7 @@
-// haq, amc: reinforcement learning as published, one DDPG search for each of a
-// few budgets, which take turns (ddpg_method.h says what each paper prescribes
-// and where this differs). Nothing is carried from one budget to another, and
-// nothing but measured rewards is learnt from.
+// haq, amc: reinforcement learning as published, DDPG for a budget or, where a
+// job has none, for a few that take turns (ddpg_method.h says what each paper
+// prescribes and where this differs). Nothing but measured rewards is learnt
+// from.
 #include <algorithm>
 #include <map>
 #include <memory>
@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "agent/budget_ddpg.h"
 #include "agent/ddpg_method.h"
+#include "agent/ddpg_search.h"
 #include "agent/search_core.h"
 #include "agent/strategies.h"
 #include "base/numeric.h"
@@ -20,44 +20,56 @@
 namespace lathe {
 namespace {
 
-// Trials that one budget needs for more than its warm-up.
-constexpr int64_t kTrialsPerBudget = 50;
-constexpr int64_t kMostBudgets = 6;
+constexpr int kMostBudgets = 6;
+
+// Trials that a budget with networks of its own needs for more than its
+// warm-up.
+constexpr int kTrialsPerBudget = 50;
+
+bool HasBudget(const SearchCore& core) {
+  const RelativeBudget& budget = core.objective().budget();
+  return budget.latency_ratio || budget.size_ratio;
+}
+
+// Budgets that share a job's trials.
+int BudgetCount(const SearchCore& core, const DdpgMethod& method) {
+  if (HasBudget(core)) return 1;
+  if (method.shares_networks()) return kMostBudgets;
+  return static_cast<int>(std::clamp<int64_t>(
+      core.context().trials / kTrialsPerBudget, 1, kMostBudgets));
+}
 
 class DdpgAgent : public Agent {
  public:
   DdpgAgent(std::unique_ptr<SearchCore> core, const DdpgMethod* method)
       : core_(std::move(core)),
         method_(*method),
+        budgets_(BudgetCount(*core_, *method)),
         random_(MixSeed(core_->context().seed, 1)) {
-    const RelativeBudget& budget = core_->objective().budget();
+    const int count = method_.shares_networks() ? 1 : budgets_;
     const int64_t trials = std::max<int64_t>(1, core_->context().trials);
-    const bool has_budget = budget.latency_ratio || budget.size_ratio;
-    const int count = static_cast<int>(
-        has_budget
-            ? 1
-            : std::clamp<int64_t>(trials / kTrialsPerBudget, 1, kMostBudgets));
     for (int i = 0; i < count; ++i) {
-      // With a budget the job's own limits are what binds.
-      const double looseness = has_budget ? 1 : (i + 0.5) / count;
-      searches_.push_back(std::make_unique<BudgetDdpg>(
-          core_.get(), &method_, looseness, static_cast<int>(trials / count),
+      searches_.push_back(std::make_unique<DdpgSearch>(
+          core_.get(), &method_, static_cast<int>(trials / count),
           MixSeed(core_->context().seed, 2 + i)));
     }
   }
 
   absl::StatusOr<v1::Proposal> Propose() override {
     LATHE_RETURN_IF_ERROR(core_->CheckAnyLeft(method_.name));
-    const size_t turn = proposals_++ % searches_.size();
+    const int turn = static_cast<int>(proposals_++ % budgets_);
+    // With a budget the job's own limits are what binds.
+    const double looseness = HasBudget(*core_) ? 1 : (turn + 0.5) / budgets_;
+    DdpgSearch& search = *searches_[turn % searches_.size()];
     std::optional<Choices> plan;
     if (core_->space().size() > 0) {
-      plan = core_->Fresh(searches_[turn]->Roll(&random_), &random_);
+      plan = core_->Fresh(search.Roll(looseness, &random_), &random_);
     }
     if (!plan) {
       return absl::OutOfRangeError(absl::StrCat(
           method_.name, ": every plan within the budget was proposed"));
     }
-    searches_[turn]->Execute(*plan);
+    search.Execute(looseness, *plan);
     return core_->Propose(*plan, absl::StrCat(method_.name, "/budget-", turn));
   }
 
@@ -83,9 +95,10 @@ class DdpgAgent : public Agent {
  private:
   const std::unique_ptr<SearchCore> core_;
   const DdpgMethod& method_;
+  const int budgets_;
   Random random_;
   size_t proposals_ = 0;
-  std::vector<std::unique_ptr<BudgetDdpg>> searches_;
+  std::vector<std::unique_ptr<DdpgSearch>> searches_;
 };
 
 absl::StatusOr<std::unique_ptr<Agent>> Make(const AgentContext& context,

@@ -71,7 +71,7 @@ const DdpgMethod& DdpgMethod::Haq() { return kHaqMethod; }
 const DdpgMethod& DdpgMethod::Amc() { return kAmcMethod; }
 
 std::vector<float> DdpgMethod::State(
-    const SearchCore& core, const PrefixWalker& walker,
+    const SearchCore& core, const PrefixWalker& walker, double looseness,
     absl::Span<const float> last_actions) const {
   const Decision& decision = walker.next();
   const v1::Layer& layer = core.space().space().layers(decision.layer);
@@ -91,7 +91,9 @@ std::vector<float> DdpgMethod::State(
     const float parameters =
         Share(core, layer, [](const v1::Layer& l) { return l.parameters(); });
     const float depthwise = layer.kind() == "depthwise_conv" ? 1 : 0;
-    state = {index, in, out, kernel, stride, side, parameters, depthwise};
+    state = {index,      in,        out,
+             kernel,     stride,    side,
+             parameters, depthwise, static_cast<float>(looseness)};
   } else {
     const float macs =
         Share(core, layer, [](const v1::Layer& l) { return l.macs(); });

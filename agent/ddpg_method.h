@@ -19,7 +19,9 @@ namespace lathe {
 // Where this differs from the papers: HAQ decides bits and AMC channels, one
 // action a layer; here both decide both, two actions a layer, so that they can
 // reach what the other agents reach. Episodes are as few as trials are, and so
-// the share of them that is warm-up is kept instead of its number. Immutable.
+// the share of them that is warm-up is kept instead of its number. A job
+// without a budget searches for several: of AMC each anew, as both papers do;
+// of HAQ by the same networks, which its state tells the budget. Immutable.
 struct DdpgMethod {
   enum Kind { kHaq, kAmc };
 
@@ -45,15 +47,19 @@ struct DdpgMethod {
   }
 
   // HAQ: (index, channels in, channels out, kernel, stride, size of the feature
-  // map, parameters, depthwise?, last actions).
+  // map, parameters, depthwise?, budget, last actions).
   // AMC: (index, channels out, channels in, height, width, stride, kernel,
   // MACs, reduced so far, rest, last actions); what is reduced and left is
   // latency, or size where that alone matters.
-  // All are from 0 for the least in the network to 1 for the most.
-  // `last_actions` has kAxisCount. REQUIRES: not complete.
+  // The budget is `looseness`. All are from 0 for the least in the network to 1
+  // for the most. `last_actions` has kAxisCount. REQUIRES: not complete.
   std::vector<float> State(const SearchCore& core, const PrefixWalker& walker,
+                           double looseness,
                            absl::Span<const float> last_actions) const;
-  int StateSize() const { return kAxisCount + (kind == kHaq ? 8 : 10); }
+  int StateSize() const { return kAxisCount + (kind == kHaq ? 9 : 10); }
+
+  // Whether one search serves all budgets of a job.
+  bool shares_networks() const { return kind == kHaq; }
 
   // The choice that an action in [0, 1] means; 1 is the mildest. Bits are
   // spread linearly and rounded: b = round(b_min - 0.5 + a (b_max - b_min + 1))

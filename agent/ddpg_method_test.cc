@@ -65,16 +65,17 @@ TEST_F(DdpgMethodTest, AnActionOfAChoiceMeansThatChoice) {
 TEST_F(DdpgMethodTest, StatesHaveThePapersFeatures) {
   PrefixWalker walker(&core_->reachability());
   std::vector<float> haq =
-      DdpgMethod::Haq().State(*core_, walker, {0.25f, 0.5f});
-  ASSERT_EQ(haq.size(), 10u);
-  EXPECT_EQ(DdpgMethod::Haq().StateSize(), 10);
+      DdpgMethod::Haq().State(*core_, walker, 0.3, {0.25f, 0.5f});
+  ASSERT_EQ(haq.size(), 11u);
+  EXPECT_EQ(DdpgMethod::Haq().StateSize(), 11);
   EXPECT_EQ(haq.front(), 0);  // The first.
   EXPECT_EQ(haq[1], 0);       // The fewest channels in.
   EXPECT_EQ(haq[7], 0);       // Not depthwise.
-  EXPECT_EQ(haq[8], 0.25);    // The last actions.
-  EXPECT_EQ(haq[9], 0.5);
+  EXPECT_EQ(haq[8], 0.3f);    // The budget.
+  EXPECT_EQ(haq[9], 0.25);    // The last actions.
+  EXPECT_EQ(haq[10], 0.5);
   const std::vector<float> first =
-      DdpgMethod::Amc().State(*core_, walker, {0.25f, 0.5f});
+      DdpgMethod::Amc().State(*core_, walker, 0.3, {0.25f, 0.5f});
   ASSERT_EQ(first.size(), 12u);
   EXPECT_EQ(DdpgMethod::Amc().StateSize(), 12);
   EXPECT_NEAR(first[8], 0, 1e-6);  // Nothing is reduced yet.
@@ -83,7 +84,7 @@ TEST_F(DdpgMethodTest, StatesHaveThePapersFeatures) {
   std::vector<float> before = first;
   while (!walker.is_complete()) {
     const std::vector<float> amc =
-        DdpgMethod::Amc().State(*core_, walker, {0.5f, 0.5f});
+        DdpgMethod::Amc().State(*core_, walker, 0.3, {0.5f, 0.5f});
     EXPECT_GE(amc[8], before[8] - 1e-6);
     EXPECT_LE(amc[9], before[9] + 1e-6);
     before = amc;

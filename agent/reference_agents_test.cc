@@ -1,5 +1,5 @@
 // Whether each reference agent does what its source says, by its proposals.
-// (HAQ and AMC: budget_ddpg_test.cc, ddpg_method_test.cc. Densities of TPE,
+// (HAQ and AMC: ddpg_search_test.cc, ddpg_method_test.cc. Densities of TPE,
 // ranks of NSGA-II and the programme of CLADO: parzen_estimator_test.cc,
 // nondominated_test.cc, quadratic_damage_test.cc. The solver of ilp and
 // adaptive: divergence_model_test.cc.)

@@ -1,6 +1,6 @@
 // The searches of HAQ and AMC: networks, warm-up, noise, and what they
 // remember.
-#include "agent/budget_ddpg.h"
+#include "agent/ddpg_search.h"
 
 #include <cmath>
 
@@ -11,9 +11,9 @@
 namespace lathe {
 namespace {
 
-class BudgetDdpgTest : public ::testing::TestWithParam<const DdpgMethod*> {
+class DdpgSearchTest : public ::testing::TestWithParam<const DdpgMethod*> {
  protected:
-  BudgetDdpgTest() {
+  DdpgSearchTest() {
     SyntheticOptions options;
     options.layers = 4;
     options.keep_levels = 3;
@@ -24,21 +24,21 @@ class BudgetDdpgTest : public ::testing::TestWithParam<const DdpgMethod*> {
   std::unique_ptr<SearchCore> core_;
 };
 
-INSTANTIATE_TEST_SUITE_P(Both, BudgetDdpgTest,
+INSTANTIATE_TEST_SUITE_P(Both, DdpgSearchTest,
                          ::testing::Values(&DdpgMethod::Haq(),
                                            &DdpgMethod::Amc()),
                          [](const auto& info) { return info.param->name; });
 
-TEST_P(BudgetDdpgTest, RemembersWhatWasExecuted) {
-  BudgetDdpg search(core_.get(), &method(), 0.5, 50, /*seed=*/1);
+TEST_P(DdpgSearchTest, RemembersWhatWasExecuted) {
+  DdpgSearch search(core_.get(), &method(), 50, /*seed=*/1);
   Random random(2);
-  search.Roll(&random);
+  search.Roll(0.5, &random);
   // Not what was rolled.
   Choices executed;
   for (const Decision& decision : core_->space().decisions()) {
     executed.push_back(decision.count - 1);
   }
-  search.Execute(executed);
+  search.Execute(0.5, executed);
   EXPECT_TRUE(search.memory().empty());
   search.Reward(executed, -0.5, &random);
   // A step a layer, of what is decided there.
@@ -74,11 +74,11 @@ TEST_P(BudgetDdpgTest, RemembersWhatWasExecuted) {
             }));
 }
 
-TEST_P(BudgetDdpgTest, AnActionThatAStepLacksIsOne) {
-  BudgetDdpg search(core_.get(), &method(), 0.5, 50, /*seed=*/1);
+TEST_P(DdpgSearchTest, AnActionThatAStepLacksIsOne) {
+  DdpgSearch search(core_.get(), &method(), 50, /*seed=*/1);
   Random random(2);
-  const Choices plan = search.Roll(&random);
-  search.Execute(plan);
+  const Choices plan = search.Roll(0.5, &random);
+  search.Execute(0.5, plan);
   search.Reward(plan, -0.5, &random);
   int lacking = 0;
   for (const Transition& step : search.memory()) {
@@ -92,25 +92,41 @@ TEST_P(BudgetDdpgTest, AnActionThatAStepLacksIsOne) {
   EXPECT_GT(lacking, 0);
 }
 
-TEST_P(BudgetDdpgTest, PlansKeepTheBudgetAsPredicted) {
-  BudgetDdpg search(core_.get(), &method(), 0.3, 40, /*seed=*/3);
-  const Limits limits = LimitsOf(*core_, search.budget());
+TEST_P(DdpgSearchTest, PlansKeepTheBudgetAsPredicted) {
+  DdpgSearch search(core_.get(), &method(), 40, /*seed=*/3);
+  const Limits limits = LimitsOf(*core_, search.BudgetAt(0.3));
   Random random(4);
   for (int i = 0; i < 40; ++i) {
-    const Choices plan = search.Roll(&random);
+    const Choices plan = search.Roll(0.3, &random);
     EXPECT_TRUE(core_->IsWithin(plan, limits)) << "episode " << i;
-    search.Execute(plan);
+    search.Execute(0.3, plan);
     search.Reward(plan, -0.1 * (i % 3), &random);
   }
 }
 
-TEST_P(BudgetDdpgTest, NoiseStartsAtAHalfAndDecaysAsInTheSource) {
-  BudgetDdpg search(core_.get(), &method(), 0.5, 60, /*seed=*/5);
+TEST_P(DdpgSearchTest, NoiseStartsAtAHalfAndDecaysAsInTheSource) {
+  DdpgSearch search(core_.get(), &method(), 60, /*seed=*/5);
   Random random(6);
-  for (int i = 0; i < search.warm_up(); ++i) search.Roll(&random);
+  for (int i = 0; i < search.warm_up(); ++i) search.Roll(0.5, &random);
   EXPECT_NEAR(search.noise(), 0.5, 1e-12);
-  for (int i = 0; i < 30; ++i) search.Roll(&random);
+  for (int i = 0; i < 30; ++i) search.Roll(0.5, &random);
   EXPECT_NEAR(search.noise(), 0.5 * std::pow(method().noise_decay, 30), 1e-12);
+}
+
+// HAQ's networks serve all budgets.
+TEST(DdpgSearchOfHaq, RemembersTheBudget) {
+  const auto core = *SearchCore::Make(SyntheticNetwork({}).Context(1, 100));
+  DdpgSearch search(core.get(), &DdpgMethod::Haq(), 50, /*seed=*/1);
+  Random random(2);
+  for (const double looseness : {0.25, 0.75}) {
+    const Choices plan = search.Roll(looseness, &random);
+    EXPECT_TRUE(
+        core->IsWithin(plan, LimitsOf(*core, search.BudgetAt(looseness))));
+    search.Execute(looseness, plan);
+    search.Reward(plan, -0.5, &random);
+    constexpr int kAt = 8;
+    EXPECT_EQ(search.memory().back().state[kAt], looseness);
+  }
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
-// One search of HAQ or AMC: networks, noise and replay memory for one budget.
-#ifndef LATHE_AGENT_BUDGET_DDPG_H_
-#define LATHE_AGENT_BUDGET_DDPG_H_
+// The search of HAQ or AMC: networks, noise and replay memory.
+#ifndef LATHE_AGENT_DDPG_SEARCH_H_
+#define LATHE_AGENT_DDPG_SEARCH_H_
 
 #include <cstdint>
 #include <deque>
@@ -17,21 +17,20 @@
 namespace lathe {
 
 // Not thread-safe.
-class BudgetDdpg {
+class DdpgSearch {
  public:
-  // Budgets lie at the share `looseness` of the way from the least that can be
-  // reached to the uncompressed model, in all the job's objectives alike. Runs
-  // for about `episodes` plans. `core` and `method` must outlive this.
-  BudgetDdpg(const SearchCore* core, const DdpgMethod* method, double looseness,
-             int episodes, uint64_t seed);
+  // Runs for about `episodes` plans. `core` and `method` must outlive this.
+  DdpgSearch(const SearchCore* core, const DdpgMethod* method, int episodes,
+             uint64_t seed);
 
-  // The plan of the next episode, within the budget as predicted wherever a
-  // plan is: random during the warm-up, then the actor's with truncated normal
-  // noise.
-  Choices Roll(Random* random);
+  // The plan of the next episode, within BudgetAt(looseness) as predicted
+  // wherever a plan is: random during the warm-up, then the actor's with
+  // truncated normal noise.
+  Choices Roll(double looseness, Random* random);
 
-  // An episode was really executed as `executed`: what is remembered is that.
-  void Execute(const Choices& executed);
+  // An episode for BudgetAt(looseness) was really executed as `executed`: what
+  // is remembered is that.
+  void Execute(double looseness, const Choices& executed);
 
   // The reward of an executed plan; every step of the episode gets it. As many
   // updates follow as the episode has actions. Ignores plans of others.
@@ -42,7 +41,9 @@ class BudgetDdpg {
 
   // Transitions to learn from, the oldest first.
   const std::deque<Transition>& memory() const { return memory_; }
-  EpisodeBudget budget() const;
+  // At the share `looseness` of the way from the least that can be reached to
+  // the uncompressed model, in all the job's objectives alike.
+  EpisodeBudget BudgetAt(double looseness) const;
   int warm_up() const { return warm_up_; }
   // Standard deviation of the noise in the next episode after the warm-up.
   double noise() const;
@@ -52,12 +53,12 @@ class BudgetDdpg {
   // executed.
   StepActions Push(PrefixWalker* walker,
                    absl::FunctionRef<int(const Decision&)> choose) const;
-  std::vector<Transition> StepsOf(const Choices& executed) const;
+  std::vector<Transition> StepsOf(double looseness,
+                                  const Choices& executed) const;
   void Update(Random* random);
 
   const SearchCore& core_;
   const DdpgMethod& method_;
-  const double looseness_;
   const int warm_up_;
   int episode_ = 0;
   DdpgLearner learner_;
@@ -71,4 +72,4 @@ class BudgetDdpg {
 
 }  // namespace lathe
 
-#endif  // LATHE_AGENT_BUDGET_DDPG_H_
+#endif  // LATHE_AGENT_DDPG_SEARCH_H_

@@ -1,4 +1,4 @@
-#include "agent/budget_ddpg.h"
+#include "agent/ddpg_search.h"
 
 #include <algorithm>
 #include <cmath>
@@ -39,18 +39,17 @@ int WarmUp(const DdpgMethod& method, int episodes, int actions) {
 
 }  // namespace
 
-BudgetDdpg::BudgetDdpg(const SearchCore* core, const DdpgMethod* method,
-                       double looseness, int episodes, uint64_t seed)
+DdpgSearch::DdpgSearch(const SearchCore* core, const DdpgMethod* method,
+                       int episodes, uint64_t seed)
     : core_(*core),
       method_(*method),
-      looseness_(looseness),
       warm_up_(WarmUp(*method, episodes, ActionCount(core->space()))),
       learner_(method->StateSize(), DdpgMethod::kAxisCount, seed) {}
 
-EpisodeBudget BudgetDdpg::budget() const {
+EpisodeBudget DdpgSearch::BudgetAt(double looseness) const {
   EpisodeBudget budget;
-  const auto between = [this](double least) {
-    return least + looseness_ * (1 - std::min(1.0, least));
+  const auto between = [looseness](double least) {
+    return least + looseness * (1 - std::min(1.0, least));
   };
   if (core_.objective().has_latency()) {
     budget.latency_ratio =
@@ -63,21 +62,23 @@ EpisodeBudget BudgetDdpg::budget() const {
   return budget;
 }
 
-double BudgetDdpg::noise() const {
+double DdpgSearch::noise() const {
   return DdpgMethod::kFirstNoise *
          std::pow(method_.noise_decay, std::max(0, episode_ - warm_up_));
 }
 
-Choices BudgetDdpg::Roll(Random* random) {
+Choices DdpgSearch::Roll(double looseness, Random* random) {
   const bool is_warm_up = episode_ < warm_up_;
-  const Limits limits = LimitsOf(core_, budget());
+  const Limits limits = LimitsOf(core_, BudgetAt(looseness));
   const double sigma = noise();
   ++episode_;
   PrefixWalker walker(&core_.reachability());
   std::vector<float> last = FirstActions();
   while (!walker.is_complete()) {
     std::vector<float> means;
-    if (!is_warm_up) means = learner_.Act(method_.State(core_, walker, last));
+    if (!is_warm_up) {
+      means = learner_.Act(method_.State(core_, walker, looseness, last));
+    }
     last = Push(&walker, [&](const Decision& decision) {
              double action = random->Uniform();
              if (!is_warm_up) {
@@ -97,7 +98,7 @@ Choices BudgetDdpg::Roll(Random* random) {
   return LoweredToLimits(core_, walker.choices(), limits);
 }
 
-StepActions BudgetDdpg::Push(
+StepActions DdpgSearch::Push(
     PrefixWalker* walker,
     absl::FunctionRef<int(const Decision&)> choose) const {
   StepActions executed;
@@ -119,13 +120,14 @@ StepActions BudgetDdpg::Push(
   return executed;
 }
 
-std::vector<Transition> BudgetDdpg::StepsOf(const Choices& executed) const {
+std::vector<Transition> DdpgSearch::StepsOf(double looseness,
+                                            const Choices& executed) const {
   std::vector<Transition> steps;
   PrefixWalker walker(&core_.reachability());
   std::vector<float> last = FirstActions();
   while (!walker.is_complete()) {
     Transition step;
-    step.state = method_.State(core_, walker, last);
+    step.state = method_.State(core_, walker, looseness, last);
     step.actions = Push(&walker, [&](const Decision&) {
       return executed[walker.choices().size()];
     });
@@ -140,11 +142,11 @@ std::vector<Transition> BudgetDdpg::StepsOf(const Choices& executed) const {
   return steps;
 }
 
-void BudgetDdpg::Execute(const Choices& executed) {
-  open_[executed] = StepsOf(executed);
+void DdpgSearch::Execute(double looseness, const Choices& executed) {
+  open_[executed] = StepsOf(looseness, executed);
 }
 
-void BudgetDdpg::Reward(const Choices& executed, double reward,
+void DdpgSearch::Reward(const Choices& executed, double reward,
                         Random* random) {
   const auto it = open_.find(executed);
   if (it == open_.end()) return;
@@ -161,7 +163,7 @@ void BudgetDdpg::Reward(const Choices& executed, double reward,
   for (int i = 0; i < updates; ++i) Update(random);
 }
 
-void BudgetDdpg::Update(Random* random) {
+void DdpgSearch::Update(Random* random) {
   std::vector<Transition> batch;
   double mean = 0;
   for (int i = 0; i < kBatch; ++i) {
