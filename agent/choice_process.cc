@@ -148,6 +148,29 @@ std::vector<ChoiceProcess::Prediction> ChoiceProcess::Predict(
   return predictions;
 }
 
+std::vector<ChoiceProcess::Neighbour> ChoiceProcess::Nearest(
+    absl::Span<const Choices> plans) const {
+  std::vector<Neighbour> neighbours;
+  for (const Choices& plan : plans) {
+    Neighbour& nearest = neighbours.emplace_back();
+    int ties = 0;
+    for (size_t i = 0; i < plans_.size(); ++i) {
+      int changes = 0;
+      for (int d = 0; d < space_.size(); ++d) {
+        changes += static_cast<int>(plan[d] != plans_[i][d]);
+      }
+      if (ties == 0 || changes < nearest.changes) {
+        nearest = {changes, 0};
+        ties = 0;
+      }
+      if (changes > nearest.changes) continue;
+      ++ties;
+      nearest.value += (values_[i] - nearest.value) / ties;
+    }
+  }
+  return neighbours;
+}
+
 void ChoiceProcess::Visit(StateArchive& archive) {
   archive(settings_.variance);
   archive(settings_.keep_length);

@@ -38,6 +38,16 @@ class ChoiceProcess {
   // Mean 0 and the prior's spread before the first fit.
   std::vector<Prediction> Predict(absl::Span<const Choices> plans) const;
 
+  struct Neighbour {
+    // In how many decisions it differs.
+    int changes = 0;
+    double value = 0;
+  };
+  // The plan of the last fit that differs least from each plan in turn, with
+  // the mean of the values of those that differ as little. Value 0 before the
+  // first fit.
+  std::vector<Neighbour> Nearest(absl::Span<const Choices> plans) const;
+
   // See StateArchive.
   void Visit(StateArchive& archive);
 

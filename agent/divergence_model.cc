@@ -26,6 +26,10 @@ constexpr double kSharedPenalty = 0.2;
 constexpr double kLeastRankCorrelation = 0.6;
 constexpr size_t kLeastJudged = 8;
 
+// How much of what the nearest row was off is believed of a plan, for each
+// decision that lies between.
+constexpr double kBeliefPerChange = 0.85;
+
 constexpr int kSharedKeep = 2;  // Channels lost, and their square.
 
 // Places of the numbers in ascending order; equal ones share a place.
@@ -256,7 +260,7 @@ double DivergenceModel::Damage(absl::Span<const int> choices) const {
 
 std::vector<DivergenceModel::Prediction> DivergenceModel::Predict(
     absl::Span<const Choices> plans) const {
-  if (!is_trusted_) return PredictSums(plans);
+  if (!is_trusted_) return PredictByNearest(plans);
   const std::vector<ChoiceProcess::Prediction> off = off_.Predict(plans);
   std::vector<Prediction> predictions;
   for (size_t i = 0; i < plans.size(); ++i) {
@@ -266,12 +270,15 @@ std::vector<DivergenceModel::Prediction> DivergenceModel::Predict(
   return predictions;
 }
 
-std::vector<DivergenceModel::Prediction> DivergenceModel::PredictSums(
+std::vector<DivergenceModel::Prediction> DivergenceModel::PredictByNearest(
     absl::Span<const Choices> plans) const {
+  const std::vector<ChoiceProcess::Neighbour> nearest = off_.Nearest(plans);
   std::vector<Prediction> predictions;
-  for (const Choices& plan : plans) {
-    const double sum = baseline_divergence_ + Damage(plan) + kFloor;
-    predictions.push_back({std::log(sum), 0});
+  for (size_t i = 0; i < plans.size(); ++i) {
+    const double sum = baseline_divergence_ + Damage(plans[i]) + kFloor;
+    const double off =
+        std::pow(kBeliefPerChange, nearest[i].changes) * nearest[i].value;
+    predictions.push_back({std::log(sum) + off, 0});
   }
   return predictions;
 }

@@ -23,9 +23,10 @@ double QualityOfDivergence(double divergence);
 // uncompressed network in one decision show that decision's damage; the more
 // they differ in, the less they are trusted to be sums. By what factor the sum
 // is off is the other part, a Gaussian process over plans. The first part is
-// what can be minimised exactly, both together are what is believed: the first
-// alone while both, cross-validated, order the best third of the rows with a
-// rank correlation of less than 0.6.
+// what can be minimised exactly, both together are what is believed. While
+// both, cross-validated, order the best third of the rows with a rank
+// correlation of less than 0.6, a sum is believed to be off by the factor of
+// the nearest row, the less so the more decisions lie between.
 // Not thread-safe.
 class DivergenceModel {
  public:
@@ -50,8 +51,9 @@ class DivergenceModel {
   std::vector<Prediction> Predict(absl::Span<const Choices> plans) const;
   // Whether both parts are believed.
   bool is_trusted() const { return is_trusted_; }
-  // The first part alone, and sure of it.
-  std::vector<Prediction> PredictSums(absl::Span<const Choices> plans) const;
+  // By the sums and the nearest row, and sure of it.
+  std::vector<Prediction> PredictByNearest(
+      absl::Span<const Choices> plans) const;
 
   // Damage of a plan, the sum of that of its choices, nats.
   double Damage(absl::Span<const int> choices) const;

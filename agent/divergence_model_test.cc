@@ -1,5 +1,6 @@
 #include "agent/divergence_model.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <memory>
@@ -144,11 +145,47 @@ TEST(DivergenceModel, IsTrustedOnlyWhileItOrdersTheBestPlans) {
   model.Fit(rows);
   EXPECT_FALSE(model.is_trusted());
   const std::vector<Choices> plans = {rows[7].choices, rows[20].choices};
-  const auto sums = model.PredictSums(plans);
+  const auto by_nearest = model.PredictByNearest(plans);
   const auto believed = model.Predict(plans);
   for (size_t i = 0; i < plans.size(); ++i) {
-    EXPECT_EQ(believed[i].log_mean, sums[i].log_mean);
+    EXPECT_EQ(believed[i].log_mean, by_nearest[i].log_mean);
   }
+}
+
+TEST(DivergenceModel, NearestRowSaysByWhatASumIsOff) {
+  Fixture f;
+  const std::vector<Evaluated> rows = f.Fit(20);
+  const auto log_sum = [&](const Choices& plan) {
+    return std::log(f.model->Damage(plan) + DivergenceModel::kFloor);
+  };
+  const Evaluated& row = rows.back();
+  const double measured = std::log(row.divergence + DivergenceModel::kFloor);
+  EXPECT_NEAR(f.model->PredictByNearest({row.choices})[0].log_mean, measured,
+              1e-9);
+  // Changed in one decision, where that leaves no other row as near.
+  int tried = 0;
+  for (int d = 0; d < f.core->space().size(); ++d) {
+    Choices child = row.choices;
+    child[d] = (child[d] + 1) % f.core->space().decisions()[d].count;
+    const bool is_alone =
+        std::none_of(rows.begin(), rows.end() - 1, [&](const Evaluated& other) {
+          int changes = 0;
+          for (size_t i = 0; i < child.size(); ++i) {
+            changes += static_cast<int>(other.choices[i] != child[i]);
+          }
+          return changes <= 1;
+        });
+    if (!is_alone) continue;
+    ++tried;
+    const double off =
+        f.model->PredictByNearest({child})[0].log_mean - log_sum(child);
+    EXPECT_NEAR(off, 0.85 * (measured - log_sum(row.choices)), 1e-9);
+  }
+  EXPECT_GT(tried, 0);
+  // Nothing is known yet: the sums alone.
+  const DivergenceModel blank(&f.core->space(), 0);
+  EXPECT_DOUBLE_EQ(blank.PredictByNearest({row.choices})[0].log_mean,
+                   std::log(DivergenceModel::kFloor));
 }
 
 // Least predicted damage within the limits, by trying all plans.

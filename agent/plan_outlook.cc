@@ -17,7 +17,7 @@ std::vector<PlanBelief> BeliefsOf(const SearchCore& core,
                                   bool has_surrogate,
                                   absl::Span<const Choices> plans) {
   const auto predictions =
-      has_surrogate ? model.Predict(plans) : model.PredictSums(plans);
+      has_surrogate ? model.Predict(plans) : model.PredictByNearest(plans);
   std::vector<PlanBelief> beliefs;
   for (size_t i = 0; i < plans.size(); ++i) {
     beliefs.push_back({predictions[i], core.PredictedLatencyRatio(plans[i]),

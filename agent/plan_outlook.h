@@ -41,8 +41,8 @@ struct PlanOutlook {
 // What an outcome of this divergence is worth.
 double WorthOf(const AccuracyCurve& curve, double divergence);
 
-// Of each plan in turn. Without the surrogate only the sums of damages are
-// believed.
+// Of each plan in turn. Without the surrogate only the sums of damages and the
+// nearest row are believed.
 std::vector<PlanBelief> BeliefsOf(const SearchCore& core,
                                   const DivergenceModel& model,
                                   bool has_surrogate,

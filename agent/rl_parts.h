@@ -31,7 +31,8 @@ struct RlParts {
   // The policy learns from plans that were only imagined.
   bool has_rollouts = true;
   // The Gaussian process on top of the sums of damages, and that what it says
-  // decides between proposers: without it the bandit does.
+  // decides between proposers: without it the nearest row says by what the sums
+  // are off, and the bandit decides.
   bool has_surrogate = true;
   // Choices that put the budget out of reach are not drawn.
   bool has_masks = true;
