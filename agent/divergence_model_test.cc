@@ -237,7 +237,8 @@ TEST(BudgetGrid, GainsWhatAPlanAddsAndNothingTwice) {
 TEST(BudgetGrid, AloneAnAxisTellsHalfPercentsOfItApart) {
   const Fixture f;
   BudgetGrid grid(*f.core);
-  for (double latency = 0.6; latency > 0.5; latency -= 0.005) {
+  for (int step = 0; step < 20; ++step) {
+    const double latency = 0.6 - 0.005 * step;
     EXPECT_GT(grid.Gain(0.9, latency, 1), 0) << latency;
     grid.Add(0.9, latency, 1);
   }
