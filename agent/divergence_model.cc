@@ -162,10 +162,13 @@ void DivergenceModel::FitParameters(const Sums& sums) {
   }
 }
 
+double DivergenceModel::FlooredSum(absl::Span<const int> choices) const {
+  return baseline_divergence_ + Damage(choices) + kFloor;
+}
+
 // Log of measured over summed damage.
 double DivergenceModel::LogOff(const Evaluated& row) const {
-  return std::log((row.divergence + kFloor) /
-                  (baseline_divergence_ + Damage(row.choices) + kFloor));
+  return std::log((row.divergence + kFloor) / FlooredSum(row.choices));
 }
 
 void DivergenceModel::AddTo(const Evaluated& row, Sums* sums) const {
@@ -219,9 +222,7 @@ void DivergenceModel::Judge(const std::vector<Evaluated>& rows) {
   for (const size_t i : order) {
     const Evaluated& row = rows[skipped + i];
     measured.push_back(row.divergence);
-    predicted.push_back(
-        std::log(baseline_divergence_ + Damage(row.choices) + kFloor) +
-        left_out[i]);
+    predicted.push_back(std::log(FlooredSum(row.choices)) + left_out[i]);
   }
   is_trusted_ = RankCorrelation(measured, predicted) >= kLeastRankCorrelation;
 }
@@ -264,7 +265,7 @@ std::vector<DivergenceModel::Prediction> DivergenceModel::Predict(
   const std::vector<ChoiceProcess::Prediction> off = off_.Predict(plans);
   std::vector<Prediction> predictions;
   for (size_t i = 0; i < plans.size(); ++i) {
-    const double sum = baseline_divergence_ + Damage(plans[i]) + kFloor;
+    const double sum = FlooredSum(plans[i]);
     predictions.push_back({std::log(sum) + off[i].mean, off[i].sd});
   }
   return predictions;
@@ -275,7 +276,7 @@ std::vector<DivergenceModel::Prediction> DivergenceModel::PredictByNearest(
   const std::vector<ChoiceProcess::Neighbour> nearest = off_.Nearest(plans);
   std::vector<Prediction> predictions;
   for (size_t i = 0; i < plans.size(); ++i) {
-    const double sum = baseline_divergence_ + Damage(plans[i]) + kFloor;
+    const double sum = FlooredSum(plans[i]);
     const double off =
         std::pow(kBeliefPerChange, nearest[i].changes) * nearest[i].value;
     predictions.push_back({std::log(sum) + off, 0});

@@ -85,6 +85,8 @@ class DivergenceModel {
   void AddTo(const Evaluated& row, Sums* sums) const;
   void FitParameters(const Sums& sums);
   void FillTable();
+  // What a plan diverges by according to the sums, above the floor.
+  double FlooredSum(absl::Span<const int> choices) const;
   double LogOff(const Evaluated& row) const;
   // Sets is_trusted_ by the last fit, which was to `rows`.
   void Judge(const std::vector<Evaluated>& rows);
